@@ -1,0 +1,18 @@
+import type { Address } from './address.ts';
+import type { ObjectMeta } from './object.ts';
+
+/** A cluster Node, as far as the edge cares: may it receive NodePort traffic, and where. */
+export interface Node extends ObjectMeta {
+  /** `InternalIP` addresses, at most one a family is used. */
+  readonly internalAddresses: readonly Address[];
+  /** `Ready` condition is True. A Node without conditions (hand-written) counts as ready. */
+  readonly ready: boolean;
+  readonly networkUnavailable: boolean;
+  /** Taint keys. */
+  readonly taints: readonly string[];
+}
+
+/** KEP-1143: nodes with this label take no load balancer traffic. */
+export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers';
+/** Set by the cluster autoscaler before it removes a node. */
+export const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';

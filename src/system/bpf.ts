@@ -1,0 +1,96 @@
+import { loadNative } from './native.ts';
+
+/**
+ * BPF objects through libbpf. Everything here is synchronous system calls on small data, apart from
+ * `sweepFlows`, which works on libuv's thread pool. Errors carry `code` (`EPERM`, `EBUSY`, …) and, when
+ * the verifier spoke, its log's tail in the message.
+ */
+export interface BpfMap {
+  readonly name: string;
+  readonly keySize: number;
+  /** For per-CPU maps: size of one CPU's value; `lookup` returns all CPUs' values one after another, each padded to 8 bytes. */
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  lookup(key: Uint8Array): Uint8Array | undefined;
+  update(key: Uint8Array, value: Uint8Array): void;
+  /** False when it was not there. */
+  delete(key: Uint8Array): boolean;
+  /** `count` keys and values, each packed one after another. One system call where the kernel can. */
+  updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void;
+  /** A dump; what changes meanwhile may be in it or not. */
+  entries(): Array<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
+  /** The values of an mmapable array as shared memory. Valid while the map object lives. */
+  mapped(): ArrayBuffer;
+}
+
+export interface LoadOptions {
+  /** Path of the `.bpf.o`. */
+  readonly object: string;
+  /** Folder in bpffs where maps are pinned and found again; undefined: nothing is pinned. */
+  readonly pinDir: string | undefined;
+  /** `max_entries` by map name; a pinned map of another size or shape is refused with code `EABI`. */
+  readonly maxEntries: Readonly<Record<string, number>>;
+}
+
+export type XdpMode = 'native' | 'generic';
+
+export interface BpfObject {
+  readonly maps: Readonly<Record<string, BpfMap>>;
+  /** Creates an inner map for `ring_chunks` (mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES]) and puts it at `index`. */
+  addRingChunk(index: number): BpfMap;
+  /** The chunk that an earlier process put there, if any. */
+  ringChunk(index: number): BpfMap | undefined;
+  /**
+   * Attaches to an interface by a bpf_link pinned at `pin`; a link already pinned there is updated to this
+   * program atomically. Throws `EBUSY` when somebody else's program is there, `EOPNOTSUPP` when the
+   * driver has no such mode.
+   */
+  attach(ifindex: number, mode: XdpMode, pin: string): void;
+  /** Runs a packet through the program (`BPF_PROG_TEST_RUN`). `ifindex` is the receiving one, 0 for none. */
+  testRun(
+    packet: Uint8Array,
+    options: { readonly ifindex: number },
+  ): { readonly verdict: number; readonly packet: Uint8Array };
+  /** Runs `packet` `repeat` times on one CPU, restored each time; returns nanoseconds each. For benchmarks and stress. */
+  close(): void;
+}
+
+/** What a sweep of the flow table found; typed arrays are indexed by server and backend index. */
+export interface SweepResult {
+  readonly flows: number;
+  readonly expired: number;
+  readonly flowsByServer: Uint32Array;
+  readonly flowsByBackend: Uint32Array;
+}
+
+interface BpfBinding {
+  bpfLoad(options: LoadOptions): BpfObject;
+  /** Sizes and offsets of `dataplane_abi.h`, and the counters' names in order. */
+  abi(): Abi;
+  /** Ages the flow table by `config`'s timeouts, off the event loop. Frees entries and NAT ports. */
+  sweepFlows(object: BpfObject): Promise<SweepResult>;
+}
+
+export interface AbiStruct {
+  readonly size: number;
+  readonly offsets: Readonly<Record<string, number>>;
+}
+
+export interface Abi {
+  readonly version: number;
+  readonly structs: Readonly<Record<string, AbiStruct>>;
+  readonly constants: Readonly<Record<string, number>>;
+  readonly counters: readonly string[];
+}
+
+export function loadBpf(options: LoadOptions): BpfObject {
+  return loadNative<BpfBinding>().bpfLoad(options);
+}
+
+export function dataplaneAbi(): Abi {
+  return loadNative<BpfBinding>().abi();
+}
+
+export function sweepFlows(object: BpfObject): Promise<SweepResult> {
+  return loadNative<BpfBinding>().sweepFlows(object);
+}
