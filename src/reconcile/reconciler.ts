@@ -89,7 +89,10 @@ export class Reconciler<V> {
   #continue(pending: Promise<void> | undefined): void {
     while (pending === undefined) {
       const keys = this.#stopped ? [] : this.#dueKeys();
-      if (keys.length === 0) return this.#rest();
+      if (keys.length === 0) {
+        this.#rest();
+        return;
+      }
       pending = this.#pass(keys);
     }
     pending.then(

@@ -1,0 +1,152 @@
+import type { ForwardPlan, ServiceForwarding, VirtualServer } from '../domain/forwarding.ts';
+import type { CheckHealth, HealthCheck } from '../domain/health.ts';
+import { KeyedMap } from '../domain/keyed-map.ts';
+import type { ObjectKey } from '../domain/object.ts';
+import { isOurs } from '../domain/service-class.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
+import { type ForwardSettings, planService, targetOf } from './forwarding/plan-service.ts';
+
+/** A plan with what it was made from, so that the next step plans only what differs. */
+export interface ForwardPlanning extends ForwardPlan {
+  readonly basis: {
+    readonly snapshot: Snapshot;
+    readonly health: KeyedMap<CheckHealth>;
+    readonly settings: ForwardSettings;
+    /** Which Services use a check. */
+    readonly users: KeyedMap<ReadonlySet<ObjectKey>>;
+  };
+}
+
+/**
+ * Plans forwarding for every LoadBalancer Service of ours that holds an address.
+ *
+ * Incremental by identity: a Service is planned anew when its object, status or endpoints changed,
+ * when the health of one of its checks changed, or (node targets) when a Node changed. The result is
+ * the same as planning from nothing. Cost grows with what changed.
+ */
+export function planForward(
+  previous: ForwardPlanning | undefined,
+  snapshot: Snapshot,
+  health: KeyedMap<CheckHealth>,
+  settings: ForwardSettings,
+): ForwardPlanning {
+  const usable = previous?.basis.settings === settings ? previous : undefined;
+  const dirty = dirtyServices(usable, snapshot, health, settings);
+  const replaced = [...dirty].map((key) => {
+    const before = usable?.services.get(key);
+    return { key, before, now: planOne(key, snapshot, health, settings, before) };
+  });
+  const services = (usable?.services ?? KeyedMap.empty<ServiceForwarding>()).withAll(
+    replaced.map(({ key, now }) => [key, now] as const),
+  );
+  const { checks, users } = countChecks(usable, replaced);
+  return {
+    revision: snapshot.revision,
+    services,
+    servers: replaceServers(usable, replaced),
+    checks,
+    planned: dirty.size,
+    basis: { snapshot, health, settings, users },
+  };
+}
+
+interface Replaced {
+  readonly key: ObjectKey;
+  readonly before: ServiceForwarding | undefined;
+  readonly now: ServiceForwarding | undefined;
+}
+
+function dirtyServices(
+  previous: ForwardPlanning | undefined,
+  snapshot: Snapshot,
+  health: KeyedMap<CheckHealth>,
+  settings: ForwardSettings,
+): Set<ObjectKey> {
+  const before = previous?.basis.snapshot ?? EMPTY_SNAPSHOT;
+  const dirty = new Set<ObjectKey>();
+  const mark = (keys: Iterable<string>) => {
+    for (const key of keys)
+      if (snapshot.services.has(key) || previous?.services.has(key)) dirty.add(key);
+  };
+  mark(snapshot.services.changedKeys(before.services));
+  mark(snapshot.statuses.changedKeys(before.statuses));
+  mark(snapshot.endpoints.changedKeys(before.endpoints));
+  if (!previous) return dirty;
+  for (const id of health.changedKeys(previous.basis.health)) {
+    mark(previous.basis.users.get(id) ?? []);
+  }
+  if (snapshot.nodes !== before.nodes) {
+    for (const key of previous.services.keys()) {
+      const service = snapshot.services.get(key);
+      if (service && targetOf(service, settings) === 'node') dirty.add(key);
+    }
+  }
+  return dirty;
+}
+
+function planOne(
+  key: ObjectKey,
+  snapshot: Snapshot,
+  health: KeyedMap<CheckHealth>,
+  settings: ForwardSettings,
+  before: ServiceForwarding | undefined,
+): ServiceForwarding | undefined {
+  const service = snapshot.services.get(key);
+  const addresses = snapshot.statuses.get(key)?.addresses ?? [];
+  if (!service || addresses.length === 0 || !isOurs(service, settings.loadBalancer)) {
+    return undefined;
+  }
+  return planService({ service, addresses, snapshot, health, settings, before });
+}
+
+/**
+ * Takes out the servers of the old parts, then puts in those of the new: a port that moves from one
+ * Service to another in one step ends with its new owner. Where two claim one port (statuses written
+ * by hand), the Service with the smaller key has it.
+ */
+function replaceServers(
+  previous: ForwardPlanning | undefined,
+  replaced: readonly Replaced[],
+): KeyedMap<VirtualServer> {
+  const servers = previous?.servers ?? KeyedMap.empty<VirtualServer>();
+  const changes = new Map<string, VirtualServer | undefined>();
+  for (const { key, before } of replaced) {
+    for (const { id } of before?.servers ?? []) {
+      if (servers.get(id)?.service === key) changes.set(id, undefined);
+    }
+  }
+  for (const { now } of replaced) {
+    for (const server of now?.servers ?? []) {
+      const holder = changes.has(server.id) ? changes.get(server.id) : servers.get(server.id);
+      if (!holder || holder.service >= server.service) changes.set(server.id, server);
+    }
+  }
+  return servers.withAll(changes);
+}
+
+function countChecks(
+  previous: ForwardPlanning | undefined,
+  replaced: readonly Replaced[],
+): { checks: KeyedMap<HealthCheck>; users: KeyedMap<ReadonlySet<ObjectKey>> } {
+  const checks = new Map<string, HealthCheck | undefined>();
+  const users = new Map<string, Set<ObjectKey>>();
+  const usersOf = (id: string) => {
+    const known = users.get(id) ?? new Set(previous?.basis.users.get(id));
+    users.set(id, known);
+    return known;
+  };
+  for (const { key, before, now } of replaced) {
+    for (const { id } of before?.checks ?? []) usersOf(id).delete(key);
+    for (const check of now?.checks ?? []) {
+      usersOf(check.id).add(key);
+      if (!previous?.checks.has(check.id)) checks.set(check.id, check);
+    }
+  }
+  for (const [id, set] of users) if (set.size === 0) checks.set(id, undefined);
+  return {
+    checks: (previous?.checks ?? KeyedMap.empty<HealthCheck>()).withAll(checks),
+    users: (previous?.basis.users ?? KeyedMap.empty<ReadonlySet<ObjectKey>>()).withAll(
+      [...users].map(([id, set]) => [id, set.size === 0 ? undefined : set] as const),
+    ),
+  };
+}

@@ -1,0 +1,144 @@
+import { type Address, type Family, familyOf, formatAddress } from '../../domain/address.ts';
+import type { Endpoint, ServiceEndpoints } from '../../domain/endpoints.ts';
+import type { KeyedMap } from '../../domain/keyed-map.ts';
+import { AUTOSCALER_TAINT, EXCLUDE_LABEL, type Node } from '../../domain/node.ts';
+import type { ObjectKey } from '../../domain/object.ts';
+import type { Service, ServicePort } from '../../domain/service.ts';
+
+/** A possible backend before its health is asked: what the cluster's objects say of it. */
+export interface Candidate {
+  readonly address: Address;
+  readonly port: number;
+  /** `ready` may take new flows, `leaving` keeps its flows, `unready` has none to keep. */
+  readonly stage: 'ready' | 'leaving' | 'unready';
+  /** Why it is not plainly ready; empty otherwise. */
+  readonly reason: string;
+  readonly node: string | undefined;
+  readonly pod: ObjectKey | undefined;
+}
+
+/** Candidates of one port, and sentences on what is missing. */
+export interface Candidates {
+  readonly candidates: readonly Candidate[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Pod targets: endpoints of the port (EndpointSlice ports carry the Service port's name, so a named
+ * targetPort is already resolved, a different number for each slice).
+ * Readiness after KEP-1669: ready ones; when there are none, serving ones that are terminating.
+ */
+export function podCandidates(
+  service: Service,
+  port: ServicePort,
+  family: Family,
+  endpoints: ServiceEndpoints | undefined,
+): Candidates {
+  const found = new Map<string, Candidate>();
+  for (const slice of endpoints?.slices ?? []) {
+    if (slice.family !== family) continue;
+    const slicePort = slice.ports.find(
+      ({ name, protocol }) => name === port.name && protocol === port.protocol,
+    );
+    if (slicePort?.port === undefined) continue;
+    for (const endpoint of slice.endpoints) {
+      const candidate = fromEndpoint(endpoint, slicePort.port, service.publishNotReadyAddresses);
+      const id = `${formatAddress(candidate.address)} ${candidate.port}`;
+      // Slices may repeat an endpoint while the cluster moves it from one to another; the better word counts.
+      const other = found.get(id);
+      if (!other || rank(candidate) > rank(other)) found.set(id, candidate);
+    }
+  }
+  const candidates = promoteTerminating([...found.values()]);
+  const notes = candidates.length === 0 ? [noEndpointsNote(service, port, family)] : [];
+  return { candidates, notes };
+}
+
+/** Node targets: the NodePort of each eligible node; with policy Local only nodes with an endpoint. */
+export function nodeCandidates(
+  service: Service,
+  port: ServicePort,
+  family: Family,
+  endpoints: ServiceEndpoints | undefined,
+  nodes: KeyedMap<Node>,
+): Candidates {
+  if (port.nodePort === 0) {
+    const note = `Port ${port.port}/${port.protocol} has no nodePort; set spec.ports[].nodePort or use tidegate.io/target: pod`;
+    return { candidates: [], notes: [note] };
+  }
+  const usable = usableEndpoints(endpoints);
+  if (usable.length === 0)
+    return { candidates: [], notes: [noEndpointsNote(service, port, family)] };
+  const local = service.externalTrafficPolicy === 'Local';
+  const hosts = new Set(usable.map((endpoint) => endpoint.nodeName));
+  const candidates: Candidate[] = [];
+  for (const node of nodes.values()) {
+    const address = node.internalAddresses.find((each) => familyOf(each) === family);
+    if (address === undefined) continue;
+    const { stage, reason } = nodeStage(node, local && !hosts.has(node.name));
+    candidates.push({
+      address,
+      port: port.nodePort,
+      stage,
+      reason,
+      node: node.name,
+      pod: undefined,
+    });
+  }
+  const notes = candidates.length === 0 ? [`No node has an IPv${family} InternalIP`] : [];
+  return { candidates, notes };
+}
+
+function fromEndpoint(endpoint: Endpoint, port: number, publishNotReady: boolean): Candidate {
+  const base = { address: endpoint.address, port, node: endpoint.nodeName, pod: endpoint.pod };
+  if (endpoint.ready || publishNotReady) return { ...base, stage: 'ready', reason: '' };
+  if (!endpoint.terminating) return { ...base, stage: 'unready', reason: 'not ready' };
+  return endpoint.serving
+    ? { ...base, stage: 'leaving', reason: 'terminating' }
+    : { ...base, stage: 'unready', reason: 'terminating and no longer serving' };
+}
+
+/** KEP-1669: better a terminating backend than none. */
+function promoteTerminating(candidates: Candidate[]): Candidate[] {
+  if (candidates.some(({ stage }) => stage === 'ready')) return candidates;
+  return candidates.map((candidate) =>
+    candidate.stage === 'leaving'
+      ? { ...candidate, stage: 'ready', reason: 'terminating, but no other backend is left' }
+      : candidate,
+  );
+}
+
+/** Endpoints that count for "does this Service have any": ready ones, else serving terminating ones. */
+function usableEndpoints(endpoints: ServiceEndpoints | undefined): readonly Endpoint[] {
+  const all = (endpoints?.slices ?? []).flatMap((slice) => slice.endpoints);
+  const ready = all.filter((endpoint) => endpoint.ready);
+  return ready.length > 0 ? ready : all.filter((each) => each.serving && each.terminating);
+}
+
+function nodeStage(node: Node, lacksLocal: boolean): Pick<Candidate, 'stage' | 'reason'> {
+  if (!node.ready) return { stage: 'unready', reason: 'node is not Ready' };
+  if (node.networkUnavailable) return { stage: 'unready', reason: 'node has NetworkUnavailable' };
+  if (node.deleting) return { stage: 'leaving', reason: 'node is being deleted' };
+  if (node.taints.includes(AUTOSCALER_TAINT)) {
+    return { stage: 'leaving', reason: `node has the taint ${AUTOSCALER_TAINT}` };
+  }
+  if (Object.hasOwn(node.labels, EXCLUDE_LABEL)) {
+    return { stage: 'leaving', reason: `node has the label ${EXCLUDE_LABEL}` };
+  }
+  if (lacksLocal) {
+    return {
+      stage: 'leaving',
+      reason: 'no ready endpoint on the node (externalTrafficPolicy Local)',
+    };
+  }
+  return { stage: 'ready', reason: '' };
+}
+
+function rank({ stage }: Candidate): number {
+  return stage === 'ready' ? 2 : stage === 'leaving' ? 1 : 0;
+}
+
+function noEndpointsNote(service: Service, port: ServicePort, family: Family): string {
+  const named = port.name === '' ? '' : ` "${port.name}"`;
+  return `No IPv${family} endpoint for port${named} ${port.port}/${port.protocol} of ${service.key}; check the selector's Pods or the EndpointSlice's port names`;
+}
