@@ -55,8 +55,8 @@ struct tg_vip {
 #define TG_VIP_HASH_CLIENT_ONLY 1u
 
 /*
- * `servers`, ARRAY: what a flow needs to translate back. Written before the VIP refers to it; the
- * index is reused only after the sweeper saw no flow that holds it.
+ * `servers`, mmapable ARRAY: what a flow needs to translate back. Written before the VIP refers to
+ * it; the index is reused only after the sweeper saw no flow that holds it.
  */
 struct tg_server {
 	__u8 addr[16];
@@ -67,8 +67,8 @@ struct tg_server {
 };
 
 /*
- * `backends`, ARRAY, indexed by what rings, flows and affinity entries hold; 0 is never used. One
- * cache line. Reused like a server's index, and with another `generation`.
+ * `backends`, mmapable ARRAY, indexed by what rings, flows and affinity entries hold; 0 is never
+ * used. One cache line. Reused like a server's index, and with another `generation`.
  */
 struct tg_backend {
 	__u8 addr[16];
