@@ -201,7 +201,7 @@ async function rewrite(file: LedgerFile, contents: Contents): Promise<void> {
   contents.live = bytes.length;
   // Until the folder is synced, a power cut would bring the old file back, without later puts.
   file.suspect = true;
-  await old.close();
+  await old.close().catch(() => undefined);
   if (file.durable) await syncFolder(dirname(file.path));
   file.suspect = false;
 }

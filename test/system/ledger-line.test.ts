@@ -6,7 +6,7 @@ import { encodeLine, MAX_LINE_BYTES, replay } from '../../src/system/ledger-line
 type Change = readonly [string, Json | undefined];
 
 const keys = fc.oneof(fc.constantFrom('a', 'default/web', '__proto__', '', 'ключ\n"'), fc.string());
-const change = fc.tuple(keys, fc.option(fc.jsonValue(), { nil: undefined }));
+const change = fc.tuple(keys, fc.option(fc.jsonValue() as fc.Arbitrary<Json>, { nil: undefined }));
 const put = fc.array(change, { minLength: 1, maxLength: 4 });
 const puts = fc.array(put, { maxLength: 6 });
 
