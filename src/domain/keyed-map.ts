@@ -5,6 +5,8 @@
  * map, and `changedKeys` visits only what two versions do not share. This is what makes planning
  * incremental "by identity": 10,000 Services, one edited, one key reported, some dozens of slots read.
  *
+ * Iteration has no defined order (it depends on hashes and history): sort where order matters.
+ *
  * Cost: `get` O(1); `with`/`without` copy 2 × FAN_OUT pointers and one bucket; `changedKeys` grows
  * with FAN_OUT plus what differs.
  */
