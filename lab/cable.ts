@@ -52,5 +52,5 @@ function nodad(address: string): string {
 }
 
 function attachPass(end: CableEnd): void {
-  end.host.ip(`link set dev ${end.name} xdpdrv obj ${PASS_PROGRAM} sec xdp`);
+  end.host.ip(`link set dev ${end.name} xdpdrv obj ${PASS_PROGRAM} sec xdp.frags`);
 }
