@@ -1,0 +1,390 @@
+import test from 'ava';
+import fc from 'fast-check';
+import type { ForwardPlan } from '../../src/domain/forwarding.ts';
+import type { CheckHealth } from '../../src/domain/health.ts';
+import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import { AUTOSCALER_TAINT, EXCLUDE_LABEL } from '../../src/domain/node.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
+import { planForward } from '../../src/plan/forward.ts';
+import type { ForwardSettings } from '../../src/plan/forwarding/plan-service.ts';
+import {
+  endpoint,
+  endpointsOf,
+  node,
+  service,
+  servicePort,
+  status,
+  TCP_CHECK,
+} from '../support/objects.ts';
+
+const SETTINGS: ForwardSettings = {
+  loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
+  target: 'pod',
+  health: { ...TCP_CHECK, kind: 'none' },
+  healthFallback: 'fail-open',
+};
+const CHECKED: ForwardSettings = { ...SETTINGS, health: TCP_CHECK };
+const NO_HEALTH = KeyedMap.empty<CheckHealth>();
+
+const web = service('web');
+const pods = endpointsOf('default/web', [endpoint('10.1.0.1'), endpoint('10.1.0.2')]);
+
+function snapshot(fields: Partial<Snapshot> = {}): Snapshot {
+  return {
+    ...EMPTY_SNAPSHOT,
+    revision: 1,
+    services: KeyedMap.from([['default/web', web]]),
+    statuses: KeyedMap.from([['default/web', status(['192.0.2.10'])]]),
+    endpoints: KeyedMap.from([['default/web', pods]]),
+    ...fields,
+  };
+}
+
+const plan = (fields: Partial<Snapshot> = {}, settings = SETTINGS, health = NO_HEALTH) =>
+  planForward(undefined, snapshot(fields), health, settings);
+
+/** `id=use` of the backends of the first server, for tables. */
+function uses(planned: ForwardPlan, server = '192.0.2.10 TCP 80'): string {
+  const backends = planned.servers.get(server)?.backends ?? [];
+  return backends.map(({ id, use }) => `${id}=${use}`).join(', ');
+}
+
+function down(reason: string): CheckHealth {
+  return { state: 'down', sinceMs: 0, reason };
+}
+
+test('planForward() gives each address and port a server with its ring', (t) => {
+  const planned = plan();
+  t.is(planned.servers.size, 1);
+  t.is(uses(planned), '10.1.0.1 8080=active, 10.1.0.2 8080=active');
+  const server = planned.servers.get('192.0.2.10 TCP 80');
+  t.is(server?.ring.length, 251);
+  t.deepEqual([...new Set(server?.ring)].sort(), [0, 1]);
+  t.true(planned.services.get('default/web')?.servable);
+});
+
+test('planForward() leaves alone what is not ours, has no address or is no LoadBalancer', (t) => {
+  for (const other of [
+    service('web', { type: 'ClusterIP' }),
+    service('web', { loadBalancerClass: 'example.com/other' }),
+  ]) {
+    t.is(plan({ services: KeyedMap.from([['default/web', other]]) }).services.size, 0);
+  }
+  t.is(plan({ statuses: KeyedMap.empty() }).services.size, 0);
+  const classed = service('web', { loadBalancerClass: 'tidegate.io/tidegate' });
+  t.is(plan({ services: KeyedMap.from([['default/web', classed]]) }).services.size, 1);
+});
+
+const gone = { ready: false, serving: true, terminating: true };
+const readiness: [name: string, endpoints: Parameters<typeof endpoint>[1][], uses: string][] = [
+  ['ready ones', [{}, {}], '10.1.0.1 8080=active, 10.1.0.2 8080=active'],
+  [
+    'an unready one',
+    [{}, { ready: false, serving: false }],
+    '10.1.0.1 8080=active, 10.1.0.2 8080=down',
+  ],
+  ['a terminating one', [{}, gone], '10.1.0.1 8080=active, 10.1.0.2 8080=draining'],
+  ['only terminating ones (KEP-1669)', [gone, gone], '10.1.0.1 8080=active, 10.1.0.2 8080=active'],
+  ['terminating, not serving', [{ ...gone, serving: false }], '10.1.0.1 8080=down'],
+];
+for (const [name, conditions, expected] of readiness) {
+  test(`planForward() with ${name}: ${expected}`, (t) => {
+    const list = conditions.map((fields, i) => endpoint(`10.1.0.${i + 1}`, fields));
+    t.is(
+      uses(plan({ endpoints: KeyedMap.from([['default/web', endpointsOf('default/web', list)]]) })),
+      expected,
+    );
+  });
+}
+
+test('planForward() says noEndpoints and names the port when nobody is usable', (t) => {
+  const planned = plan({ endpoints: KeyedMap.empty() }).services.get('default/web');
+  t.like(planned, { servable: false, reason: 'noEndpoints' });
+  t.regex(planned?.notes[0] ?? '', /No IPv4 endpoint for port 80\/TCP of default\/web/);
+});
+
+test('planForward() honours publishNotReadyAddresses', (t) => {
+  const lenient = service('web', { publishNotReadyAddresses: true });
+  const unready = endpointsOf('default/web', [
+    endpoint('10.1.0.1', { ready: false, serving: false }),
+  ]);
+  const planned = plan({
+    services: KeyedMap.from([['default/web', lenient]]),
+    endpoints: KeyedMap.from([['default/web', unready]]),
+  });
+  t.is(uses(planned), '10.1.0.1 8080=active');
+});
+
+test('planForward() takes named ports from each slice, both families, and merges duplicates', (t) => {
+  const dual = service('web', {
+    families: [4, 6],
+    ports: [
+      servicePort({ name: 'http', targetPort: 'web' }),
+      servicePort({ name: 'dns', protocol: 'UDP', port: 53 }),
+    ],
+  });
+  const ports = (http: number) => [
+    { name: 'http', protocol: 'TCP' as const, port: http },
+    { name: 'dns', protocol: 'UDP' as const, port: 5353 },
+  ];
+  const a = endpointsOf('a', [endpoint('10.1.0.1'), endpoint('2001:db8:1::1')], ports(8080)).slices;
+  const b = endpointsOf('b', [endpoint('10.1.0.2')], ports(9090)).slices;
+  const again = endpointsOf('c', [endpoint('10.1.0.2', { ready: false })], ports(9090)).slices;
+  const planned = plan({
+    services: KeyedMap.from([['default/web', dual]]),
+    statuses: KeyedMap.from([['default/web', status(['192.0.2.10', '2001:db8::10'])]]),
+    endpoints: KeyedMap.from([
+      ['default/web', { service: 'default/web', slices: [...a, ...b, ...again] }],
+    ]),
+  });
+  t.is(uses(planned), '10.1.0.1 8080=active, 10.1.0.2 9090=active');
+  t.is(uses(planned, '2001:db8::10 TCP 80'), '2001:db8:1::1 8080=active');
+  t.is(uses(planned, '192.0.2.10 UDP 53'), '10.1.0.1 5353=active, 10.1.0.2 5353=active');
+});
+
+test('planForward() keeps SCTP and unmatched port names out, and says so', (t) => {
+  const odd = service('web', {
+    ports: [servicePort({ name: 'other' }), servicePort({ name: 's', protocol: 'SCTP', port: 9 })],
+  });
+  const planned = plan({ services: KeyedMap.from([['default/web', odd]]) }).services.get(
+    'default/web',
+  );
+  t.is(planned?.servers.length, 1);
+  t.regex(planned?.notes.join(' ') ?? '', /9\/SCTP is not forwarded.*port "other" 80\/TCP/);
+});
+
+const nodePorts = (fields: Parameters<typeof service>[1] = {}) =>
+  service('web', { target: 'node', ports: [servicePort({ nodePort: 30080 })], ...fields });
+const nodeCases: [
+  name: string,
+  second: Parameters<typeof node>[2],
+  policy: 'Cluster' | 'Local',
+  uses: string,
+][] = [
+  ['eligible', {}, 'Cluster', '10.0.0.1 30080=active, 10.0.0.2 30080=active'],
+  ['not Ready', { ready: false }, 'Cluster', '10.0.0.1 30080=active, 10.0.0.2 30080=down'],
+  [
+    'without network',
+    { networkUnavailable: true },
+    'Cluster',
+    '10.0.0.1 30080=active, 10.0.0.2 30080=down',
+  ],
+  [
+    'excluded',
+    { labels: { [EXCLUDE_LABEL]: '' } },
+    'Cluster',
+    '10.0.0.1 30080=active, 10.0.0.2 30080=draining',
+  ],
+  [
+    'going',
+    { taints: [AUTOSCALER_TAINT] },
+    'Cluster',
+    '10.0.0.1 30080=active, 10.0.0.2 30080=draining',
+  ],
+  [
+    'being deleted',
+    { deleting: true },
+    'Cluster',
+    '10.0.0.1 30080=active, 10.0.0.2 30080=draining',
+  ],
+  ['without endpoint, policy Local', {}, 'Local', '10.0.0.1 30080=active, 10.0.0.2 30080=draining'],
+];
+for (const [name, second, externalTrafficPolicy, expected] of nodeCases) {
+  test(`planForward() with node targets, second node ${name}: ${expected}`, (t) => {
+    const planned = plan({
+      services: KeyedMap.from([['default/web', nodePorts({ externalTrafficPolicy })]]),
+      nodes: KeyedMap.from([
+        ['n1', node('n1', ['10.0.0.1'])],
+        ['n2', node('n2', ['10.0.0.2'], second)],
+      ]),
+      endpoints: KeyedMap.from([
+        ['default/web', endpointsOf('default/web', [endpoint('10.1.0.1', { nodeName: 'n1' })])],
+      ]),
+    });
+    t.is(uses(planned), expected);
+  });
+}
+
+test('planForward() with node targets asks healthCheckNodePort under policy Local', (t) => {
+  const local = nodePorts({ externalTrafficPolicy: 'Local', healthCheckNodePort: 32000 });
+  const fields = {
+    services: KeyedMap.from([['default/web', local]]),
+    nodes: KeyedMap.from([['n1', node('n1', ['10.0.0.1'])]]),
+    endpoints: KeyedMap.from([
+      ['default/web', endpointsOf('default/web', [endpoint('10.1.0.1', { nodeName: 'n1' })])],
+    ]),
+  };
+  const [check] = [...plan(fields, CHECKED).checks.values()];
+  t.like(check, { port: 32000, settings: { kind: 'http', path: '/healthz' } });
+});
+
+test('planForward() with node targets needs a nodePort, an address of the family and an endpoint', (t) => {
+  const notesOf = (fields: Partial<Snapshot>) =>
+    plan(fields).services.get('default/web')?.notes.join(' ') ?? '';
+  const services = KeyedMap.from([['default/web', nodePorts()]]);
+  t.regex(
+    notesOf({ services: KeyedMap.from([['default/web', service('web', { target: 'node' })]]) }),
+    /has no nodePort/,
+  );
+  t.regex(
+    notesOf({ services, nodes: KeyedMap.from([['n1', node('n1', ['2001:db8::1'])]]) }),
+    /No node has an IPv4/,
+  );
+  t.regex(notesOf({ services, endpoints: KeyedMap.empty() }), /No IPv4 endpoint/);
+});
+
+test('planForward() turns checks by annotation and protocol', (t) => {
+  const checkOf = (fields: Parameters<typeof service>[1]) => {
+    const planned = plan(
+      {
+        services: KeyedMap.from([['default/web', service('web', fields)]]),
+        endpoints: KeyedMap.from([
+          [
+            'default/web',
+            endpointsOf(
+              'default/web',
+              [endpoint('10.1.0.1')],
+              [{ name: '', protocol: fields?.ports?.[0]?.protocol ?? 'TCP', port: 8080 }],
+            ),
+          ],
+        ]),
+      },
+      CHECKED,
+    );
+    return [...planned.checks.values()]
+      .map(({ port, settings }) => `${settings.kind} ${port}`)
+      .join();
+  };
+  t.is(checkOf({}), 'tcp 8080');
+  t.is(checkOf({ healthCheck: { kind: 'http', port: 9000 } }), 'http 9000');
+  t.is(checkOf({ healthCheck: { kind: 'none' } }), '');
+  t.is(checkOf({ ports: [servicePort({ protocol: 'UDP' })] }), 'icmp 0');
+  t.is(
+    checkOf({ ports: [servicePort({ protocol: 'UDP' })], healthCheck: { port: 9000 } }),
+    'tcp 9000',
+  );
+});
+
+test('planForward() prefers healthy, then unchecked backends, then falls back as set', (t) => {
+  const [first, second] = [...plan({}, CHECKED).checks.keys()].sort();
+  const health = (a: CheckHealth['state'] | '', b: CheckHealth['state'] | '') => {
+    const entries: [string, CheckHealth][] = [];
+    for (const [id, state] of [
+      [first, a],
+      [second, b],
+    ] as const) {
+      if (state)
+        entries.push([
+          id ?? '',
+          state === 'up' ? { state, sinceMs: 0, reason: '' } : down('connection refused'),
+        ]);
+    }
+    return KeyedMap.from(entries);
+  };
+  const closed: ForwardSettings = { ...CHECKED, healthFallback: 'fail-closed' };
+  t.is(uses(plan({}, CHECKED, health('', ''))), '10.1.0.1 8080=active, 10.1.0.2 8080=active');
+  t.is(uses(plan({}, CHECKED, health('up', ''))), '10.1.0.1 8080=active, 10.1.0.2 8080=down');
+  t.is(uses(plan({}, CHECKED, health('down', ''))), '10.1.0.1 8080=down, 10.1.0.2 8080=active');
+  t.is(uses(plan({}, CHECKED, health('up', 'down'))), '10.1.0.1 8080=active, 10.1.0.2 8080=down');
+  t.is(
+    uses(plan({}, CHECKED, health('down', 'down'))),
+    '10.1.0.1 8080=active, 10.1.0.2 8080=active',
+  );
+  t.is(uses(plan({}, closed, health('down', 'down'))), '10.1.0.1 8080=down, 10.1.0.2 8080=down');
+  t.false(plan({}, closed, health('down', 'down')).services.get('default/web')?.servable);
+  const open = plan({}, CHECKED, health('down', 'down')).servers.get('192.0.2.10 TCP 80');
+  t.is(
+    open?.backends[0]?.reason,
+    'health check failed: connection refused; used because all fail (fail-open)',
+  );
+});
+
+test('planForward() plans 1 of 10,000 Services when 1 endpoint, status or check changed', (t) => {
+  const names = Array.from({ length: 10_000 }, (_, i) => `s${i}`);
+  const backend = (i: number, last: number) => endpoint(`10.${i >> 8}.${i & 255}.${last}`);
+  const big = snapshot({
+    services: KeyedMap.from(names.map((name) => [`default/${name}`, service(name)])),
+    statuses: KeyedMap.from(
+      names.map((name, i) => [`default/${name}`, status([`172.16.${i >> 8}.${i & 255}`])]),
+    ),
+    endpoints: KeyedMap.from(
+      names.map((name, i) => [`default/${name}`, endpointsOf(`default/${name}`, [backend(i, 1)])]),
+    ),
+  });
+  const first = planForward(undefined, big, NO_HEALTH, CHECKED);
+  t.is(first.planned, 10_000);
+  const again = planForward(first, { ...big, revision: 2 }, NO_HEALTH, CHECKED);
+  t.is(again.planned, 0);
+  t.is(again.servers, first.servers);
+  const changed = {
+    ...big,
+    endpoints: big.endpoints.with(
+      'default/s7',
+      endpointsOf('default/s7', [backend(7, 1), backend(7, 2)]),
+    ),
+  };
+  const second = planForward(first, changed, NO_HEALTH, CHECKED);
+  t.is(second.planned, 1);
+  t.deepEqual(second.servers.changedKeys(first.servers), ['172.16.0.7 TCP 80']);
+  const [id] = second.checks.changedKeys(first.checks);
+  const third = planForward(second, changed, KeyedMap.from([[id ?? '', down('x')]]), CHECKED);
+  t.is(third.planned, 1);
+  t.is(
+    planForward(
+      third,
+      { ...changed, nodes: KeyedMap.from([['n', node('n', [])]]) },
+      NO_HEALTH,
+      CHECKED,
+    ).planned,
+    1,
+  );
+});
+
+test('planForward() step by step ends where planning from nothing ends', (t) => {
+  const step = fc.record({
+    name: fc.constantFrom('a', 'b', 'c'),
+    vip: fc.constantFrom('192.0.2.1', '192.0.2.2', '2001:db8::1', ''),
+    target: fc.constantFrom('pod' as const, 'node' as const),
+    exists: fc.boolean(),
+    endpoints: fc.array(fc.record({ last: fc.integer({ min: 1, max: 4 }), ready: fc.boolean() }), {
+      maxLength: 4,
+    }),
+    downs: fc.subarray(['10.1.0.1', '10.1.0.2', '10.1.0.3']),
+    nodeReady: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
+      let current = { ...EMPTY_SNAPSHOT };
+      let planned = planForward(undefined, current, NO_HEALTH, CHECKED);
+      for (const { name, vip, target, exists, endpoints, downs, nodeReady } of steps) {
+        const key = `default/${name}`;
+        // Different ports keep the three apart on a shared address, as allocation does.
+        const port = 80 + name.charCodeAt(0);
+        const object = service(name, {
+          target,
+          ports: [servicePort({ port, nodePort: 30000 + port })],
+        });
+        const list = endpoints.map(({ last, ready }) =>
+          endpoint(`10.1.0.${last}`, { ready, serving: ready }),
+        );
+        current = {
+          ...current,
+          revision: current.revision + 1,
+          services: current.services.withAll([[key, exists ? object : undefined]]),
+          statuses: current.statuses.withAll([[key, vip === '' ? undefined : status([vip])]]),
+          endpoints: current.endpoints.with(key, endpointsOf(key, list)),
+          nodes: KeyedMap.from([['n1', node('n1', ['10.0.0.1'], { ready: nodeReady })]]),
+        };
+        const health = KeyedMap.from(
+          [...planned.checks.values()]
+            .filter((check) => downs.some((each) => check.id.includes(each)))
+            .map((check) => [check.id, down('x')] as const),
+        );
+        planned = planForward(planned, current, health, CHECKED);
+        const fresh = planForward(undefined, current, health, CHECKED);
+        t.deepEqual(new Map([...planned.servers].sort()), new Map([...fresh.servers].sort()));
+        t.deepEqual([...planned.checks.keys()].sort(), [...fresh.checks.keys()].sort());
+      }
+    }),
+  );
+});

@@ -1,0 +1,110 @@
+import { type Address, familyOf, parseAddress } from '../../src/domain/address.ts';
+import type { Endpoint, EndpointSlice, ServiceEndpoints } from '../../src/domain/endpoints.ts';
+import type { HealthCheckSettings } from '../../src/domain/health.ts';
+import type { Node } from '../../src/domain/node.ts';
+import { objectKey } from '../../src/domain/object.ts';
+import type { Service, ServicePort, ServiceStatus } from '../../src/domain/service.ts';
+
+/** Domain objects with sensible defaults, for tests: say only what the case is about. */
+export function address(text: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(`"${text}" is not an address`);
+  return parsed;
+}
+
+export function servicePort(fields: Partial<ServicePort> = {}): ServicePort {
+  return { name: '', protocol: 'TCP', port: 80, targetPort: 8080, nodePort: 0, ...fields };
+}
+
+export function service(name: string, fields: Partial<Service> = {}): Service {
+  const namespace = fields.namespace ?? 'default';
+  return {
+    key: objectKey(namespace, name),
+    namespace,
+    name,
+    uid: '',
+    createdMs: 0,
+    labels: {},
+    deleting: false,
+    type: 'LoadBalancer',
+    loadBalancerClass: undefined,
+    headless: false,
+    families: [4],
+    ipFamilyPolicy: 'SingleStack',
+    ports: [servicePort()],
+    selector: `app=${name}`,
+    externalTrafficPolicy: 'Cluster',
+    healthCheckNodePort: 0,
+    affinityTimeoutSec: 0,
+    publishNotReadyAddresses: false,
+    sourceRanges: [],
+    request: { kind: 'none' },
+    poolRequest: undefined,
+    sharingKey: '',
+    deprecatedAnnotations: [],
+    target: undefined,
+    healthCheck: {},
+    ...fields,
+  };
+}
+
+export function status(addresses: readonly string[], pool = 'pool'): ServiceStatus {
+  return { addresses: addresses.map(address), hostnames: [], pool, conditions: [], events: [] };
+}
+
+export function endpoint(text: string, fields: Partial<Endpoint> = {}): Endpoint {
+  return {
+    address: address(text),
+    ready: true,
+    serving: true,
+    terminating: false,
+    nodeName: undefined,
+    zone: undefined,
+    pod: undefined,
+    ...fields,
+  };
+}
+
+/** One slice a family, all endpoints on `port`. */
+export function endpointsOf(
+  key: string,
+  endpoints: readonly Endpoint[],
+  ports: EndpointSlice['ports'] = [{ name: '', protocol: 'TCP', port: 8080 }],
+): ServiceEndpoints {
+  const slices = ([4, 6] as const).map((family) => ({
+    key: `${key}-v${family}`,
+    family,
+    ports,
+    endpoints: endpoints.filter((each) => familyOf(each.address) === family),
+  }));
+  return { service: key, slices: slices.filter((slice) => slice.endpoints.length > 0) };
+}
+
+export function node(name: string, addresses: readonly string[], fields: Partial<Node> = {}): Node {
+  return {
+    key: name,
+    namespace: '',
+    name,
+    uid: '',
+    createdMs: 0,
+    labels: {},
+    deleting: false,
+    internalAddresses: addresses.map(address),
+    ready: true,
+    networkUnavailable: false,
+    taints: [],
+    ...fields,
+  };
+}
+
+export const TCP_CHECK: HealthCheckSettings = {
+  kind: 'tcp',
+  port: 0,
+  path: '/',
+  host: '',
+  expectedStatus: [[200, 399]],
+  intervalMs: 2000,
+  timeoutMs: 1000,
+  rise: 2,
+  fall: 3,
+};
