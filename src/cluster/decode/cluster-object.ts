@@ -1,0 +1,62 @@
+import type { Namespace } from '../../domain/namespace.ts';
+import type { Node } from '../../domain/node.ts';
+import type { Pod } from '../../domain/pod.ts';
+import type { Pool } from '../../domain/pool.ts';
+import type { Secret } from '../../domain/secret.ts';
+import type { Service } from '../../domain/service.ts';
+import { decodeEndpointSlice, type ServiceSlices } from './endpoint-slice.ts';
+import { decodeEndpoints } from './endpoints.ts';
+import type { Decoded, Locate } from './field.ts';
+import { decodeNamespace } from './namespace.ts';
+import { decodeNode } from './node.ts';
+import { decodePod } from './pod.ts';
+import { decodePool } from './pool.ts';
+import { decodeSecret } from './secret.ts';
+import { decodeService } from './service.ts';
+
+/** What each kind that we read becomes. */
+export interface KindTypes {
+  readonly Service: Service;
+  readonly EndpointSlice: ServiceSlices;
+  readonly Endpoints: ServiceSlices;
+  readonly Node: Node;
+  readonly Namespace: Namespace;
+  readonly Pod: Pod;
+  readonly Secret: Secret;
+  readonly IPAddressPool: Pool;
+}
+
+export type Kind = keyof KindTypes;
+
+/** A decoded object with its kind. */
+export type ClusterObject = {
+  [K in Kind]: { readonly kind: K; readonly value: KindTypes[K] };
+}[Kind];
+
+interface KindEntry<K extends Kind> {
+  readonly apiVersion: string;
+  readonly decode: (value: unknown, locate?: Locate) => Decoded<KindTypes[K]>;
+}
+
+/** The kinds we read; everything else is left alone. */
+export const KINDS: { readonly [K in Kind]: KindEntry<K> } = {
+  Service: { apiVersion: 'v1', decode: decodeService },
+  EndpointSlice: { apiVersion: 'discovery.k8s.io/v1', decode: decodeEndpointSlice },
+  Endpoints: { apiVersion: 'v1', decode: decodeEndpoints },
+  Node: { apiVersion: 'v1', decode: decodeNode },
+  Namespace: { apiVersion: 'v1', decode: decodeNamespace },
+  Pod: { apiVersion: 'v1', decode: decodePod },
+  Secret: { apiVersion: 'v1', decode: decodeSecret },
+  IPAddressPool: { apiVersion: 'metallb.io/v1beta1', decode: decodePool },
+};
+
+export function isKind(kind: string): kind is Kind {
+  return Object.hasOwn(KINDS, kind);
+}
+
+/** Decodes one object of a kind of ours. Never throws, whatever `value` is. */
+export function decodeObject(kind: Kind, value: unknown, locate?: Locate): Decoded<ClusterObject> {
+  const decoded = KINDS[kind].decode(value, locate);
+  const object = decoded.value && ({ kind, value: decoded.value } as ClusterObject);
+  return { value: object, problems: decoded.problems };
+}
