@@ -1,0 +1,223 @@
+import type { Address } from '../../domain/address.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { Backend } from '../../domain/forwarding.ts';
+import type { Mac } from '../../domain/mac.ts';
+import type { NextHops } from '../next-hop.ts';
+import type { BackendEntry, DataplaneLayout, TrafficStats } from './abi.ts';
+import { createIndexPool, type IndexPool } from './index-pool.ts';
+import type { SharedArray } from './shared-array.ts';
+import type { Statistics } from './statistics.ts';
+
+export interface BackendTableParts {
+  readonly array: SharedArray<BackendEntry>;
+  readonly statistics: Statistics;
+  readonly nextHops: NextHops;
+  readonly layout: DataplaneLayout;
+  readonly clock: Clock;
+  /** `Backend.id` of an address and port. */
+  readonly idOf: (address: Address, port: number) => string;
+}
+
+const NO_ADDRESS = 0n as Address;
+const NO_MAC = 0 as Mac;
+const NO_HOP = { ifindex: 0, dstMac: NO_MAC, srcMac: NO_MAC, mtu: 0, natAddress: NO_ADDRESS };
+/** The entry's field is 16 bits wide; no packet is longer either. */
+const MTU_MAX = 0xffff;
+
+/**
+ * The `backends` map: which index stands for which backend of which server, with its next hop.
+ *
+ * Address, port and NAT address of an index stay as they are while flows may hold it, since they are
+ * part of those flows' identity; a backend whose NAT address is gone gets another index.
+ */
+export class BackendTable {
+  readonly #parts: BackendTableParts;
+  readonly #pool: IndexPool;
+  readonly #reachable: number;
+  readonly #active: number;
+  readonly #keepsUdp: number;
+  /** Indices by address; small arrays, since an address has few. */
+  readonly #users = new Map<Address, number[]>();
+  /** Retired indices by server and backend id, to be taken again by the same. */
+  readonly #retired = new Map<string, number>();
+  #writes = 0;
+
+  constructor(parts: BackendTableParts) {
+    this.#parts = parts;
+    this.#pool = createIndexPool(parts.array.length - 1);
+    this.#reachable = parts.layout.constant('TG_BACKEND_REACHABLE');
+    this.#active = parts.layout.constant('TG_BACKEND_ACTIVE');
+    this.#keepsUdp = parts.layout.constant('TG_BACKEND_KEEPS_UDP');
+  }
+
+  usage(): { readonly used: number; readonly limit: number } {
+    return { used: this.#pool.used, limit: this.#pool.limit };
+  }
+
+  /** How many entries were written since the start. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  entry(index: number): BackendEntry {
+    return this.#parts.array.get(index);
+  }
+
+  stats(index: number): TrafficStats {
+    return this.#parts.statistics.read(index);
+  }
+
+  /** The index of a backend that has none: its own former one, else a new one. Throws when full. */
+  take(server: number, backend: Backend): number {
+    const key = retiredKey(server, backend.id);
+    const former = this.#retired.get(key);
+    if (former !== undefined && this.keepsSource(former)) {
+      this.#retired.delete(key);
+      this.#pool.revive(former);
+      return former;
+    }
+    const index = this.#pool.take();
+    if (index === undefined) throw full(this.#pool.limit, backend.id);
+    const generation = (this.entry(index).generation + 1) & 0xffff;
+    const { address, port } = backend;
+    this.#addUser(address, index);
+    this.#write(
+      index,
+      this.#withHop({ ...NO_HOP, address, port, server, generation, flags: 0 }, 0),
+    );
+    return index;
+  }
+
+  /** Makes the entry say what the plan and the next hop say. */
+  store(index: number, { use }: Backend): void {
+    const udp = use === 'down' ? 0 : this.#keepsUdp;
+    this.#write(
+      index,
+      this.#withHop(this.entry(index), udp | (use === 'active' ? this.#active : 0)),
+    );
+  }
+
+  /** No new flows from here on; those it has go on. The index is kept until they are gone. */
+  retire(index: number): void {
+    const entry = this.entry(index);
+    this.#write(index, this.#withHop(entry, 0));
+    this.#pool.retire(index, this.#parts.clock.monotonicMs());
+    this.#retired.set(this.#retiredKeyOf(entry), index);
+  }
+
+  /** False when packets to it can no longer be sent from the address its flows use. */
+  keepsSource(index: number): boolean {
+    const { natAddress } = this.entry(index);
+    return natAddress === NO_ADDRESS || this.#parts.nextHops.mayUseSource(natAddress);
+  }
+
+  isReachable(index: number): boolean {
+    return (this.entry(index).flags & this.#reachable) !== 0;
+  }
+
+  /** The next hop of the address changed: writes it into all its entries. Returns their servers. */
+  refresh(address: Address): ReadonlySet<number> {
+    const servers = new Set<number>();
+    for (const index of this.#users.get(address) ?? []) {
+      const entry = this.entry(index);
+      this.#write(index, this.#withHop(entry, entry.flags & ~this.#reachable));
+      servers.add(entry.server);
+    }
+    return servers;
+  }
+
+  /** Backends that an earlier process left: index by backend id, by server index. */
+  adopt(): ReadonlyMap<number, ReadonlyMap<string, number>> {
+    const found = new Map<number, Map<string, number>>();
+    for (const index of this.#parts.array.occupied()) {
+      const { server, address, port, flags } = this.entry(index);
+      if (server === 0) continue;
+      this.#pool.adopt(index);
+      this.#addUser(address, index);
+      const ofServer = found.get(server) ?? new Map<string, number>();
+      found.set(server, ofServer);
+      const id = this.#parts.idOf(address, port);
+      const other = ofServer.get(id);
+      if (other === undefined) {
+        ofServer.set(id, index);
+        continue;
+      }
+      // Its NAT address had changed: the one that takes no new flows is kept for its old ones.
+      const idle = (flags & this.#active) === 0 ? index : other;
+      if (idle === other) ofServer.set(id, index);
+      this.#pool.retire(idle, this.#parts.clock.monotonicMs());
+    }
+    return found;
+  }
+
+  /** Frees what a sweep of the flow table, begun at `startedMs`, found unused. */
+  sweep(startedMs: number, flowsByBackend: Uint32Array): void {
+    for (const index of this.#pool.sweep(startedMs, flowsByBackend)) {
+      const entry = this.entry(index);
+      const key = this.#retiredKeyOf(entry);
+      if (this.#retired.get(key) === index) this.#retired.delete(key);
+      this.#removeUser(entry.address, index);
+      const { generation } = entry;
+      const cleared = { ...NO_HOP, address: NO_ADDRESS, port: 0, server: 0, flags: 0, generation };
+      this.#parts.array.set(index, cleared);
+      this.#parts.statistics.reset(index);
+    }
+  }
+
+  #write(index: number, entry: BackendEntry): void {
+    if (this.#parts.array.set(index, entry)) this.#writes += 1;
+  }
+
+  /** The entry with what is known now of its next hop, and these flags beside. */
+  #withHop(entry: BackendEntry, flags: number): BackendEntry {
+    const hop = this.#parts.nextHops.get(entry.address);
+    if (hop.state === 'pending')
+      return { ...entry, flags: flags | (entry.flags & this.#reachable) };
+    if (hop.state === 'unreachable') return { ...entry, flags };
+    return {
+      ...entry,
+      flags: flags | this.#reachable,
+      natAddress: entry.natAddress === NO_ADDRESS ? hop.source : entry.natAddress,
+      ifindex: hop.ifindex,
+      dstMac: hop.destinationMac,
+      srcMac: hop.sourceMac,
+      mtu: Math.min(hop.mtu, MTU_MAX),
+    };
+  }
+
+  #addUser(address: Address, index: number): void {
+    const known = this.#users.get(address);
+    if (known) {
+      known.push(index);
+      return;
+    }
+    this.#users.set(address, [index]);
+    this.#parts.nextHops.follow(address);
+  }
+
+  #removeUser(address: Address, index: number): void {
+    const known = this.#users.get(address) ?? [];
+    const at = known.indexOf(index);
+    if (at < 0) return;
+    known[at] = known[known.length - 1] as number;
+    known.pop();
+    if (known.length > 0) return;
+    this.#users.delete(address);
+    this.#parts.nextHops.unfollow(address);
+  }
+
+  #retiredKeyOf({ server, address, port }: BackendEntry): string {
+    return retiredKey(server, this.#parts.idOf(address, port));
+  }
+}
+
+function retiredKey(server: number, backendId: string): string {
+  return `${server} ${backendId}`;
+}
+
+function full(limit: number, backendId: string): Error {
+  const message =
+    `No room for backend "${backendId}": the limit of ${limit} backends is reached; raise ` +
+    'forwarder.limits.backends and start anew after "tidegate detach"';
+  return Object.assign(new Error(message), { code: 'ENOSPC' });
+}
