@@ -20,6 +20,7 @@ export interface Worker {
 }
 
 export interface Pod {
+  readonly name: string;
   readonly host: Host;
   readonly node: string;
   /** Pod IPs, IPv4 first. */
@@ -92,7 +93,7 @@ export function addPod(lab: Lab, worker: Worker, name: string, number: number): 
   lab.cable({ host, name: 'eth0', addresses: withLengths(addresses) }, { host: worker.host, name });
   worker.host.ip(`link set ${name} master pods`);
   host.ip(`route add default via ${v4}1`, `route add default via ${v6}1`);
-  return { host, node: worker.host.name, addresses };
+  return { name, host, node: worker.host.name, addresses };
 }
 
 function addWorker(lab: Lab, lan: Host, number: 1 | 2): Worker {

@@ -68,6 +68,10 @@ export function removeLab(id: string): void {
   rmSync(`${RUN}/${id}`, { recursive: true, force: true });
 }
 
+export function labExists(id: string): boolean {
+  return labNamespaces().some((name) => name.startsWith(`${id}-`));
+}
+
 /** Ids of labs whose owner is gone without removing them. */
 export function leftoverLabs(): string[] {
   const names = [...labNamespaces(), ...listDirectory(BPFFS), ...listDirectory(RUN)];
