@@ -1,7 +1,10 @@
-#include "addon.h"
+/* The BPF part of the addon: what it exports. */
+#include "bpf.h"
 
 void register_bpf(napi_env env, napi_value exports)
 {
-	(void)env;
-	(void)exports;
+	bpf_error_capture();
+	export_function(env, exports, "bpfLoad", object_load);
+	export_function(env, exports, "abi", abi_describe);
+	export_function(env, exports, "sweepFlows", flows_sweep);
 }

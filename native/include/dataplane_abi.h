@@ -68,7 +68,9 @@ struct tg_server {
 
 /*
  * `backends`, mmapable ARRAY, indexed by what rings, flows and affinity entries hold; 0 is never
- * used. One cache line. Reused like a server's index, and with another `generation`.
+ * used. One cache line. Reused like a server's index, and with another `generation`. Address, port
+ * and nat_addr stay as they are while flows hold it: they are part of those flows' identity. To take
+ * one out, change the ring first and the flags after it, so that no new flow meets a closed door.
  */
 struct tg_backend {
 	__u8 addr[16];
@@ -107,34 +109,53 @@ struct tg_affinity {
  * one cache line, one flow, both directions: 64 bytes of table and 8 of reverse index a flow.
  *
  * The forward direction finds it in the set its hash chooses (TG_FLOW_WAYS neighbours); the reverse
- * direction by `reverse`. An entry belongs to whoever moves `tag` from 0 (or from an expired flow's
- * tag) to TG_FLOW_BUSY by compare-and-exchange; it is readable once `tag` is the flow's own tag, and a
- * reader checks the tag again after reading.
+ * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as one,
+ * by compare-and-exchange; xdp/flow.h states the protocol and why it holds:
+ *
+ *   free      tag 0
+ *   claimed   tag set, state TG_FLOW_CLAIMED: belongs to whoever claimed it, nobody else reads it
+ *   live      tag set, state set: readable; a reader checks the tag again after reading
  */
 #define TG_FLOW_WAYS 8
 #define TG_FLOW_FREE 0u
-#define TG_FLOW_BUSY 1u
+#define TG_FLOW_SWEPT 1u    /* tag of an entry that the sweeper (one at a time) has claimed */
 #define TG_FLOW_TAG_MIN 2u
 
+/* Hash bits above, random bits below: a reader tells a flow from its successor in the same entry. */
+#define TG_FLOW_TAG_RANDOM_BITS 8
+
+union tg_flow_word {
+	__u64 raw;
+	struct {
+		__u32 tag;
+		__u8 proto;
+		__u8 state; /* enum tg_flow_state */
+		__u16 flags; /* TG_FLOW_* */
+	};
+};
+
 struct tg_flow {
-	__u32 tag; /* hash bits, never below TG_FLOW_TAG_MIN */
-	__u32 last_s; /* CLOCK_MONOTONIC seconds of the last packet */
+	/* These four are a `union tg_flow_word`. */
+	__u32 tag;
+	__u8 proto;
+	__u8 state;
+	__u16 flags;
 	__u8 client[16];
 	__be16 client_port;
 	__be16 nat_port;
 	__u32 server;
 	__u32 backend;
-	__u8 proto;
-	__u8 state; /* TG_FLOW_STATE_* */
-	__u16 flags; /* TG_FLOW_* */
+	__u32 last_s; /* CLOCK_MONOTONIC seconds of the last packet */
 	/* The way back to the client: where its packets come from (learned, refreshed by each packet). */
 	__u8 client_mac[6];
 	__u8 local_mac[6];
 	__u32 client_ifindex;
-	__u32 fin_seq[2]; /* TCP: sequence number after each side's FIN */
+	__u32 reverse_slot;  /* freeing its NAT port needs neither a hash nor the backend's record */
+	__u32 handshake_ack; /* TCP: what the client must acknowledge to count as established */
 };
 
 enum tg_flow_state {
+	TG_FLOW_CLAIMED = 0,
 	TG_FLOW_HALF_OPEN = 1, /* SYN seen from the client */
 	TG_FLOW_ESTABLISHED = 2,
 	TG_FLOW_CLOSING = 3, /* a FIN from both sides, or a RST */
@@ -144,6 +165,10 @@ enum tg_flow_state {
 
 #define TG_FLOW_FIN_CLIENT 1u
 #define TG_FLOW_FIN_BACKEND 2u
+#define TG_FLOW_RST_CLIENT 4u  /* cleared again when that side goes on talking */
+#define TG_FLOW_RST_BACKEND 8u
+#define TG_FLOW_SYN_ACK 16u   /* the backend answered; handshake_ack is valid */
+#define TG_FLOW_CONFIRMED 32u /* the client acknowledged that answer: it is where it says it is */
 
 /*
  * `reverse`, mmapable ARRAY of u32: index of the flow plus one, 0 when free. A flow's slot is
@@ -157,7 +182,7 @@ enum tg_flow_state {
 /* `ports`, DEVMAP_HASH: interfaces packets may leave by; key and value are the ifindex. */
 
 /* `server_stats` and `backend_stats`, PERCPU_ARRAY, by server and backend index. */
-struct tg_stats {
+struct tg_stats { /* bytes: IP header and payload */
 	__u64 new_flows;
 	__u64 in_packets; /* from clients */
 	__u64 in_bytes;
@@ -180,7 +205,9 @@ struct tg_stats {
 	X(drop_no_neighbour)     /* next hop of the backend not resolved */                        \
 	X(drop_fragment)         /* a fragment to a VIP */                                         \
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
-	X(drop_too_big)          /* larger than the way out */
+	X(drop_too_big)          /* larger than the way out */                                     \
+	X(drop_contended)        /* another CPU was setting up the same flow at that moment */     \
+	X(echo_replied)          /* ICMP echo request to a VIP, answered */
 
 #define TG_COUNTER_ENUM(name) TG_COUNTER_##name,
 enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };
@@ -194,5 +221,6 @@ _Static_assert(sizeof(struct tg_backend) == 64, "backend: one cache line");
 _Static_assert(sizeof(struct tg_affinity_key) == 24, "affinity key");
 _Static_assert(sizeof(struct tg_affinity) == 16, "affinity");
 _Static_assert(sizeof(struct tg_flow) == 64, "flow: one cache line");
+_Static_assert(sizeof(union tg_flow_word) == 8, "flow word: one atomic");
 
 #endif

@@ -19,7 +19,10 @@ export interface BpfMap {
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void;
   /** A dump; what changes meanwhile may be in it or not. */
   entries(): Array<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
-  /** The values of an mmapable array as shared memory. Valid while the map object lives. */
+  /**
+   * The values of an mmapable array as shared memory, each padded to 8 bytes. Stays valid as long as
+   * somebody holds it, also after `close`.
+   */
   mapped(): ArrayBuffer;
 }
 
@@ -34,15 +37,19 @@ export interface LoadOptions {
 
 export type XdpMode = 'native' | 'generic';
 
+/** A loaded object file; its first program is the one that is attached and run. */
 export interface BpfObject {
   readonly maps: Readonly<Record<string, BpfMap>>;
+  /** The program's file descriptor, as a program array wants it. */
+  readonly programFd: number;
   /** Creates an inner map for `ring_chunks` (mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES]) and puts it at `index`. */
   addRingChunk(index: number): BpfMap;
   /** The chunk that an earlier process put there, if any. */
   ringChunk(index: number): BpfMap | undefined;
   /**
    * Attaches to an interface by a bpf_link pinned at `pin`; a link already pinned there is updated to this
-   * program atomically. Throws `EBUSY` when somebody else's program is there, `EOPNOTSUPP` when the
+   * program atomically (or made anew when the interface or the mode is another). Detach by removing
+   * the pin. Throws `EBUSY` when somebody else's program is there, `EOPNOTSUPP` when the
    * driver has no such mode.
    */
   attach(ifindex: number, mode: XdpMode, pin: string): void;
@@ -51,7 +58,15 @@ export interface BpfObject {
     packet: Uint8Array,
     options: { readonly ifindex: number },
   ): { readonly verdict: number; readonly packet: Uint8Array };
-  /** Runs `packet` `repeat` times on one CPU, restored each time; returns nanoseconds each. For benchmarks and stress. */
+  /**
+   * Runs a packet `repeat` times on one CPU, on a thread of libuv's; resolves to nanoseconds each. The
+   * packet is not restored in between: for programs that rewrite it, run `replay.bpf.c` around them.
+   */
+  testRepeat(
+    packet: Uint8Array,
+    options: { readonly ifindex: number; readonly repeat: number; readonly cpu: number },
+  ): Promise<number>;
+  /** Frees maps and program, but not what is pinned. Throws `EBUSY` while a sweep or `testRepeat` runs. */
   close(): void;
 }
 

@@ -1,0 +1,254 @@
+/* Loading an object file with one XDP program, and its life. */
+#include "bpf.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const napi_type_tag OBJECT_TAG = { 0x6f626a2d74696465ull, 0x676174652d627066ull };
+
+struct map_handle *object_map(const struct object_handle *handle, const char *name)
+{
+	for (int i = 0; i < handle->map_count; i++)
+		if (strcmp(handle->maps[i]->name, name) == 0)
+			return handle->maps[i];
+	return NULL;
+}
+
+static void mapping_free(struct mapping *mapping)
+{
+	if (mapping->memory)
+		munmap(mapping->memory, mapping->size);
+	mapping->memory = NULL;
+}
+
+/* Closes descriptors and frees memory. What is pinned stays; links that are not pinned detach. */
+static void object_dispose(struct object_handle *handle)
+{
+	mapping_free(&handle->flows);
+	mapping_free(&handle->reverse);
+	for (int i = 0; i < handle->map_count; i++) {
+		map_close(handle->maps[i]);
+		map_release(handle->maps[i]);
+	}
+	handle->map_count = 0;
+	for (int i = 0; i < TG_RING_CHUNKS_MAX; i++) {
+		if (!handle->chunks[i])
+			continue;
+		map_close(handle->chunks[i]);
+		map_release(handle->chunks[i]);
+		handle->chunks[i] = NULL;
+	}
+	if (handle->object)
+		bpf_object__close(handle->object);
+	handle->object = NULL;
+}
+
+void object_work_begin(struct object_handle *handle)
+{
+	handle->works++;
+}
+
+void object_work_end(struct object_handle *handle)
+{
+	if (--handle->works > 0 || !handle->collected)
+		return;
+	object_dispose(handle);
+	free(handle);
+}
+
+static void object_finalize(napi_env env, void *data, void *hint)
+{
+	struct object_handle *handle = data;
+
+	(void)env;
+	(void)hint;
+	handle->collected = true;
+	handle->works++;
+	object_work_end(handle);
+}
+
+struct object_handle *object_unwrap(napi_env env, napi_value value)
+{
+	struct object_handle *handle = NULL;
+	bool is_object = false;
+
+	if (napi_check_object_type_tag(env, value, &OBJECT_TAG, &is_object) != napi_ok ||
+	    !is_object || napi_unwrap(env, value, (void **)&handle) != napi_ok) {
+		napi_throw_type_error(env, "EINVAL", "This is not a BPF object");
+		return NULL;
+	}
+	if (!handle->object) {
+		bpf_error_throw(env, EBADF, "The BPF object is closed");
+		return NULL;
+	}
+	return handle;
+}
+
+struct object_handle *object_this(napi_env env, napi_callback_info info, size_t argc,
+				  napi_value *argv)
+{
+	napi_value this;
+
+	if (napi_get_cb_info(env, info, &argc, argv, &this, NULL) != napi_ok)
+		return NULL;
+	return object_unwrap(env, this);
+}
+
+static napi_value object_close(napi_env env, napi_callback_info info)
+{
+	struct object_handle *handle = object_this(env, info, 0, NULL);
+
+	if (!handle)
+		return NULL;
+	if (handle->works > 0)
+		return bpf_error_throw(env, EBUSY, "Wait for the sweep or run before closing");
+	object_dispose(handle);
+	return NULL;
+}
+
+/* Sets map sizes by name; an unknown name is a mistake, not a wish. */
+static bool set_sizes(napi_env env, struct bpf_object *object, napi_value sizes)
+{
+	napi_value names;
+	uint32_t count;
+
+	if (napi_get_property_names(env, sizes, &names) != napi_ok)
+		return napi_throw_type_error(env, "EINVAL", "maxEntries must be an object"), false;
+	napi_get_array_length(env, names, &count);
+	for (uint32_t i = 0; i < count; i++) {
+		char text[BPF_NAME_MAX];
+		napi_value name, size;
+		struct bpf_map *map;
+		__u32 entries;
+
+		napi_get_element(env, names, i, &name);
+		napi_get_property(env, sizes, name, &size);
+		if (!value_string(env, name, "A map's name", text, sizeof(text)) ||
+		    !value_u32(env, size, text, &entries))
+			return false;
+		map = bpf_object__find_map_by_name(object, text);
+		if (!map || bpf_map__set_max_entries(map, entries)) {
+			bpf_error_throw(env, EINVAL, "Cannot give map \"%s\" %u entries", text,
+					entries);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Kernels before 5.18 know no multi-buffer frames and refuse a program that says it can handle them. */
+static void fit_program_to_kernel(struct bpf_program *program)
+{
+	__u32 flags = bpf_program__flags(program);
+
+	if ((flags & BPF_F_XDP_HAS_FRAGS) &&
+	    libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 0)
+		bpf_program__set_flags(program, flags & ~BPF_F_XDP_HAS_FRAGS);
+}
+
+static bool open_maps(napi_env env, struct object_handle *handle)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, handle->object) {
+		if (bpf_map__is_internal(map))
+			continue;
+		if (handle->map_count == BPF_MAPS_MAX) {
+			bpf_error_throw(env, E2BIG, "The object has more than %d maps",
+					BPF_MAPS_MAX);
+			return false;
+		}
+		handle->maps[handle->map_count] =
+			map_open(env, bpf_map__fd(map), bpf_map__name(map));
+		if (!handle->maps[handle->map_count])
+			return false;
+		handle->map_count++;
+	}
+	return true;
+}
+
+static bool load(napi_env env, struct object_handle *handle, napi_value options)
+{
+	napi_value pin_dir = property(env, options, "pinDir");
+	char path[BPF_PATH_MAX];
+	napi_valuetype type;
+	int error;
+
+	if (!value_string(env, property(env, options, "object"), "object", path, sizeof(path)))
+		return false;
+	napi_typeof(env, pin_dir, &type);
+	if (type != napi_undefined && !value_string(env, pin_dir, "pinDir", handle->pin_dir,
+						    sizeof(handle->pin_dir)))
+		return false;
+	bpf_error_forget();
+	handle->object = bpf_object__open_file(path, NULL);
+	if (!handle->object) {
+		bpf_error_throw(env, errno, "Cannot open the BPF object \"%s\"", path);
+		return false;
+	}
+	handle->program = bpf_object__next_program(handle->object, NULL);
+	if (!handle->program) {
+		bpf_error_throw(env, ENOEXEC, "The BPF object \"%s\" has no program", path);
+		return false;
+	}
+	if (!set_sizes(env, handle->object, property(env, options, "maxEntries")))
+		return false;
+	if (handle->pin_dir[0] && !pins_reuse(env, handle))
+		return false;
+	fit_program_to_kernel(handle->program);
+	error = bpf_object__load(handle->object);
+	if (error) {
+		bpf_error_throw(env, error, "The kernel refuses the BPF object \"%s\"", path);
+		return false;
+	}
+	return (!handle->pin_dir[0] || pins_create(env, handle)) && open_maps(env, handle);
+}
+
+static napi_value object_wrap(napi_env env, struct object_handle *handle)
+{
+	napi_property_descriptor methods[] = {
+		{ .utf8name = "addRingChunk", .method = ring_chunk_add },
+		{ .utf8name = "ringChunk", .method = ring_chunk_find },
+		{ .utf8name = "attach", .method = program_attach },
+		{ .utf8name = "testRun", .method = program_test_run },
+		{ .utf8name = "testRepeat", .method = program_test_repeat },
+		{ .utf8name = "close", .method = object_close },
+	};
+	napi_value object, maps;
+
+	napi_create_object(env, &object);
+	napi_create_object(env, &maps);
+	for (int i = 0; i < handle->map_count; i++)
+		napi_set_named_property(env, maps, handle->maps[i]->name,
+					map_wrap(env, handle->maps[i]));
+	napi_set_named_property(env, object, "maps", maps);
+	set_number(env, object, "programFd", bpf_program__fd(handle->program));
+	napi_define_properties(env, object, sizeof(methods) / sizeof(methods[0]), methods);
+	if (napi_wrap(env, object, handle, object_finalize, NULL, NULL) != napi_ok ||
+	    napi_type_tag_object(env, object, &OBJECT_TAG) != napi_ok)
+		napi_fatal_error("object_wrap", NAPI_AUTO_LENGTH, "cannot wrap an object",
+				 NAPI_AUTO_LENGTH);
+	return object;
+}
+
+napi_value object_load(napi_env env, napi_callback_info info)
+{
+	struct object_handle *handle = calloc(1, sizeof(*handle));
+	napi_value argv[1];
+	size_t argc = 1;
+
+	if (!handle)
+		return bpf_error_throw(env, ENOMEM, "Cannot load a BPF object");
+	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
+	    !load(env, handle, argv[0])) {
+		object_dispose(handle);
+		free(handle);
+		return NULL;
+	}
+	bpf_error_forget();
+	return object_wrap(env, handle);
+}
