@@ -13,6 +13,8 @@ void register_bpf(napi_env env, napi_value exports);
 void register_sockets(napi_env env, napi_value exports);
 /* sd_notify and file locks. */
 void register_process(napi_env env, napi_value exports);
+/* Watching folders, with the end of writing told. */
+void register_inotify(napi_env env, napi_value exports);
 
 /* Defines one function property; aborts the process when Node-API refuses, as nothing can go on then. */
 void export_function(napi_env env, napi_value exports, const char *name, napi_callback callback);

@@ -27,5 +27,6 @@ NAPI_MODULE_INIT()
 	register_bpf(env, exports);
 	register_sockets(env, exports);
 	register_process(env, exports);
+	register_inotify(env, exports);
 	return exports;
 }

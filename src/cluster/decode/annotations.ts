@@ -140,9 +140,9 @@ function nameOf(field: Field): string {
   return field.name === 'loadBalancerIP' ? 'spec.loadBalancerIP' : String(field.name);
 }
 
-/** Warned about only where the allocator would not hear of it. */
+/** The API server reads `null` as empty text. */
 function annotationText({ value }: Field): string | undefined {
-  return typeof value === 'string' ? value : undefined;
+  return value === null ? '' : typeof value === 'string' ? value : undefined;
 }
 
 function readHealthCheck(root: Field): Partial<HealthCheckSettings> {
