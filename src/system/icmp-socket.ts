@@ -80,6 +80,12 @@ interface RawSocketPackage {
   readonly AddressFamily: { readonly IPv4: number; readonly IPv6: number };
 }
 
+/**
+ * The package's sockets are closed when the garbage collector finds nobody holding them, even while
+ * they wait for an answer that would call somebody. Held here, they live until they are closed.
+ */
+const held = new Set<RawSocket>();
+
 export function openIcmpSocket(options: IcmpSocketOptions): IcmpSocket {
   const { family, clock } = options;
   const log = options.log.child({ family });
@@ -100,8 +106,10 @@ export function openIcmpSocket(options: IcmpSocketOptions): IcmpSocket {
         trouble = withCode(error);
       });
       opened.on('close', () => {
+        held.delete(opened);
         if (socket === opened) lost();
       });
+      held.add(opened);
       socket = opened;
       unsent = 0;
     } catch (error) {

@@ -73,7 +73,7 @@ function close(socket: Socket) {
 
 function stageOf(socket: Socket): string {
   if (socket.connecting) return '';
-  const greeted = !(socket instanceof TLSSocket) || socket.getProtocol() !== null;
+  const greeted = !(socket instanceof TLSSocket) || socket.getPeerFinished() !== undefined;
   return greeted ? ' waiting for the response' : ' waiting for the TLS handshake';
 }
 

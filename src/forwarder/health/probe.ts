@@ -42,12 +42,14 @@ const OWN_TROUBLE: ReadonlySet<string> = new Set([
   'ENOTCONN',
 ]);
 
+/** `error:<code>:<library>:<function>:<reason in words>:…`, as OpenSSL puts it. */
+const OPENSSL_ERROR = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)/;
+
 /** The outcome that an error of a socket means. */
 export function outcomeOfError(error: Error): Outcome {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (OWN_TROUBLE.has(code)) return { pass: undefined, reason: error.message };
-  // OpenSSL's errors carry a reason in words; their messages are lines of hexadecimal.
-  const { reason } = error as { reason?: unknown };
-  const words = typeof reason === 'string' ? `TLS: ${reason}` : error.message;
+  const tls = OPENSSL_ERROR.exec(error.message)?.[1];
+  const words = tls === undefined ? error.message : `TLS: ${tls}`;
   return { pass: false, reason: FAILURES[code] ?? words };
 }

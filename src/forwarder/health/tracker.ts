@@ -6,8 +6,8 @@ import { type CheckState, judge, UNANSWERED, type Verdict } from './machine.ts';
 
 /** How long the health of a check outlives the wish for it, ms. */
 export const FORGET_AFTER_MS = 60_000;
-/** Changes logged one by one in one turn of the event loop; of the rest only the number is said. */
-const LOGGED_PER_TURN = 20;
+/** Changes logged one by one in a second; of the rest only the number is said. */
+const LOGGED_PER_SECOND = 100;
 
 export type HealthChanges = ReadonlyMap<CheckId, CheckHealth | undefined>;
 
@@ -33,7 +33,8 @@ export function createTracker(options: {
   /** Called once a turn of the event loop in which something changed. */
   readonly onChange: (changes: HealthChanges) => void;
 }): Tracker {
-  const { clock, log } = options;
+  const { clock } = options;
+  const changeLog = createChangeLog(clock, options.log);
   const states = new Map<CheckId, CheckState>();
   for (const [id, health] of options.remembered) states.set(id, { health, against: 0 });
   let published = KeyedMap.from(options.remembered);
@@ -61,7 +62,7 @@ export function createTracker(options: {
     cancelPublish = undefined;
     const told = changes;
     changes = new Map();
-    logChanges(log, told);
+    for (const [id, health] of told) if (health) changeLog.say(id, health);
     options.onChange(told);
   }
 
@@ -101,20 +102,38 @@ export function createTracker(options: {
       cancelForget?.();
       cancelPublish?.();
       if (cancelPublish) publish();
+      changeLog.stop();
     },
   };
 }
 
-function logChanges(log: Log, changes: HealthChanges) {
-  let left = LOGGED_PER_TURN;
-  for (const [check, health] of changes) {
-    if (health === undefined) continue;
-    if (left-- === 0) {
-      log.warn('More backends changed health', { changes: changes.size });
-      return;
-    }
-    const { state, reason } = health;
-    if (state === 'up') log.info('Backend is up', { check });
-    else log.warn('Backend is down', { check, reason });
+/** Logs each change, up to the limit, and once a second how many more there were. */
+function createChangeLog(clock: Clock, log: Log) {
+  let said = 0;
+  let unsaid = 0;
+  let cancelSecond: (() => void) | undefined;
+
+  function endSecond() {
+    if (unsaid > 0) log.warn('More backends changed health', { changes: unsaid });
+    said = 0;
+    unsaid = 0;
+    cancelSecond = undefined;
   }
+
+  return {
+    say(check: CheckId, { state, reason }: CheckHealth) {
+      cancelSecond ??= clock.after(1_000, endSecond);
+      if (said === LOGGED_PER_SECOND) {
+        unsaid += 1;
+        return;
+      }
+      said += 1;
+      if (state === 'up') log.info('Backend is up', { check });
+      else log.warn('Backend is down', { check, reason });
+    },
+    stop() {
+      cancelSecond?.();
+      endSecond();
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { parseAddress } from '../../../src/domain/address.ts';
 import { checkId, type HealthCheck, type HealthCheckSettings } from '../../../src/domain/health.ts';
 import type { Outcome, Probe } from '../../../src/forwarder/health/probe.ts';
@@ -46,5 +47,30 @@ export async function until(holds: () => boolean, limitMs = 10_000): Promise<voi
   while (!holds()) {
     if (performance.now() > endMs) throw new Error(`Still not so after ${limitMs} ms: ${holds}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Runs `use` with the port of a server that listens meanwhile. */
+export async function listening<T>(
+  server: Server,
+  host: string,
+  use: (port: number) => Promise<T>,
+  port = 0,
+): Promise<T> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => open.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  try {
+    return await use((server.address() as AddressInfo).port);
+  } finally {
+    for (const socket of open) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
   }
 }
