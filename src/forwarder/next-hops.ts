@@ -1,0 +1,279 @@
+import { type Address, familyOf, formatAddress } from '../domain/address.ts';
+import type { Clock } from '../domain/clock.ts';
+import { type Prefix, prefixContains } from '../domain/prefix.ts';
+import type { Link } from '../protocol/rtnetlink/link.ts';
+import type { Route } from '../protocol/rtnetlink/route.ts';
+import type { RouteAnswer } from '../system/rtnetlink.ts';
+import { type KeptNeighbour, keepNeighbours, type NeighbourKeeper } from './neighbour-keeper.ts';
+import type { Network, NetworkChange } from './network.ts';
+import type { NextHop, NextHops } from './next-hop.ts';
+
+export interface KernelNextHopsParts {
+  readonly network: Network;
+  readonly clock: Clock;
+  /** Sources to use instead of the routes' own, of any family. */
+  readonly natAddresses: readonly Address[];
+  /** True when the XDP program is on the interface, so that answers can come back by it. */
+  readonly isPort: (ifindex: number) => boolean;
+  /** The next hops of these addresses changed; once a turn of the event loop. */
+  readonly onChange: (addresses: readonly Address[]) => void;
+}
+
+/** Changes that no event tells of are found when routes are asked for again, this often. */
+const ROUTE_RECHECK_MS = 60_000;
+
+interface Target {
+  readonly address: Address;
+  answer: RouteAnswer | undefined;
+  /** A question is under way. */
+  asking: boolean;
+  /** The answer under way may be too old. */
+  askAgain: boolean;
+  neighbour: KeptNeighbour | undefined;
+  hop: NextHop;
+}
+
+const PENDING: NextHop = { state: 'pending' };
+
+/**
+ * Next hops by the kernel's routes and neighbours. Each address is asked for once and then followed by
+ * events; cost grows with distinct addresses, and for neighbours with distinct gateways.
+ */
+export class KernelNextHops implements NextHops {
+  readonly #parts: KernelNextHopsParts;
+  readonly #keeper: NeighbourKeeper;
+  readonly #targets = new Map<Address, Target>();
+  /** Addresses behind each neighbour. */
+  readonly #behind = new Map<string, Set<Target>>();
+  readonly #changed = new Set<Address>();
+  readonly #unsubscribe: () => void;
+  #cancelRecheck: () => void;
+  #flushing = false;
+  #stopped = false;
+
+  constructor(parts: KernelNextHopsParts) {
+    const { network, clock } = parts;
+    this.#parts = parts;
+    this.#keeper = keepNeighbours({ network, clock, onRefusal: (each) => this.#judgeBehind(each) });
+    this.#unsubscribe = network.onChange((change) => this.#onNetwork(change));
+    this.#cancelRecheck = clock.after(ROUTE_RECHECK_MS, () => this.#recheck());
+  }
+
+  follow(address: Address): void {
+    if (this.#targets.has(address)) return;
+    const target: Target = {
+      address,
+      answer: undefined,
+      asking: false,
+      askAgain: false,
+      neighbour: undefined,
+      hop: PENDING,
+    };
+    this.#targets.set(address, target);
+    this.#ask(target);
+  }
+
+  unfollow(address: Address): void {
+    const target = this.#targets.get(address);
+    if (!target) return;
+    this.#targets.delete(address);
+    this.#changed.delete(address);
+    this.#setNeighbour(target, undefined);
+  }
+
+  get(address: Address): NextHop {
+    return this.#targets.get(address)?.hop ?? PENDING;
+  }
+
+  mayUseSource(address: Address): boolean {
+    const chosen = this.#natAddressesOf(address);
+    return chosen.length > 0 ? chosen.includes(address) : this.#parts.network.holdsAddress(address);
+  }
+
+  /** How many addresses are followed, and how many of them are reachable. */
+  usage(): { readonly addresses: number; readonly reachable: number } {
+    let reachable = 0;
+    for (const { hop } of this.#targets.values()) if (hop.state === 'resolved') reachable += 1;
+    return { addresses: this.#targets.size, reachable };
+  }
+
+  /** The set of interfaces that carry the program changed. */
+  portsChanged(): void {
+    for (const target of this.#targets.values()) this.#judge(target);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#unsubscribe();
+    this.#cancelRecheck();
+    this.#keeper.stop();
+  }
+
+  #onNetwork(change: NetworkChange): void {
+    if (change.kind === 'neighbour') {
+      const { ifindex, address } = change;
+      this.#judgeBehind({ ifindex, address });
+      this.#keeper.changed(ifindex, address);
+      return;
+    }
+    if (change.kind === 'route') {
+      this.#askWithin(change.destination);
+      return;
+    }
+    for (const target of this.#targets.values()) {
+      // Whoever sends from an address that is gone must learn of it, whatever its route says.
+      if (change.kind === 'address' && change.removed) this.#mark(target.address);
+      else this.#judge(target);
+    }
+    this.#askWithin(undefined);
+  }
+
+  #recheck(): void {
+    this.#cancelRecheck = this.#parts.clock.after(ROUTE_RECHECK_MS, () => this.#recheck());
+    this.#askWithin(undefined);
+  }
+
+  #askWithin(destination: Prefix | undefined): void {
+    for (const target of this.#targets.values()) {
+      if (!destination || prefixContains(destination, target.address)) this.#ask(target);
+    }
+  }
+
+  #ask(target: Target): void {
+    if (target.asking) {
+      target.askAgain = true;
+      return;
+    }
+    target.asking = true;
+    this.#parts.network.routeTo(target.address).then(
+      (answer) => this.#onAnswer(target, answer),
+      (error: NodeJS.ErrnoException) =>
+        this.#onAnswer(target, { kind: 'none', code: error.code ?? error.message }),
+    );
+  }
+
+  #onAnswer(target: Target, answer: RouteAnswer): void {
+    target.asking = false;
+    if (this.#stopped || this.#targets.get(target.address) !== target) return;
+    target.answer = answer;
+    this.#setNeighbour(target, neighbourOf(target.address, answer));
+    this.#judge(target);
+    if (!target.askAgain) return;
+    target.askAgain = false;
+    this.#ask(target);
+  }
+
+  #setNeighbour(target: Target, neighbour: KeptNeighbour | undefined): void {
+    const before = target.neighbour;
+    if (before && neighbour && keyOf(before) === keyOf(neighbour)) return;
+    target.neighbour = neighbour;
+    if (neighbour) {
+      const users = this.#behind.get(keyOf(neighbour)) ?? new Set<Target>();
+      this.#behind.set(keyOf(neighbour), users.add(target));
+      this.#keeper.keep(neighbour);
+    }
+    if (before) {
+      const users = this.#behind.get(keyOf(before));
+      users?.delete(target);
+      if (users?.size === 0) this.#behind.delete(keyOf(before));
+      this.#keeper.release(before);
+    }
+  }
+
+  #judgeBehind(neighbour: KeptNeighbour): void {
+    for (const target of this.#behind.get(keyOf(neighbour)) ?? []) this.#judge(target);
+  }
+
+  #judge(target: Target): void {
+    const hop = this.#hopOf(target);
+    if (isSameHop(hop, target.hop)) return;
+    target.hop = hop;
+    this.#mark(target.address);
+  }
+
+  #mark(address: Address): void {
+    this.#changed.add(address);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      const addresses = [...this.#changed];
+      this.#changed.clear();
+      if (!this.#stopped && addresses.length > 0) this.#parts.onChange(addresses);
+    });
+  }
+
+  #hopOf({ address, answer, neighbour }: Target): NextHop {
+    if (answer === undefined) return PENDING;
+    if (answer.kind === 'none') return unreachable(`No route to it (${answer.code})`);
+    const { route } = answer;
+    if (route.kind !== 'unicast' || !neighbour) return unreachable(noUnicastReason(route));
+    const link = this.#parts.network.links.get(route.ifindex);
+    if (!link?.isUp) return unreachable(`Its interface ${link?.name ?? route.ifindex} is down`);
+    if (!this.#parts.isPort(route.ifindex)) {
+      const problem = `The way to it leads out of ${link.name}, which does not carry the XDP program`;
+      return unreachable(`${problem}; add ${link.name} to forwarder.interfaces`);
+    }
+    const source = this.#sourceTo(address) ?? route.source;
+    if (source === undefined) {
+      const family = `IPv${familyOf(address)}`;
+      return unreachable(`This box has no ${family} address to send from; give ${link.name} one`);
+    }
+    return this.#hopBy(neighbour, link, route, source);
+  }
+
+  #hopBy(neighbour: KeptNeighbour, link: Link, route: Route, source: Address): NextHop {
+    const { ifindex, address } = neighbour;
+    const entry = this.#parts.network.neighbour(ifindex, address);
+    if (entry?.mac !== undefined && link.mac !== undefined) {
+      const mtu = route.mtu > 0 ? Math.min(route.mtu, link.mtu) : link.mtu;
+      const macs = { destinationMac: entry.mac, sourceMac: link.mac };
+      return { state: 'resolved', ifindex, ...macs, source, mtu };
+    }
+    const refusal = this.#keeper.refusal(neighbour);
+    if (refusal === 'ENOBUFS') {
+      return unreachable('The neighbour table is full; raise net.ipv4.neigh.default.gc_thresh3');
+    }
+    if (refusal !== '') return unreachable(`The kernel does not resolve its next hop (${refusal})`);
+    if (entry?.state !== 'failed') return PENDING;
+    const protocol = familyOf(address) === 4 ? 'ARP' : 'neighbour discovery';
+    return unreachable(`${formatAddress(address)} on ${link.name} does not answer ${protocol}`);
+  }
+
+  /** The operator's choice, the same for the same backend always. */
+  #sourceTo(address: Address): Address | undefined {
+    const chosen = this.#natAddressesOf(address);
+    return chosen[Number(address % BigInt(Math.max(chosen.length, 1)))];
+  }
+
+  #natAddressesOf(address: Address): readonly Address[] {
+    return this.#parts.natAddresses.filter((each) => familyOf(each) === familyOf(address));
+  }
+}
+
+function neighbourOf(address: Address, answer: RouteAnswer): KeptNeighbour | undefined {
+  if (answer.kind === 'none' || answer.route.kind !== 'unicast') return undefined;
+  const { ifindex, gateway } = answer.route;
+  return ifindex === 0 ? undefined : { ifindex, address: gateway ?? address };
+}
+
+function noUnicastReason({ kind }: Route): string {
+  if (kind === 'local') return 'It is an address of this box; a backend must be on another host';
+  return kind === 'unicast' ? 'Its route names no interface' : `Its route is of type ${kind}`;
+}
+
+function unreachable(reason: string): NextHop {
+  return { state: 'unreachable', reason };
+}
+
+function isSameHop(a: NextHop, b: NextHop): boolean {
+  const left = Object.entries(a);
+  return (
+    left.length === Object.keys(b).length &&
+    left.every(([field, value]) => b[field as keyof NextHop] === value)
+  );
+}
+
+function keyOf({ ifindex, address }: KeptNeighbour): string {
+  return `${ifindex} ${address}`;
+}

@@ -1,0 +1,71 @@
+import { type Mac, macFromBytes } from '../../domain/mac.ts';
+import { decodeAttributes, encodeBody, readText, readU32, viewOf } from './message.ts';
+
+/** A network interface (`linux/if_link.h`). */
+export interface Link {
+  readonly ifindex: number;
+  readonly name: string;
+  /** `ARPHRD_*`: 1 is Ethernet. */
+  readonly hardwareType: number;
+  /** `undefined` where the interface has none, or none of 6 bytes. */
+  readonly mac: Mac | undefined;
+  readonly mtu: number;
+  /** Switched on by the administrator. */
+  readonly isUp: boolean;
+  /** Up, and with a carrier. */
+  readonly isRunning: boolean;
+  readonly isLoopback: boolean;
+  /** `veth`, `bridge`, `vlan`, …; empty for a physical one. */
+  readonly kind: string;
+  /** How an XDP program is attached now. */
+  readonly xdp: 'none' | 'native' | 'generic' | 'other';
+}
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+
+export const ARPHRD_ETHER = 1;
+
+const LINK_BYTES = 16;
+const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
+const IFF_RUNNING = 0x40;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_LINKINFO = 18;
+const IFLA_EXT_MASK = 29;
+const IFLA_XDP = 43;
+const IFLA_INFO_KIND = 1;
+const IFLA_XDP_ATTACHED = 2;
+/** Leaves the counters out: a dump is a tenth of the size. */
+const RTEXT_FILTER_SKIP_STATS = new Uint8Array([8, 0, 0, 0]);
+const XDP_MODES = ['none', 'native', 'generic'] as const;
+
+export function encodeLinkDump(): Uint8Array {
+  return encodeBody(new Uint8Array(LINK_BYTES), [[IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS]]);
+}
+
+/** Reads the body of `RTM_NEWLINK` or `RTM_DELLINK`; `undefined` when it is none. */
+export function decodeLink(body: Uint8Array): Link | undefined {
+  if (body.length < LINK_BYTES) return undefined;
+  const view = viewOf(body);
+  const flags = view.getUint32(8, true);
+  const attributes = decodeAttributes(body, LINK_BYTES);
+  const mac = attributes.get(IFLA_ADDRESS);
+  const information = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? new Uint8Array(), 0);
+  const xdp = decodeAttributes(attributes.get(IFLA_XDP) ?? new Uint8Array(), 0);
+  return {
+    ifindex: view.getInt32(4, true),
+    name: readText(attributes.get(IFLA_IFNAME)),
+    hardwareType: view.getUint16(2, true),
+    mac: mac?.length === 6 ? macFromBytes(mac) : undefined,
+    mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
+    isUp: (flags & IFF_UP) !== 0,
+    isRunning: (flags & IFF_RUNNING) !== 0,
+    isLoopback: (flags & IFF_LOOPBACK) !== 0,
+    kind: readText(information.get(IFLA_INFO_KIND)),
+    xdp: XDP_MODES[xdp.get(IFLA_XDP_ATTACHED)?.[0] ?? 0] ?? 'other',
+  };
+}

@@ -1,0 +1,80 @@
+import { type Address, addressFromBigInt, addressToWire } from '../../domain/address.ts';
+import type { Prefix } from '../../domain/prefix.ts';
+import { AF_INET, AF_INET6, readAddress, socketFamilyOf } from './ip-bytes.ts';
+import { decodeAttributes, encodeBody, readU32, viewOf } from './message.ts';
+
+/** A route, or the kernel's answer how it would send to one destination (`linux/rtnetlink.h`). */
+export interface Route {
+  readonly destination: Prefix;
+  readonly kind: RouteKind;
+  /** 0 when the route names none (several next hops, blackhole). */
+  readonly ifindex: number;
+  /** `undefined`: the destination is on the link itself. May be of the other family (RFC 5549). */
+  readonly gateway: Address | undefined;
+  readonly source: Address | undefined;
+  /** 0: the interface's own. */
+  readonly mtu: number;
+}
+
+export type RouteKind = 'unicast' | 'local' | 'blackhole' | 'unreachable' | 'prohibit' | 'other';
+
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+
+const ROUTE_BYTES = 12;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PREFSRC = 7;
+const RTA_METRICS = 8;
+const RTA_VIA = 18;
+const RTAX_MTU = 2;
+const KINDS: Readonly<Record<number, RouteKind>> = {
+  1: 'unicast',
+  2: 'local',
+  6: 'blackhole',
+  7: 'unreachable',
+  8: 'prohibit',
+};
+
+/** The body of an `RTM_GETROUTE` that asks how a packet to this address would be sent. */
+export function encodeRouteRequest(destination: Address): Uint8Array {
+  const bytes = addressToWire(destination);
+  const fixed = new Uint8Array(ROUTE_BYTES);
+  fixed[0] = socketFamilyOf(destination);
+  fixed[1] = bytes.length * 8;
+  return encodeBody(fixed, [[RTA_DST, bytes]]);
+}
+
+/** Reads the body of `RTM_NEWROUTE` or `RTM_DELROUTE`; `undefined` for other families. */
+export function decodeRoute(body: Uint8Array): Route | undefined {
+  if (body.length < ROUTE_BYTES) return undefined;
+  const family = body[0] as number;
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  const attributes = decodeAttributes(body, ROUTE_BYTES);
+  const metrics = decodeAttributes(attributes.get(RTA_METRICS) ?? new Uint8Array(), 0);
+  const bits = family === AF_INET ? 32 : 128;
+  const base = readAddress(family, attributes.get(RTA_DST) ?? new Uint8Array(bits / 8));
+  const length = body[1] as number;
+  if (base === undefined || length > bits) return undefined;
+  return {
+    destination: { base: clearHostBits(base, bits - length), length },
+    kind: KINDS[body[7] as number] ?? 'other',
+    ifindex: readU32(attributes.get(RTA_OIF)) ?? 0,
+    gateway: readAddress(family, attributes.get(RTA_GATEWAY)) ?? readVia(attributes.get(RTA_VIA)),
+    source: readAddress(family, attributes.get(RTA_PREFSRC)),
+    mtu: readU32(metrics.get(RTAX_MTU)) ?? 0,
+  };
+}
+
+/** `struct rtvia`: a family and an address of it. */
+function readVia(value: Uint8Array | undefined): Address | undefined {
+  if (!value || value.length < 2) return undefined;
+  return readAddress(viewOf(value).getUint16(0, true), value.subarray(2));
+}
+
+function clearHostBits(address: Address, count: number): Address {
+  const shift = BigInt(count);
+  return addressFromBigInt((address >> shift) << shift);
+}

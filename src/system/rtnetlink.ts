@@ -1,0 +1,160 @@
+import { getSystemErrorName } from 'node:util';
+import type { Address } from '../domain/address.ts';
+import {
+  decodeInterfaceAddress,
+  encodeAddressDump,
+  type InterfaceAddress,
+  RTM_DELADDR,
+  RTM_GETADDR,
+  RTM_NEWADDR,
+} from '../protocol/rtnetlink/interface-address.ts';
+import {
+  decodeLink,
+  encodeLinkDump,
+  type Link,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+} from '../protocol/rtnetlink/link.ts';
+import {
+  decodeMessages,
+  type NetlinkMessage,
+  NLM_F_ACK,
+  NLM_F_CREATE,
+  NLM_F_REPLACE,
+} from '../protocol/rtnetlink/message.ts';
+import {
+  decodeNeighbour,
+  encodeNeighbourDump,
+  encodeNeighbourUse,
+  type Neighbour,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+} from '../protocol/rtnetlink/neighbour.ts';
+import {
+  decodeRoute,
+  encodeRouteRequest,
+  type Route,
+  RTM_DELROUTE,
+  RTM_GETROUTE,
+  RTM_NEWROUTE,
+} from '../protocol/rtnetlink/route.ts';
+import { openRequests } from './netlink-requests.ts';
+import { openSocket } from './sockets.ts';
+
+/** The kernel's interfaces, addresses, routes and neighbours: asked, and followed. */
+export interface Rtnetlink {
+  links(): Promise<readonly Link[]>;
+  addresses(): Promise<readonly InterfaceAddress[]>;
+  neighbours(): Promise<readonly Neighbour[]>;
+  /** How the kernel would send to this address now. */
+  routeTo(destination: Address): Promise<RouteAnswer>;
+  /**
+   * Has the kernel resolve a neighbour, or confirm it when it is stale. Rejects with `code`:
+   * `ENOBUFS` when the neighbour table is full (`net.ipv4.neigh.default.gc_thresh3`).
+   */
+  useNeighbour(ifindex: number, address: Address): Promise<void>;
+  /** Idempotent. Nothing is told afterwards; open questions are rejected. */
+  close(): void;
+}
+
+export type RouteAnswer =
+  | { readonly kind: 'route'; readonly route: Route }
+  /** The errno's name: `ENETUNREACH`, `EHOSTUNREACH`, `EACCES`, … */
+  | { readonly kind: 'none'; readonly code: string };
+
+export type NetworkEvent =
+  | { readonly kind: 'link'; readonly link: Link; readonly removed: boolean }
+  | { readonly kind: 'address'; readonly address: InterfaceAddress; readonly removed: boolean }
+  | { readonly kind: 'neighbour'; readonly neighbour: Neighbour; readonly removed: boolean }
+  | { readonly kind: 'route'; readonly route: Route; readonly removed: boolean }
+  /** Something that routes go by, and that names no destination: a rule, a next hop object. */
+  | { readonly kind: 'policy' }
+  /** Events came faster than they were read: ask for everything anew. */
+  | { readonly kind: 'lost' };
+
+const NETLINK_ROUTE = 0;
+const RTM_NEWRULE = 32;
+const RTM_DELRULE = 33;
+const RTM_NEWNEXTHOP = 104;
+const RTM_DELNEXTHOP = 105;
+/** `RTNLGRP_*`: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, NEXTHOP. */
+const GROUPS = [1, 3, 5, 7, 8, 9, 11, 19, 32];
+
+/**
+ * Opens the two sockets in the current network namespace. Events arrive from the event loop, in the
+ * kernel's order, from now on: ask for the tables after opening, and nothing is missed.
+ */
+export function openRtnetlink(onEvent: (event: NetworkEvent) => void): Rtnetlink {
+  const events = openSocket(
+    { family: 'netlink', protocol: NETLINK_ROUTE, groups: GROUPS },
+    (bytes) => {
+      for (const message of decodeMessages(bytes)) {
+        const event = eventOf(message);
+        if (event) onEvent(event);
+      }
+    },
+    () => onEvent({ kind: 'lost' }),
+  );
+  const requests = openRequests(NETLINK_ROUTE);
+  return {
+    links: () => requests.dump(RTM_GETLINK, encodeLinkDump(), decodeLink),
+    addresses: () => requests.dump(RTM_GETADDR, encodeAddressDump(), decodeInterfaceAddress),
+    neighbours: () => requests.dump(RTM_GETNEIGH, encodeNeighbourDump(), decodeNeighbour),
+    async routeTo(destination) {
+      const answer = await requests.ask(RTM_GETROUTE, 0, encodeRouteRequest(destination));
+      const route = answer.message && decodeRoute(answer.message.body);
+      if (route) return { kind: 'route', route };
+      return { kind: 'none', code: errorName(answer.errno) };
+    },
+    async useNeighbour(ifindex, address) {
+      const flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+      const body = encodeNeighbourUse(ifindex, address);
+      const { errno } = await requests.ask(RTM_NEWNEIGH, flags, body);
+      if (errno === 0) return;
+      const code = errorName(errno);
+      throw Object.assign(new Error(`The kernel refuses to use a neighbour: ${code}`), { code });
+    },
+    close() {
+      events.close();
+      requests.close();
+    },
+  };
+}
+
+function eventOf({ type, body }: NetlinkMessage): NetworkEvent | undefined {
+  switch (type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK: {
+      const link = decodeLink(body);
+      return link && { kind: 'link', link, removed: type === RTM_DELLINK };
+    }
+    case RTM_NEWADDR:
+    case RTM_DELADDR: {
+      const address = decodeInterfaceAddress(body);
+      return address && { kind: 'address', address, removed: type === RTM_DELADDR };
+    }
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: {
+      const neighbour = decodeNeighbour(body);
+      return neighbour && { kind: 'neighbour', neighbour, removed: type === RTM_DELNEIGH };
+    }
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: {
+      const route = decodeRoute(body);
+      return route && { kind: 'route', route, removed: type === RTM_DELROUTE };
+    }
+    case RTM_NEWRULE:
+    case RTM_DELRULE:
+    case RTM_NEWNEXTHOP:
+    case RTM_DELNEXTHOP:
+      return { kind: 'policy' };
+    default:
+      return undefined;
+  }
+}
+
+function errorName(errno: number): string {
+  return errno === 0 ? 'EBADMSG' : getSystemErrorName(-errno);
+}
