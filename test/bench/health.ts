@@ -11,7 +11,7 @@ import type { HealthCheck } from '../../src/domain/health.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import type { Log } from '../../src/domain/log.ts';
 import { startHealthChecker } from '../../src/forwarder/health/checker.ts';
-import { systemClock } from '../../src/system/clock.ts';
+import { realClock } from '../../src/system/real-clock.ts';
 import { checkOf } from '../forwarder/health/support.ts';
 
 const CHECKS = 5_000;
@@ -38,7 +38,7 @@ const SILENT: Log = {
 };
 
 async function measure(kind: 'tcp' | 'http' | 'icmp', port: number, ledger: string) {
-  const checker = await startHealthChecker({ clock: systemClock, log: SILENT, ledger });
+  const checker = await startHealthChecker({ clock: realClock, log: SILENT, ledger });
   const checks = Array.from({ length: CHECKS }, (_, i): HealthCheck => {
     const address = kind === 'icmp' ? `127.0.${i >> 8}.${i & 255}` : '127.0.0.1';
     // A number tells equal checks of one server apart.

@@ -5,8 +5,8 @@ import {
   formatAddress,
   parseAddress,
 } from '../../src/domain/address.ts';
-import { systemClock } from '../../src/system/clock.ts';
 import { type IcmpSocket, openIcmpSocket } from '../../src/system/icmp-socket.ts';
+import { realClock } from '../../src/system/real-clock.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
@@ -36,7 +36,7 @@ async function exchange(
       socket = openIcmpSocket({
         family,
         types,
-        clock: systemClock,
+        clock: realClock,
         log: recordingLog(),
         onMessage(message, from) {
           const one = { bytes: Uint8Array.from(message), from: formatAddress(from) };
@@ -121,7 +121,7 @@ test('openIcmpSocket() says with a code why a message was not sent', async (t) =
   const socket = openIcmpSocket({
     family: 4,
     types: [0],
-    clock: systemClock,
+    clock: realClock,
     log: recordingLog(),
     onMessage: () => undefined,
     onLost: () => undefined,

@@ -7,9 +7,9 @@ import { probeHttp } from './http.ts';
 import { createIcmpProber } from './icmp.ts';
 import { type Memory, openMemory } from './memory.ts';
 import type { Probe } from './probe.ts';
-import { createSchedule, type Schedule } from './schedule.ts';
+import { Schedule } from './schedule.ts';
 import { probeTcp } from './tcp.ts';
-import { createTracker } from './tracker.ts';
+import { Tracker } from './tracker.ts';
 
 /** Least time between two lines about results thrown away, ms. */
 const DISCARD_LOG_MS = 10_000;
@@ -79,7 +79,7 @@ export function createChecker(options: {
   const sayDiscarded = discardLog(clock, log);
   let wanted = KeyedMap.empty<HealthCheck>();
 
-  const tracker = createTracker({
+  const tracker = new Tracker({
     clock,
     log,
     remembered: memory?.remembered ?? new Map(),
@@ -89,7 +89,7 @@ export function createChecker(options: {
       for (const listener of listeners) listener();
     },
   });
-  const schedule = createSchedule({
+  const schedule = new Schedule({
     clock,
     probe,
     onVerdict(check, verdict) {
@@ -112,7 +112,7 @@ export function createChecker(options: {
     want(checks) {
       reschedule(schedule, wanted, checks);
       wanted = checks;
-      tracker.wanted(checks);
+      tracker.want(checks);
     },
     states: () => tracker.states(),
     onChange(listener) {

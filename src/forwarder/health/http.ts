@@ -1,6 +1,5 @@
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
-import manifest from '../../../package.json' with { type: 'json' };
 import { familyOf, formatAddress } from '../../domain/address.ts';
 import type { HealthCheck } from '../../domain/health.ts';
 import { type Outcome, outcomeOfError, PASS, type Probe } from './probe.ts';
@@ -12,7 +11,8 @@ const READ_BUFFER = Buffer.allocUnsafe(4_096);
 /** Made once: a context a connection would cost more than the handshake. */
 const SECURE_CONTEXT = createSecureContext();
 
-const USER_AGENT = `tidegate-health/${manifest.version}`;
+/** The number changes with what is sent, not with each release: people match it in their logs. */
+const USER_AGENT = 'tidegate-health/1';
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 };
 
 /**

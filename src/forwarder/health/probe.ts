@@ -27,7 +27,7 @@ const FAILURES: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'no route to host',
   ENETUNREACH: 'network unreachable',
   ETIMEDOUT: 'connection timed out',
-  EADDRNOTAVAIL: 'this box has no address to connect from',
+  EADDRNOTAVAIL: 'no source address on this box',
   EACCES: 'not permitted by this box',
   EPERM: 'not permitted by this box',
 };

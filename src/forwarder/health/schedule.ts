@@ -1,10 +1,10 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { CheckId, HealthCheck } from '../../domain/health.ts';
-import { createAttention } from './attention.ts';
+import { type Attention, createAttention } from './attention.ts';
 import type { Verdict } from './machine.ts';
 import { hashOf, nextDueMs } from './next-due.ts';
 import type { Outcome, Probe, RunningProbe } from './probe.ts';
-import { createWheel } from './wheel.ts';
+import { createWheel, type Wheel } from './wheel.ts';
 
 /** How often the schedule looks while anything is waiting or under way, ms. */
 const TICK_MS = 10;
@@ -27,16 +27,6 @@ export interface ScheduleOptions {
   readonly onStall: (stalledMs: number) => void;
 }
 
-/** When which check is probed. Never two probes of one check at once. */
-export interface Schedule {
-  /** Probes from now on, the first time as soon as the pace allows. */
-  add(check: HealthCheck): void;
-  /** Stops a probe under way; nothing is called for this check any more. */
-  remove(id: CheckId): void;
-  load(): { readonly inFlight: number; readonly waiting: number };
-  stop(): void;
-}
-
 interface Entry {
   readonly check: HealthCheck;
   readonly hash: number;
@@ -49,131 +39,145 @@ interface Entry {
 /** Stands for a probe whose start has not returned yet. */
 const STARTING: RunningProbe = { stop: () => undefined, stage: () => '' };
 
-export function createSchedule(options: ScheduleOptions): Schedule {
-  const { clock, probe } = options;
-  const attention = createAttention(clock);
-  const wheel = createWheel<Entry>(attention.nowMs());
-  const entries = new Map<CheckId, Entry>();
-  const fresh = new Set<Entry>();
-  const due = new Set<Entry>();
-  let inFlight = 0;
-  let cancelWake: (() => void) | undefined;
+/** When which check is probed. Never two probes of one check at once. */
+export class Schedule {
+  readonly #options: ScheduleOptions;
+  readonly #attention: Attention;
+  readonly #wheel: Wheel<Entry>;
+  readonly #entries = new Map<CheckId, Entry>();
+  /** Never probed yet. */
+  readonly #fresh = new Set<Entry>();
+  readonly #due = new Set<Entry>();
+  #inFlight = 0;
+  #cancelWake: (() => void) | undefined;
 
-  function tick() {
-    cancelWake = undefined;
-    look();
-    for (const entry of wheel.advance(attention.nowMs())) {
-      if (entry.running) timeOut(entry);
-      else due.add(entry);
+  constructor(options: ScheduleOptions) {
+    this.#options = options;
+    this.#attention = createAttention(options.clock);
+    this.#wheel = createWheel<Entry>(this.#attention.nowMs());
+  }
+
+  /** Probes from now on, the first time as soon as the pace allows. */
+  add(check: HealthCheck): void {
+    const entry: Entry = {
+      check,
+      hash: hashOf(check.id),
+      count: 0,
+      startedMs: 0,
+      stallsAtStart: 0,
+      running: undefined,
+    };
+    this.#entries.set(check.id, entry);
+    this.#fresh.add(entry);
+    if (this.#fresh.size === 1) this.#arm();
+  }
+
+  /** Stops a probe under way; nothing is called for this check any more. */
+  remove(id: CheckId): void {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    this.#entries.delete(id);
+    this.#fresh.delete(entry);
+    this.#due.delete(entry);
+    this.#wheel.cancel(entry);
+    const { running } = entry;
+    if (!running) return;
+    entry.running = undefined;
+    this.#inFlight -= 1;
+    running.stop();
+  }
+
+  load(): { readonly inFlight: number; readonly waiting: number } {
+    return { inFlight: this.#inFlight, waiting: this.#fresh.size + this.#due.size };
+  }
+
+  stop(): void {
+    for (const id of [...this.#entries.keys()]) this.remove(id);
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+  }
+
+  #tick(): void {
+    this.#look();
+    for (const entry of this.#wheel.advance(this.#attention.nowMs())) {
+      if (entry.running) this.#timeOut(entry, entry.running);
+      else this.#due.add(entry);
     }
-    const forFresh = Math.min(fresh.size, FRESH_STARTS_PER_TICK);
-    const begun = startFrom(due, STARTS_PER_TICK - forFresh);
-    startFrom(fresh, STARTS_PER_TICK - begun);
-    arm();
+    const forFresh = Math.min(this.#fresh.size, FRESH_STARTS_PER_TICK);
+    const begun = this.#startFrom(this.#due, STARTS_PER_TICK - forFresh);
+    this.#startFrom(this.#fresh, STARTS_PER_TICK - begun);
+    this.#arm();
   }
 
-  function look() {
-    const stalledMs = attention.look();
-    if (stalledMs > 0) options.onStall(stalledMs);
+  #look(): void {
+    const stalledMs = this.#attention.look();
+    if (stalledMs > 0) this.#options.onStall(stalledMs);
   }
 
-  function arm() {
-    look();
-    cancelWake?.();
-    cancelWake = undefined;
-    const busy = inFlight > 0 || fresh.size > 0 || due.size > 0;
-    const wakeMs = busy ? undefined : wheel.wakeMs();
-    const idleMs = wakeMs === undefined ? Number.POSITIVE_INFINITY : wakeMs - attention.nowMs();
+  /** Ticks on while anything waits or is under way; else sleeps until the next check is due. */
+  #arm(): void {
+    this.#look();
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+    const busy = this.#inFlight > 0 || this.#fresh.size > 0 || this.#due.size > 0;
+    const wakeMs = busy ? undefined : this.#wheel.wakeMs();
+    const idleMs =
+      wakeMs === undefined ? Number.POSITIVE_INFINITY : wakeMs - this.#attention.nowMs();
     const delayMs = busy ? TICK_MS : Math.max(0, idleMs);
-    attention.expect(delayMs);
-    if (delayMs < Number.POSITIVE_INFINITY) cancelWake = clock.after(delayMs, tick);
+    this.#attention.expect(delayMs);
+    if (delayMs === Number.POSITIVE_INFINITY) return;
+    this.#cancelWake = this.#options.clock.after(delayMs, () => this.#tick());
   }
 
-  function startFrom(queue: Set<Entry>, most: number): number {
+  #startFrom(queue: Set<Entry>, most: number): number {
     let begun = 0;
     for (const entry of queue) {
-      if (begun >= most || inFlight >= MAX_IN_FLIGHT) break;
+      if (begun >= most || this.#inFlight >= MAX_IN_FLIGHT) break;
       queue.delete(entry);
-      start(entry);
+      this.#start(entry);
       begun += 1;
     }
     return begun;
   }
 
-  function start(entry: Entry) {
+  #start(entry: Entry): void {
     const { check } = entry;
     const attempt = ++entry.count;
-    entry.startedMs = attention.nowMs();
-    entry.stallsAtStart = attention.stalls;
+    entry.startedMs = this.#attention.nowMs();
+    entry.stallsAtStart = this.#attention.stalls;
     entry.running = STARTING;
-    inFlight += 1;
-    wheel.schedule(entry, entry.startedMs + check.settings.timeoutMs);
-    const running = probe(check, (outcome) => {
-      if (entry.running && entry.count === attempt) finish(entry, outcome);
+    this.#inFlight += 1;
+    this.#wheel.schedule(entry, entry.startedMs + check.settings.timeoutMs);
+    const running = this.#options.probe(check, (outcome) => {
+      if (entry.running && entry.count === attempt) this.#finish(entry, outcome);
     });
-    if (entry.running === STARTING && entry.count === attempt) entry.running = running;
+    if (entry.running === STARTING) entry.running = running;
   }
 
-  function timeOut(entry: Entry) {
-    const stage = entry.running?.stage() ?? '';
-    entry.running?.stop();
+  #timeOut(entry: Entry, running: RunningProbe): void {
     const { timeoutMs } = entry.check.settings;
-    finish(entry, { pass: false, reason: `timed out after ${timeoutMs} ms${stage}` });
+    const reason = `timed out after ${timeoutMs} ms${running.stage()}`;
+    running.stop();
+    this.#finish(entry, { pass: false, reason });
   }
 
-  function finish(entry: Entry, outcome: Outcome) {
+  #finish(entry: Entry, outcome: Outcome): void {
     const { check } = entry;
     entry.running = undefined;
-    inFlight -= 1;
+    this.#inFlight -= 1;
     // An answer is an answer; but what failed across a stall may have failed because of it.
-    if (outcome.pass === false) look();
-    const stalled = outcome.pass === false && entry.stallsAtStart !== attention.stalls;
+    if (outcome.pass === false) this.#look();
+    const stalled = outcome.pass === false && entry.stallsAtStart !== this.#attention.stalls;
     const { intervalMs } = check.settings;
-    const nowMs = attention.nowMs();
+    const nowMs = this.#attention.nowMs();
     if (outcome.pass === undefined || stalled) {
-      wheel.schedule(entry, nowMs + Math.min(RETRY_MS, intervalMs));
-      options.onDiscard(check, stalled ? `${outcome.reason} during a stall` : outcome.reason);
+      this.#wheel.schedule(entry, nowMs + Math.min(RETRY_MS, intervalMs));
+      const reason = stalled ? `${outcome.reason} during a stall` : outcome.reason;
+      this.#options.onDiscard(check, reason);
       return;
     }
     const nextMs = nextDueMs(entry.hash, entry.count, entry.startedMs, intervalMs);
-    wheel.schedule(entry, Math.max(nextMs, nowMs));
-    options.onVerdict(check, outcome);
+    this.#wheel.schedule(entry, Math.max(nextMs, nowMs));
+    this.#options.onVerdict(check, outcome);
   }
-
-  function remove(id: CheckId) {
-    const entry = entries.get(id);
-    if (!entry) return;
-    entries.delete(id);
-    fresh.delete(entry);
-    due.delete(entry);
-    wheel.cancel(entry);
-    const { running } = entry;
-    if (!running) return;
-    entry.running = undefined;
-    inFlight -= 1;
-    running.stop();
-  }
-
-  return {
-    add(check) {
-      const entry: Entry = {
-        check,
-        hash: hashOf(check.id),
-        count: 0,
-        startedMs: 0,
-        stallsAtStart: 0,
-        running: undefined,
-      };
-      entries.set(check.id, entry);
-      fresh.add(entry);
-      if (fresh.size === 1) arm();
-    },
-    remove,
-    load: () => ({ inFlight, waiting: fresh.size + due.size }),
-    stop() {
-      cancelWake?.();
-      cancelWake = undefined;
-      for (const id of [...entries.keys()]) this.remove(id);
-    },
-  };
 }

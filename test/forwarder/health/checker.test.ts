@@ -17,7 +17,7 @@ import {
   startHealthChecker,
 } from '../../../src/forwarder/health/checker.ts';
 import type { Probe } from '../../../src/forwarder/health/probe.ts';
-import { systemClock } from '../../../src/system/clock.ts';
+import { realClock } from '../../../src/system/real-clock.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { checkOf, listening, until } from './support.ts';
@@ -38,7 +38,7 @@ async function inFolder(run: (ledger: string) => Promise<void>) {
 }
 
 async function checking<T>(ledger: string, use: (checker: Checker) => Promise<T>): Promise<T> {
-  const checker = await startHealthChecker({ clock: systemClock, log: recordingLog(), ledger });
+  const checker = await startHealthChecker({ clock: realClock, log: recordingLog(), ledger });
   try {
     return await use(checker);
   } finally {
@@ -172,7 +172,7 @@ test('without a place for its ledger the checker says so and checks all the same
     await writeFile(path, '');
     const log = recordingLog();
     const ledger = join(path, 'health.ledger');
-    const checker = await startHealthChecker({ clock: systemClock, log, ledger });
+    const checker = await startHealthChecker({ clock: realClock, log, ledger });
     try {
       t.regex(log.lines[0]?.message ?? '', /will not survive a restart/);
       await listening(accepting(), '127.0.0.1', async (port) => {

@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import test from 'ava';
 import type { HealthCheckSettings } from '../../../src/domain/health.ts';
 import { probeHttp } from '../../../src/forwarder/health/http.ts';
-import { checkOf, listening, outcomeOf } from './support.ts';
+import { checkOf, listening, outcomeOf, timeWaits } from './support.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok';
 const PASS = { pass: true };
@@ -45,6 +45,17 @@ test('probeHttp passes on an expected status, with keep-alive or without', async
   );
 });
 
+test('probeHttp leaves no TIME_WAIT entry when it closes first', async (t) => {
+  await listening(
+    answering((socket) => void socket.write(OK)),
+    '127.0.0.1',
+    async (port) => {
+      t.deepEqual(await outcomeOf(probeHttp, checkOf('127.0.0.1', port, { kind: 'http' })), PASS);
+      t.deepEqual(timeWaits(port), []);
+    },
+  );
+});
+
 test('probeHttp asks for the path, with the address and port as host', async (t) => {
   let asked = '';
   const server = answering((socket, request) => {
@@ -59,7 +70,7 @@ test('probeHttp asks for the path, with the address and port as host', async (t)
   const [line, ...fields] = asked.trimEnd().split('\r\n');
   t.is(line, 'GET /healthz?full=1 HTTP/1.1');
   t.is(fields[0], `Host: 127.0.0.1:${port}`);
-  t.regex(fields[1] ?? '', /^User-Agent: tidegate-health\/\d+\.\d+\.\d+$/);
+  t.is(fields[1], 'User-Agent: tidegate-health/1');
   t.true(fields.includes('Connection: close'));
 });
 

@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { createIcmpProber } from '../../../src/forwarder/health/icmp.ts';
-import { systemClock } from '../../../src/system/clock.ts';
+import { realClock } from '../../../src/system/real-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { checkOf, outcomeOf } from './support.ts';
 
 const SCRIPT = fileURLToPath(new URL('namespace-probes.ts', import.meta.url));
 
 test('the ICMP prober matches a thousand answers over IPv4 and IPv6 to their checks', async (t) => {
-  const prober = createIcmpProber({ clock: systemClock, log: recordingLog() });
+  const prober = createIcmpProber({ clock: realClock, log: recordingLog() });
   try {
     const outcomes = await Promise.all(
       Array.from({ length: 1_000 }, (_, i) => {

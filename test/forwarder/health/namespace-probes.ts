@@ -13,7 +13,7 @@ import { startHealthChecker } from '../../../src/forwarder/health/checker.ts';
 import { probeHttp } from '../../../src/forwarder/health/http.ts';
 import { createIcmpProber } from '../../../src/forwarder/health/icmp.ts';
 import { probeTcp } from '../../../src/forwarder/health/tcp.ts';
-import { systemClock } from '../../../src/system/clock.ts';
+import { realClock } from '../../../src/system/real-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { checkOf, outcomeOf, until } from './support.ts';
 
@@ -47,7 +47,7 @@ function buildRoads() {
 }
 
 async function probeAll() {
-  const icmp = createIcmpProber({ clock: systemClock, log: recordingLog() });
+  const icmp = createIcmpProber({ clock: realClock, log: recordingLog() });
   const tcp = (address: string) => outcomeOf(probeTcp, checkOf(address, 80), BLACKHOLE_MS);
   const ping = (address: string, stopMs = BLACKHOLE_MS) =>
     outcomeOf(icmp.probe, checkOf(address, 0, { kind: 'icmp' }), stopMs);
@@ -82,7 +82,7 @@ async function watch(folder: string) {
   } as const;
   const server = createServer((socket) => socket.on('error', () => undefined)).listen(8080);
   const checker = await startHealthChecker({
-    clock: systemClock,
+    clock: realClock,
     log: recordingLog(),
     ledger: join(folder, 'health.ledger'),
   });

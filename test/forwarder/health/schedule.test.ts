@@ -2,7 +2,7 @@ import test from 'ava';
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { HealthCheck } from '../../../src/domain/health.ts';
 import type { Outcome, Probe } from '../../../src/forwarder/health/probe.ts';
-import { createSchedule, MAX_IN_FLIGHT } from '../../../src/forwarder/health/schedule.ts';
+import { MAX_IN_FLIGHT, Schedule } from '../../../src/forwarder/health/schedule.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { checkOf } from './support.ts';
 
@@ -34,7 +34,7 @@ function scheduled(
     else if (answered) timers.after(answered.afterMs, () => end(() => done(answered.outcome)));
     return { stop: () => end(() => undefined), stage: () => ' waiting for nothing' };
   };
-  const schedule = createSchedule({
+  const schedule = new Schedule({
     clock,
     probe,
     onVerdict: (check, verdict) =>
@@ -234,7 +234,7 @@ test('with nothing under way the schedule sleeps until the next check is due', (
     return { stop: () => undefined, stage: () => '' };
   };
   const ignore = () => undefined;
-  const schedule = createSchedule({
+  const schedule = new Schedule({
     clock,
     probe,
     onVerdict: ignore,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { parseAddress } from '../../../src/domain/address.ts';
 import { checkId, type HealthCheck, type HealthCheckSettings } from '../../../src/domain/health.ts';
@@ -73,4 +74,12 @@ export async function listening<T>(
     for (const socket of open) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   }
+}
+
+/** The kernel's IPv4 sockets in TIME_WAIT (state 06) that have this port at either end. */
+export function timeWaits(port: number): string[] {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`${end} `) && line.trim().split(/\s+/)[3] === '06');
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import test from 'ava';
 import { probeTcp } from '../../../src/forwarder/health/tcp.ts';
-import { checkOf, listening, outcomeOf } from './support.ts';
+import { checkOf, listening, outcomeOf, timeWaits } from './support.ts';
 
 test('probeTcp passes when the connection is accepted, and resets it', async (t) => {
   const errors: string[] = [];
@@ -12,6 +12,7 @@ test('probeTcp passes when the connection is accepted, and resets it', async (t)
     t.deepEqual(await outcomeOf(probeTcp, checkOf('127.0.0.1', port)), { pass: true });
     await closed(server);
     t.deepEqual(errors, ['read ECONNRESET']);
+    t.deepEqual(timeWaits(port), []);
   });
 });
 

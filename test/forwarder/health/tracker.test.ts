@@ -2,9 +2,9 @@ import test from 'ava';
 import type { CheckHealth, HealthCheck } from '../../../src/domain/health.ts';
 import { KeyedMap } from '../../../src/domain/keyed-map.ts';
 import {
-  createTracker,
   FORGET_AFTER_MS,
   type HealthChanges,
+  Tracker,
 } from '../../../src/forwarder/health/tracker.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
@@ -18,7 +18,7 @@ function tracking(remembered: Readonly<Record<string, CheckHealth>> = {}) {
   const clock = fakeClock();
   const log = recordingLog();
   const told: HealthChanges[] = [];
-  const tracker = createTracker({
+  const tracker = new Tracker({
     clock,
     log,
     remembered: new Map(Object.entries(remembered)),
@@ -63,7 +63,7 @@ test('what an earlier process knew is there before anybody says what is wanted, 
   const { clock, tracker } = tracking({ [A.id]: UP });
   t.is(tracker.states().get(A.id), UP);
   clock.advance(10 * FORGET_AFTER_MS);
-  tracker.wanted(only(A));
+  tracker.want(only(A));
   clock.advance(10 * FORGET_AFTER_MS);
   t.is(tracker.states().get(A.id), UP);
 });
@@ -80,33 +80,33 @@ test('a remembered check needs as many failures as any to go down', (t) => {
 
 test('what is not wanted is forgotten after a while, and that is told', (t) => {
   const { clock, told, tracker } = tracking({ [A.id]: UP, [B.id]: UP });
-  tracker.wanted(only(A));
+  tracker.want(only(A));
   clock.advance(FORGET_AFTER_MS - 1);
   t.is(tracker.states().size, 2);
   clock.advance(1);
   t.deepEqual([...tracker.states().keys()], [A.id]);
   t.deepEqual([...(told[0] ?? [])], [[B.id, undefined]]);
-  tracker.wanted(only());
+  tracker.want(only());
   clock.advance(FORGET_AFTER_MS);
   t.is(tracker.states().size, 0);
 });
 
 test('a check wanted again in time goes on from what was known', (t) => {
   const { clock, tracker } = tracking({ [A.id]: UP });
-  tracker.wanted(only(A));
-  tracker.wanted(only());
+  tracker.want(only(A));
+  tracker.want(only());
   clock.advance(FORGET_AFTER_MS - 1);
-  tracker.wanted(only(A));
+  tracker.want(only(A));
   clock.advance(10 * FORGET_AFTER_MS);
   t.is(tracker.states().get(A.id), UP);
 });
 
 test('checks that become unwanted one after another are each forgotten in their time', (t) => {
   const { clock, tracker } = tracking({ [A.id]: UP, [B.id]: UP });
-  tracker.wanted(only(A, B));
-  tracker.wanted(only(A));
+  tracker.want(only(A, B));
+  tracker.want(only(A));
   clock.advance(1_000);
-  tracker.wanted(only());
+  tracker.want(only());
   clock.advance(FORGET_AFTER_MS - 1_000);
   t.deepEqual([...tracker.states().keys()], [A.id]);
   clock.advance(1_000);
