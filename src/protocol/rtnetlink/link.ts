@@ -15,6 +15,10 @@ export interface Link {
   /** Up, and with a carrier. */
   readonly isRunning: boolean;
   readonly isLoopback: boolean;
+  /** Resolves neighbours by ARP (IFF_NOARP is not set). */
+  readonly usesArp: boolean;
+  /** Index of the bridge, bond or VRF that it belongs to; 0 when none. */
+  readonly master: number;
   /** `veth`, `bridge`, `vlan`, …; empty for a physical one. */
   readonly kind: string;
   /** How an XDP program is attached now. */
@@ -31,9 +35,11 @@ const LINK_BYTES = 16;
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 const IFF_RUNNING = 0x40;
+const IFF_NOARP = 0x80;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_EXT_MASK = 29;
 const IFLA_XDP = 43;
@@ -65,6 +71,8 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     isUp: (flags & IFF_UP) !== 0,
     isRunning: (flags & IFF_RUNNING) !== 0,
     isLoopback: (flags & IFF_LOOPBACK) !== 0,
+    usesArp: (flags & IFF_NOARP) === 0,
+    master: readU32(attributes.get(IFLA_MASTER)) ?? 0,
     kind: readText(information.get(IFLA_INFO_KIND)),
     xdp: XDP_MODES[xdp.get(IFLA_XDP_ATTACHED)?.[0] ?? 0] ?? 'other',
   };
