@@ -142,7 +142,7 @@ async function finishLoad(load: LabProcess): Promise<Result[]> {
 function startDownload({ client }: DemoSite, address: string): LabProcess {
   const url = `${urlOf(address)}download?seconds=${DOWNLOAD_SECONDS}`;
   const summary = '%{size_download} bytes in %{time_total} s';
-  const words = ['curl', '-s', '-D', '/dev/stderr', '-o', '/dev/null', '-w', summary, url];
+  const words = ['curl', '-s', '-D', '-', '-o', '/dev/null', '-w', summary, url];
   showCommand(client, [...words, '&']);
   return client.start(words);
 }
