@@ -1,0 +1,121 @@
+import { type Address, familyOf } from '../domain/address.ts';
+import type { HealthCheckSettings } from '../domain/health.ts';
+import type { Problem, SourcePosition } from '../domain/problem.ts';
+import type { SettingsFile } from './schema.ts';
+import type { AdminTcp, ForwarderPart, Settings } from './settings.ts';
+import {
+  accepted,
+  acceptedAddress,
+  parseDuration,
+  parsePortRange,
+  parseStatusRanges,
+} from './values.ts';
+
+/** Where a field stands, by its path: `['forwarder', 'health', 'timeout']`. */
+export type Locate = (path: readonly (string | number)[]) => SourcePosition;
+
+/** Turns a valid file into domain types; problems are those that only two fields together make. */
+export function decodeSettings(
+  file: SettingsFile,
+  host: { readonly hostname: string },
+  locate: Locate,
+): { settings: Settings; problems: readonly Problem[] } {
+  const { stateDir, runDir, cluster, loadBalancer, log } = file;
+  const settings: Settings = {
+    node: file.node ?? host.hostname.toLowerCase(),
+    stateDir,
+    runDir,
+    cluster,
+    loadBalancer,
+    speaker: {
+      interfaces: file.speaker.interfaces,
+      gratuitous: {
+        burst: file.speaker.gratuitous.burst,
+        spacingMs: milliseconds(file.speaker.gratuitous.spacing),
+        refreshMs: milliseconds(file.speaker.gratuitous.refresh),
+      },
+    },
+    forwarder: decodeForwarder(file.forwarder),
+    admin: { tcp: decodeAdminTcp(file.admin.tcp) },
+    log,
+  };
+  return { settings, problems: contradictions(settings, file, locate) };
+}
+
+function decodeForwarder(file: SettingsFile['forwarder']): ForwarderPart {
+  const { interfaces, xdpMode, bpfDir, limits, timeouts } = file;
+  return {
+    interfaces,
+    xdpMode,
+    bpfDir,
+    natAddresses: file.natAddresses.map(acceptedAddress),
+    natPorts: accepted(parsePortRange(file.natPorts), file.natPorts),
+    limits,
+    timeouts: {
+      tcpEstablished: milliseconds(timeouts.tcpEstablished) / 1000,
+      tcpHalfOpen: milliseconds(timeouts.tcpHalfOpen) / 1000,
+      tcpClosing: milliseconds(timeouts.tcpClosing) / 1000,
+      udp: milliseconds(timeouts.udp) / 1000,
+      udpStream: milliseconds(timeouts.udpStream) / 1000,
+    },
+    health: decodeHealth(file.health),
+    healthFallback: file.health.fallback,
+  };
+}
+
+/** Port and host are always the backend's own here; only a Service can say otherwise. */
+function decodeHealth(file: SettingsFile['forwarder']['health']): HealthCheckSettings {
+  return {
+    kind: file.check,
+    port: 0,
+    path: file.path,
+    host: '',
+    expectedStatus: accepted(parseStatusRanges(file.expectedStatus), file.expectedStatus),
+    intervalMs: milliseconds(file.interval),
+    timeoutMs: milliseconds(file.timeout),
+    rise: file.rise,
+    fall: file.fall,
+  };
+}
+
+function decodeAdminTcp(tcp: SettingsFile['admin']['tcp']): AdminTcp | undefined {
+  if (!tcp) return undefined;
+  return { address: acceptedAddress(tcp.address), port: tcp.port, tokenFile: tcp.tokenFile };
+}
+
+function contradictions(settings: Settings, file: SettingsFile, locate: Locate): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (path: readonly string[], message: string, remedy: string) =>
+    problems.push({
+      severity: 'error',
+      position: locate(path),
+      field: path.join('.'),
+      message,
+      remedy,
+    });
+  const { intervalMs, timeoutMs } = settings.forwarder.health;
+  if (timeoutMs > intervalMs) {
+    const { timeout, interval } = file.forwarder.health;
+    const message = `Timeout "${timeout}" is longer than the interval "${interval}"`;
+    refuse(
+      ['forwarder', 'health', 'timeout'],
+      message,
+      'Write a shorter timeout or a longer interval',
+    );
+  }
+  const { tcp } = settings.admin;
+  if (tcp && tcp.tokenFile === undefined && !isLoopback(tcp.address)) {
+    const message = `Others can reach "${file.admin.tcp?.address}" and no token is set`;
+    refuse(['admin', 'tcp', 'address'], message, 'Set admin.tcp.tokenFile, or listen on 127.0.0.1');
+  }
+  return problems;
+}
+
+/** True for 127.0.0.0/8 and ::1. */
+function isLoopback(address: Address): boolean {
+  return familyOf(address) === 4 ? (address >> 24n) % 256n === 127n : address === 1n;
+}
+
+function milliseconds(text: string): number {
+  return accepted(parseDuration(text), text);
+}

@@ -1,0 +1,381 @@
+import Type from 'typebox';
+import { parseAddress } from '../domain/address.ts';
+import { parseDuration, parsePortRange, parseStatusRanges } from './values.ts';
+
+/**
+ * The shape of tidegate.yaml: types, validation, defaults and documentation in one place.
+ * `description` is the text of `config/tidegate.yaml`; `is` and `remedy` are the words of errors.
+ * A property without default is optional, and `examples` shows it in the annotated file.
+ */
+type Words = { description: string };
+
+function section<P extends Type.TProperties>(description: string, properties: P) {
+  return Type.Object(properties, { additionalProperties: false, default: {}, description });
+}
+
+function text(options: Words & { default: string; pattern?: string; is: string; remedy: string }) {
+  return Type.String(options);
+}
+
+function count(options: Words & { default: number; minimum: number; maximum: number }) {
+  return Type.Integer(options);
+}
+
+function flag(options: Words & { default: boolean }) {
+  return Type.Boolean(options);
+}
+
+/** A duration of at least `minimumMs`, in whole multiples of it (what the data plane counts in). */
+function duration(options: Words & { default: string; minimumMs: 1 | 1000 }) {
+  const { minimumMs, ...words } = options;
+  const remedy =
+    minimumMs === 1000
+      ? 'Write whole seconds, minutes or hours, at least one second, for example "30s" or "2h"'
+      : 'Write a whole number with ms, s, m or h, above zero, for example "500ms" or "2s"';
+  return Type.Refine(Type.String({ ...words, is: 'a usable duration', remedy }), (value) => {
+    const ms = parseDuration(value);
+    return ms !== undefined && ms >= minimumMs && ms % minimumMs === 0;
+  });
+}
+
+function absolutePath(options: Words & { default: string }) {
+  return text({
+    ...options,
+    pattern: '^/',
+    is: 'an absolute path',
+    remedy: 'Write a path that begins with "/"',
+  });
+}
+
+function interfaces(description: string) {
+  const name = Type.String({
+    pattern: '^[^\\s/:]{1,15}$',
+    is: 'the name of a network interface',
+    remedy: 'Write a name as "ip link" shows it, for example "eth0"',
+  });
+  return Type.Array(name, { default: [], description, uniqueItems: true });
+}
+
+const ADDRESS_WORDS = {
+  is: 'an IP address',
+  remedy: 'Write an IPv4 or IPv6 address without prefix length, zone or leading zeros',
+};
+
+const isAddress = (value: string): boolean => parseAddress(value) !== undefined;
+
+const cluster = section('Where Services, endpoints and address pools come from.', {
+  source: Type.Enum(['files'], {
+    default: 'files',
+    description: 'Kind of source. "files": a folder of ordinary Kubernetes manifests.',
+  }),
+  files: section('The folder of manifests.', {
+    path: absolutePath({
+      default: '/etc/tidegate/manifests',
+      description:
+        'Watched with its subfolders; an edit takes effect at once. A file that is broken ' +
+        'keeps its last good version in force.',
+    }),
+  }),
+});
+
+const loadBalancer = section('Which Services are served, and how by default.', {
+  class: text({
+    default: 'tidegate.io/tidegate',
+    pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$',
+    is: 'a load balancer class',
+    remedy: 'Write a label-style name such as "example.com/edge"',
+    description: 'Services whose spec.loadBalancerClass is this are served.',
+  }),
+  handleUnclassed: flag({
+    default: true,
+    description:
+      'Also serve Services that name no class. Turn it off where another controller is the ' +
+      'default.',
+  }),
+  scopeSharingKeys: flag({
+    default: false,
+    description:
+      'Whether Services share an address only within one namespace. Off, as in MetalLB: equal ' +
+      'sharing keys share across namespaces.',
+  }),
+  target: Type.Enum(['pod', 'node'], {
+    default: 'pod',
+    description:
+      'Where packets go: "pod" (endpoint addresses; the edge needs a route to the Pods) or ' +
+      '"node" (NodePorts). A Service overrides it with the annotation tidegate.io/target.',
+  }),
+});
+
+const speaker = section('How the network learns where an address lives (role speaker).', {
+  interfaces: interfaces(
+    'Interfaces that answer ARP and neighbour discovery. Empty: every Ethernet interface that ' +
+      'is up.',
+  ),
+  gratuitous: section(
+    'Unasked announcements (gratuitous ARP, unsolicited neighbour advertisements), so that ' +
+      'neighbours forget the former owner.',
+    {
+      burst: count({
+        default: 5,
+        minimum: 1,
+        maximum: 50,
+        description: 'How many are sent when an address arrives; several, since frames get lost.',
+      }),
+      spacing: duration({
+        default: '1100ms',
+        minimumMs: 1,
+        description:
+          'Time between two of a burst. Above one second, since switches and Linux neighbours ' +
+          'ignore a second change within it.',
+      }),
+      refresh: duration({
+        default: '60s',
+        minimumMs: 1000,
+        description: 'Time between later ones, for neighbours that missed the burst.',
+      }),
+    },
+  ),
+});
+
+const limits = section(
+  'Sizes of the tables in the kernel. Memory is reserved at the start. Changing a size needs ' +
+    '"tidegate detach" first.',
+  {
+    flows: Type.Refine(
+      Type.Integer({
+        default: 1_048_576,
+        minimum: 1024,
+        maximum: 134_217_728,
+        is: 'a power of two from 1024 to 134217728',
+        remedy: 'Write 1048576 or another power of two',
+        description:
+          'Flows at one time, a power of two. One flow takes 72 bytes: 72 MiB by default.',
+      }),
+      (value) => Number.isInteger(Math.log2(value)),
+    ),
+    servers: count({
+      default: 65_536,
+      minimum: 64,
+      maximum: 1_048_576,
+      description: 'Served (address, protocol, port) triples.',
+    }),
+    backends: count({
+      default: 262_144,
+      minimum: 64,
+      maximum: 4_194_304,
+      description: 'Backends over all servers; one that serves two ports counts twice.',
+    }),
+    affinity: count({
+      default: 262_144,
+      minimum: 64,
+      maximum: 16_777_216,
+      description: 'Clients remembered for sessionAffinity: ClientIP; the least recent goes first.',
+    }),
+  },
+);
+
+const timeouts = section('How long a flow without packets is remembered, in whole seconds.', {
+  tcpEstablished: duration({
+    default: '8000s',
+    minimumMs: 1000,
+    description: 'Longer than the two hours between TCP keep-alives, so that those keep a flow.',
+  }),
+  tcpHalfOpen: duration({
+    default: '30s',
+    minimumMs: 1000,
+    description: 'A SYN without answer. Short, since a SYN flood fills the table with these.',
+  }),
+  tcpClosing: duration({
+    default: '30s',
+    minimumMs: 1000,
+    description: 'After both FINs or a RST, for retransmissions.',
+  }),
+  udp: duration({
+    default: '30s',
+    minimumMs: 1000,
+    description: 'UDP that was not answered yet.',
+  }),
+  udpStream: duration({
+    default: '120s',
+    minimumMs: 1000,
+    description: 'UDP with packets both ways. Both as in Linux connection tracking.',
+  }),
+});
+
+const health = section(
+  'Health checks where a Service has no tidegate.io/health-check annotations.',
+  {
+    check: Type.Enum(['none', 'tcp', 'http', 'https', 'icmp'], {
+      default: 'tcp',
+      description: 'Kind. "none" trusts the readiness that the cluster reports.',
+    }),
+    interval: duration({
+      default: '2s',
+      minimumMs: 1,
+      description: 'Time between two checks of a backend.',
+    }),
+    timeout: duration({
+      default: '1s',
+      minimumMs: 1,
+      description: 'Time after which a check has failed; at most the interval.',
+    }),
+    rise: count({
+      default: 2,
+      minimum: 1,
+      maximum: 100,
+      description: 'Successes in a row that bring a backend back.',
+    }),
+    fall: count({
+      default: 3,
+      minimum: 1,
+      maximum: 100,
+      description: 'Failures in a row that take it out: by default within about 6 seconds.',
+    }),
+    path: text({
+      default: '/',
+      pattern: '^/[\\x21-\\x7e]*$',
+      is: 'a request path',
+      remedy: 'Write a path that begins with "/", percent-encoded, without spaces',
+      description: 'What an http or https check asks for.',
+    }),
+    expectedStatus: Type.Refine(
+      Type.String({
+        default: '200-399',
+        is: 'a list of HTTP statuses',
+        remedy: 'Write statuses or ranges from 100 to 599, for example "200-299,404"',
+        description: 'Answers that count as healthy: statuses and ranges, separated by commas.',
+      }),
+      (value) => parseStatusRanges(value) !== undefined,
+    ),
+    fallback: Type.Enum(['fail-open', 'fail-closed'], {
+      default: 'fail-open',
+      description:
+        'When every backend of a port fails: use them all (checks are more often wrong than ' +
+        'all backends are dead), or none.',
+    }),
+  },
+);
+
+const forwarder = section('The forwarding core (role forwarder).', {
+  interfaces: interfaces(
+    'Interfaces that carry clients or backends; XDP is attached to each. Empty: every Ethernet ' +
+      'interface that is up and has an address.',
+  ),
+  xdpMode: Type.Enum(['auto', 'native', 'generic'], {
+    default: 'auto',
+    description:
+      '"native" runs in the driver and is fast; "generic" works everywhere; "auto" tries ' +
+      'native first.',
+  }),
+  bpfDir: absolutePath({
+    default: '/sys/fs/bpf/tidegate',
+    description:
+      'Where programs and maps are pinned, so that packets flow while Tidegate restarts. Must ' +
+      'be in a bpf file system.',
+  }),
+  natAddresses: Type.Array(Type.Refine(Type.String(ADDRESS_WORDS), isAddress), {
+    default: [],
+    uniqueItems: true,
+    description:
+      'Addresses of this box that packets to backends come from. Empty: the address of the ' +
+      'interface towards the backend. More addresses allow more flows to one backend.',
+  }),
+  natPorts: Type.Refine(
+    Type.String({
+      default: '1024-32767',
+      is: 'a range of ports',
+      remedy: 'Write "first-last" with ports from 1 to 65535, for example "1024-32767"',
+      description:
+        "Source ports towards backends. Must not overlap the box's own " +
+        'net.ipv4.ip_local_port_range (32768-60999 by default).',
+    }),
+    (value) => parsePortRange(value) !== undefined,
+  ),
+  limits,
+  timeouts,
+  health,
+});
+
+const admin = section(
+  'The API that "tidegate status" and monitoring ask. It always listens on a socket below runDir.',
+  {
+    tcp: Type.Optional(
+      Type.Object(
+        {
+          address: Type.Refine(
+            Type.String({
+              ...ADDRESS_WORDS,
+              default: '127.0.0.1',
+              description: 'Address to listen on.',
+            }),
+            isAddress,
+          ),
+          port: count({
+            default: 9640,
+            minimum: 1,
+            maximum: 65_533,
+            description:
+              'TCP port of a process with the role controller; a process that begins with the ' +
+              'role speaker listens one higher, with forwarder two higher.',
+          }),
+          tokenFile: Type.Optional(
+            Type.String({
+              pattern: '^/',
+              is: 'an absolute path',
+              remedy: 'Write a path that begins with "/"',
+              examples: ['/etc/tidegate/admin-token'],
+              description:
+                'File with the bearer token that requests must show, 16 characters or more. ' +
+                'Required unless the address is a loopback one.',
+            }),
+          ),
+        },
+        {
+          additionalProperties: false,
+          description: 'Also listen on TCP. Without this section there is no TCP listener.',
+        },
+      ),
+    ),
+  },
+);
+
+const log = section('Log lines, one an event, on standard output.', {
+  level: Type.Enum(['debug', 'info', 'warn', 'error'], {
+    default: 'info',
+    description: 'The least severe level that is written.',
+  }),
+  format: Type.Enum(['auto', 'json', 'pretty'], {
+    default: 'auto',
+    description: '"auto" is pretty on a terminal and JSON elsewhere.',
+  }),
+});
+
+/** The whole file. */
+export const SettingsFile = section('Settings of Tidegate.', {
+  node: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$',
+      is: 'a node name',
+      remedy: 'Write lower-case letters, digits, "-" and ".", at most 253',
+      examples: ['edge-1'],
+      description: 'Name of this box in messages and statuses. Without it: the host name.',
+    }),
+  ),
+  stateDir: absolutePath({
+    default: '/var/lib/tidegate',
+    description: 'What must outlive a reboot: allocated addresses, conditions, events.',
+  }),
+  runDir: absolutePath({
+    default: '/run/tidegate',
+    description: 'What lives until the next reboot: admin sockets, reports between the roles.',
+  }),
+  cluster,
+  loadBalancer,
+  speaker,
+  forwarder,
+  admin,
+  log,
+});
+
+/** The file as written, with defaults filled in. */
+export type SettingsFile = Type.Static<typeof SettingsFile>;

@@ -1,0 +1,63 @@
+import type { Address } from '../domain/address.ts';
+import type { HealthCheckSettings } from '../domain/health.ts';
+import type { TargetKind } from '../domain/service.ts';
+import type { PortRange } from './values.ts';
+
+/** Settings after decoding: numbers with units in their names, addresses parsed. */
+export interface Settings {
+  readonly node: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly cluster: { readonly source: 'files'; readonly files: { readonly path: string } };
+  readonly loadBalancer: {
+    readonly class: string;
+    readonly handleUnclassed: boolean;
+    readonly scopeSharingKeys: boolean;
+    readonly target: TargetKind;
+  };
+  readonly speaker: {
+    readonly interfaces: readonly string[];
+    readonly gratuitous: {
+      readonly burst: number;
+      readonly spacingMs: number;
+      readonly refreshMs: number;
+    };
+  };
+  readonly forwarder: ForwarderPart;
+  readonly admin: { readonly tcp: AdminTcp | undefined };
+  readonly log: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error';
+    readonly format: 'auto' | 'json' | 'pretty';
+  };
+}
+
+export interface ForwarderPart {
+  readonly interfaces: readonly string[];
+  readonly xdpMode: 'auto' | 'native' | 'generic';
+  readonly bpfDir: string;
+  readonly natAddresses: readonly Address[];
+  readonly natPorts: PortRange;
+  readonly limits: {
+    readonly flows: number;
+    readonly servers: number;
+    readonly backends: number;
+    readonly affinity: number;
+  };
+  /** Seconds. */
+  readonly timeouts: {
+    readonly tcpEstablished: number;
+    readonly tcpHalfOpen: number;
+    readonly tcpClosing: number;
+    readonly udp: number;
+    readonly udpStream: number;
+  };
+  readonly health: HealthCheckSettings;
+  readonly healthFallback: 'fail-open' | 'fail-closed';
+}
+
+/** The optional TCP listener of the admin API. */
+export interface AdminTcp {
+  readonly address: Address;
+  readonly port: number;
+  readonly tokenFile: string | undefined;
+}
