@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { type CableEnd, connect } from './cable.ts';
 import { run } from './command.ts';
 import { createHost, type Host, type HostKind } from './host.ts';
@@ -69,7 +77,7 @@ export function removeLab(id: string): void {
 }
 
 export function labExists(id: string): boolean {
-  return labNamespaces().some((name) => name.startsWith(`${id}-`));
+  return existsSync(`${RUN}/${id}`);
 }
 
 /** Ids of labs whose owner is gone without removing them. */
