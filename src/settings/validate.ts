@@ -32,7 +32,11 @@ type Path = readonly (string | number)[];
 /** Reads YAML and checks it against the schema; every problem carries its place in the file. */
 export function readSettingsFile(text: string, file: string): FileResult {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
   if (document.errors.length > 0) {
     return { ok: false, problems: document.errors.map((error) => syntax(error, lines, file)) };
   }
