@@ -1,11 +1,13 @@
-import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { existsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
 import { ARPHRD_ETHER, type Link } from '../protocol/rtnetlink/link.ts';
 import type { BpfObject, XdpMode } from '../system/bpf.ts';
+import { interfaceOfPin, pinName, pinsIn } from './link-pins.ts';
 import type { Network } from './network.ts';
 import type { XdpModeSetting } from './settings.ts';
+import { viewOf } from './xdp/abi.ts';
 import { bpfMap } from './xdp/dataplane.ts';
 import { indexKey } from './xdp/statistics.ts';
 
@@ -52,8 +54,9 @@ export class Interfaces {
     this.#unsubscribe = parts.network.onChange(({ kind }) => {
       if (kind !== 'neighbour' && kind !== 'route') this.#sync();
     });
-    this.#removeLeftovers();
+    this.#takeOffUnnamed();
     this.#sync();
+    this.#forgetFormerPorts();
   }
 
   ports(): Iterable<Port> {
@@ -140,29 +143,25 @@ export class Interfaces {
     this.#parts.log.warn('Interface is gone', { interface: name });
   }
 
-  /** Takes the program off interfaces that are no longer named, and forgets ports of the last run. */
-  #removeLeftovers(): void {
-    const { wanted, pinDir, object, log } = this.#parts;
-    const ports = bpfMap(object, 'ports');
-    for (const { key } of ports.entries()) ports.delete(key);
+  /** Takes the program off interfaces that an earlier run had and the settings no longer name. */
+  #takeOffUnnamed(): void {
+    const { wanted, pinDir, log } = this.#parts;
     if (wanted.length === 0) return;
     const kept = new Set(wanted.map(pinName));
-    for (const name of pinsIn(pinDir)) {
-      if (kept.has(name)) continue;
-      unlinkSync(join(pinDir, name));
-      log.info('XDP program taken off', { interface: name });
+    for (const pin of pinsIn(pinDir)) {
+      if (kept.has(pin)) continue;
+      unlinkSync(join(pinDir, pin));
+      log.info('XDP program taken off', { interface: interfaceOfPin(pin) });
     }
   }
-}
 
-/** Names of the pins in a folder of bpffs; none when there is no such folder. */
-export function pinsIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : [];
-}
-
-/** bpffs refuses names with a dot, which VLAN interfaces have. */
-function pinName(interfaceName: string): string {
-  return interfaceName.replaceAll('%', '%25').replaceAll('.', '%2e');
+  /** After the others are in place: packets were redirected all the time. */
+  #forgetFormerPorts(): void {
+    const ports = bpfMap(this.#parts.object, 'ports');
+    for (const { key } of ports.entries()) {
+      if (!this.#ports.has(viewOf(key).getUint32(0, true))) ports.delete(key);
+    }
+  }
 }
 
 /** Modes in the order of trying. A program of ours that is there keeps its mode: changing it is a gap. */

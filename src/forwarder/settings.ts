@@ -1,6 +1,9 @@
 import type { Address } from '../domain/address.ts';
 import type { ForwardSettings } from '../plan/forwarding/plan-service.ts';
 
+/** File in the run directory whose lock makes a forwarder the only one on its box. */
+export const FORWARDER_LOCK = 'forwarder.lock';
+
 /** What the operator chooses about the forwarding core. Times are in seconds. */
 export interface ForwarderSettings {
   /** Interfaces that carry the XDP program; empty: all that are up, Ethernet and hold an address. */

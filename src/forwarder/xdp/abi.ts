@@ -171,6 +171,8 @@ export interface DataplaneLayout {
   readonly backend: Codec<BackendEntry>;
   readonly config: Codec<ConfigEntry>;
   readonly flow: Codec<FlowEntry>;
+  /** Only the tag of a flow: most entries of a table are free. */
+  readonly flowTag: Codec<Pick<FlowEntry, 'tag'>>;
   readonly stats: Codec<TrafficStats>;
   readonly counters: readonly string[];
   constant(name: string): number;
@@ -186,6 +188,7 @@ export function dataplaneLayout(abi: Abi): DataplaneLayout {
     backend: codecOf(abi, 'tg_backend', BACKEND),
     config: codecOf(abi, 'tg_config', CONFIG),
     flow: codecOf(abi, 'tg_flow', FLOW),
+    flowTag: codecOf<Pick<FlowEntry, 'tag'>>(abi, 'tg_flow', { tag: FLOW.tag }),
     stats: codecOf(abi, 'tg_stats', STATS),
     counters: abi.counters,
     constant: (name) => required(abi.constants[name], `constant ${name}`),

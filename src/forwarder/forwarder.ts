@@ -1,0 +1,294 @@
+import { join } from 'node:path';
+import { type Address, parseAddress } from '../domain/address.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { ClusterSource } from '../domain/cluster-source.ts';
+import type { ForwardPlan, VirtualServer } from '../domain/forwarding.ts';
+import type { Log } from '../domain/log.ts';
+import type { VipServing } from '../domain/observed.ts';
+import type { Role } from '../domain/role.ts';
+import { type ForwardPlanning, planForward } from '../plan/forward.ts';
+import { Reconciler } from '../reconcile/reconciler.ts';
+import type { ObjectState } from '../reconcile/target.ts';
+import { sweepFlows } from '../system/bpf.ts';
+import { openLedger } from '../system/ledger.ts';
+import { lockFile } from '../system/process-lock.ts';
+import { FORWARDER_REPORT } from '../system/reports.ts';
+import { openRtnetlink } from '../system/rtnetlink.ts';
+import { checkNatPorts } from './environment.ts';
+import type { HealthChecker } from './health-checker.ts';
+import { Interfaces, type Port } from './interfaces.ts';
+import { LINKS_FOLDER } from './link-pins.ts';
+import { followNetwork, type Network } from './network.ts';
+import type { NextHop } from './next-hop.ts';
+import { KernelNextHops } from './next-hops.ts';
+import { createReport, type ServingReport } from './report.ts';
+import { type AddressHolders, createAddressHolders, servingOf } from './serving.ts';
+import { FORWARDER_LOCK, type ForwarderSettings } from './settings.ts';
+import type { TrafficStats } from './xdp/abi.ts';
+import { bpfMap, Dataplane, type DataplaneUsage } from './xdp/dataplane.ts';
+import { type FlowFilter, type FlowList, listFlows } from './xdp/flow-list.ts';
+import { type LoadedProgram, loadProgram } from './xdp/load.ts';
+import { readCounters } from './xdp/statistics.ts';
+import { type Sweeper, startSweeper } from './xdp/sweeper.ts';
+
+export interface ForwarderDeps {
+  readonly source: ClusterSource;
+  readonly settings: ForwarderSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called once the box is known to be ours alone. */
+  readonly startHealth: () => Promise<HealthChecker>;
+}
+
+/** The forwarding role, with what the admin API asks it. */
+export interface Forwarder extends Role {
+  /** `undefined` before the first snapshot. */
+  plan(): ForwardPlan | undefined;
+  /** How a virtual server of the plan stands in the maps. */
+  stateOf(serverId: string): ObjectState | undefined;
+  /** How packets get to a backend's address, or why they cannot. */
+  reachability(address: Address): NextHop;
+  interfaces(): Iterable<Port>;
+  /** What became of packets, by counter name. */
+  counters(): ReadonlyMap<string, bigint>;
+  serverStats(serverId: string): TrafficStats | undefined;
+  backendStats(serverId: string, backendId: string): TrafficStats | undefined;
+  usage(): ForwarderUsage;
+  flows(filter: FlowFilter, limit: number): Promise<FlowList>;
+}
+
+export interface ForwarderUsage extends DataplaneUsage {
+  /** At the last sweep. */
+  readonly flows: { readonly used: number; readonly limit: number };
+  readonly nextHops: { readonly addresses: number; readonly reachable: number };
+}
+
+/**
+ * Starts forwarding. Rejects with a sentence that names what stands in the way: another forwarder on
+ * this box (`ELOCKED`), ports of the box among the NAT ports, maps of another size (`EABI`).
+ */
+export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
+  const { settings, clock } = deps;
+  const log = deps.log.child({ role: 'forwarder' });
+  const undo: (() => unknown)[] = [];
+  try {
+    const lock = lockFile(join(settings.runDir, FORWARDER_LOCK));
+    undo.push(() => lock.release());
+    checkNatPorts(settings.natPorts);
+    const ledger = await openLedger(join(settings.runDir, FORWARDER_REPORT), { durable: false });
+    undo.push(() => ledger.close());
+    const network = await followNetwork({ open: openRtnetlink, clock, log });
+    undo.push(() => network.close());
+    const program = loadProgram(settings);
+    undo.push(() => program.object.close());
+    const health = await deps.startHealth();
+    undo.push(() => health.stop());
+    const report = createReport(ledger, clock, log);
+    return new RunningForwarder({ ...deps, log, network, program, health, report, lock });
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+interface Parts extends ForwarderDeps {
+  readonly network: Network;
+  readonly program: LoadedProgram;
+  readonly health: HealthChecker;
+  readonly report: ServingReport;
+  readonly lock: { release(): void };
+}
+
+class RunningForwarder implements Forwarder {
+  readonly name = 'forwarder';
+  readonly #parts: Parts;
+  readonly #nextHops: KernelNextHops;
+  readonly #dataplane: Dataplane;
+  readonly #interfaces: Interfaces;
+  readonly #reconciler: Reconciler<VirtualServer>;
+  readonly #sweeper: Sweeper;
+  readonly #holders: AddressHolders = createAddressHolders();
+  readonly #unsubscribe: readonly (() => void)[];
+  /** Addresses, as text, of which there may be news. */
+  readonly #dirty = new Set<string>();
+  #plan: ForwardPlanning | undefined;
+  #scheduled = false;
+  #stopped = false;
+
+  constructor(parts: Parts) {
+    const { source, settings, clock, log, network, program, health, report } = parts;
+    this.#parts = parts;
+    this.#nextHops = new KernelNextHops({
+      network,
+      clock,
+      natAddresses: settings.natAddresses,
+      isPort: (ifindex) => this.#interfaces.isPort(ifindex),
+      onChange: (addresses) => this.#onNextHops(addresses),
+    });
+    this.#dataplane = new Dataplane({
+      ...program,
+      nextHops: this.#nextHops,
+      clock,
+      sweepFlows,
+      adopt: program.found,
+    });
+    this.#interfaces = new Interfaces({
+      object: program.object,
+      network,
+      wanted: settings.interfaces,
+      mode: settings.xdpMode,
+      pinDir: join(settings.bpfDir, LINKS_FOLDER),
+      clock,
+      log,
+      onChange: () => this.#onPorts(),
+    });
+    this.#reconciler = new Reconciler({
+      name: 'xdp',
+      target: this.#dataplane,
+      clock,
+      log,
+      onPass: (ids) => this.#markServers(ids),
+    });
+    this.#sweeper = startSweeper(() => this.#dataplane.sweep(), clock, log);
+    for (const address of report.addresses()) this.#dirty.add(address);
+    this.#unsubscribe = [
+      source.subscribe(() => this.#schedule()),
+      health.onChange(() => this.#schedule()),
+    ];
+    this.#schedule();
+  }
+
+  readiness(): { readonly ready: boolean; readonly reason: string } {
+    if (!this.#plan) return { ready: false, reason: 'The cluster has not been read yet' };
+    if ([...this.#interfaces.ports()].length > 0) return { ready: true, reason: '' };
+    const [problem] = this.#interfaces.problems();
+    const reason = problem ?? 'No interface carries the XDP program; set forwarder.interfaces';
+    return { ready: false, reason };
+  }
+
+  plan(): ForwardPlan | undefined {
+    return this.#plan;
+  }
+
+  stateOf(serverId: string): ObjectState | undefined {
+    return this.#reconciler.stateOf(serverId);
+  }
+
+  reachability(address: Address): NextHop {
+    return this.#nextHops.get(address);
+  }
+
+  interfaces(): Iterable<Port> {
+    return this.#interfaces.ports();
+  }
+
+  counters(): ReadonlyMap<string, bigint> {
+    const { object, layout } = this.#parts.program;
+    return readCounters(bpfMap(object, 'counters'), layout);
+  }
+
+  serverStats(serverId: string): TrafficStats | undefined {
+    return this.#dataplane.serverStats(serverId);
+  }
+
+  backendStats(serverId: string, backendId: string): TrafficStats | undefined {
+    return this.#dataplane.backendStats(serverId, backendId);
+  }
+
+  usage(): ForwarderUsage {
+    return {
+      ...this.#dataplane.usage(),
+      flows: { used: this.#sweeper.last()?.flows ?? 0, limit: this.#parts.settings.limits.flows },
+      nextHops: this.#nextHops.usage(),
+    };
+  }
+
+  flows(filter: FlowFilter, limit: number): Promise<FlowList> {
+    const { object, layout } = this.#parts.program;
+    const map = bpfMap(object, 'flows');
+    const nowSec = Number(process.hrtime.bigint() / 1_000_000_000n);
+    const endsOf = (server: number, backend: number) => this.#dataplane.endsOf(server, backend);
+    return listFlows({ map, layout, endsOf, nowSec }, filter, limit);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    const { network, program, health, report, lock } = this.#parts;
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#sweeper.stop();
+    await this.#reconciler.stop();
+    this.#interfaces.stop();
+    this.#nextHops.stop();
+    network.close();
+    await health.stop();
+    await report.close();
+    program.object.close();
+    lock.release();
+  }
+
+  /** One pass a turn of the event loop, however much comes in one. */
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (!this.#stopped) this.#pass();
+    });
+  }
+
+  #pass(): void {
+    const { source, settings, health } = this.#parts;
+    const snapshot = source.current();
+    // Nothing has been read yet: what the maps hold is better than nothing.
+    if (snapshot.revision === 0) return;
+    const plan = planForward(this.#plan, snapshot, health.states(), settings.plan);
+    this.#plan = plan;
+    this.#reconciler.want(plan.servers, plan.revision);
+    for (const address of this.#holders.update(plan.services)) this.#dirty.add(address);
+    health.want(plan.checks);
+    this.#sayServing();
+  }
+
+  #onNextHops(addresses: readonly Address[]): void {
+    this.#markServers(this.#dataplane.refreshNextHops(addresses));
+    this.#sayServing();
+  }
+
+  #onPorts(): void {
+    this.#nextHops.portsChanged();
+    // The first time, this comes from within the constructor of `#interfaces`.
+    setImmediate(() => this.#stopped || this.#sayServing());
+  }
+
+  /** A server's id begins with its address. */
+  #markServers(ids: Iterable<string>): void {
+    for (const id of ids) this.#dirty.add(id.slice(0, id.indexOf(' ')));
+    if (this.#dirty.size > 0) setImmediate(() => this.#stopped || this.#sayServing());
+  }
+
+  #sayServing(): void {
+    const plan = this.#plan;
+    if (!plan) return;
+    const news = new Map<string, VipServing | undefined>();
+    for (const text of this.#dirty) news.set(text, this.#servingOf(text, plan.revision));
+    this.#dirty.clear();
+    this.#parts.report.say(news);
+    this.#parts.report.sayReady(this.readiness().ready);
+  }
+
+  #servingOf(text: string, revision: number): VipServing | undefined {
+    const parts = this.#holders.of(text);
+    const address = parseAddress(text);
+    if (parts.length === 0 || address === undefined) return undefined;
+    return servingOf(address, parts, this.#applied, revision);
+  }
+
+  readonly #applied = {
+    failure: (id: string): string | undefined => {
+      const state = this.#reconciler.stateOf(id);
+      return state?.state === 'failed' ? state.error : undefined;
+    },
+    usableBackends: (id: string) => this.#dataplane.usableBackends(id),
+  };
+}
