@@ -2,7 +2,7 @@
 #
 # By hand and not by its install script: npm may be told not to run those, a machine's npm settings
 # may name another Node's headers (nodedir), and node-gyp would fetch headers from the network.
-# `make -C native -f raw-socket.mk` from a fresh clone after `npm ci`; does nothing when up to date.
+# Part of the Makefile beside it.
 
 MODULES := ../node_modules
 RAW_SOCKET := $(MODULES)/raw-socket
