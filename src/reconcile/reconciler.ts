@@ -190,13 +190,14 @@ export class Reconciler<V> {
       else this.#states.set(key, { state: 'done', revision, tookMs });
     }
     this.#applied = this.#applied.withAll(applied);
-    this.#options.log.debug('Applied', {
-      target: this.#options.name,
-      revision,
-      objects: applied.length,
-      failed: errors.size,
-      ms: tookMs,
-    });
+    if (applied.length > 0) {
+      this.#options.log.info('Applied', {
+        target: this.#options.name,
+        revision,
+        ...(applied.length === 1 ? { object: applied[0]?.[0] } : { objects: applied.length }),
+        ms: Math.round(tookMs * 1000) / 1000,
+      });
+    }
     this.#options.onPass?.(keys);
   }
 
