@@ -106,7 +106,7 @@ struct tg_affinity {
 
 /*
  * `flows`, mmapable ARRAY: the flow table, owned and aged by us (never evicted at random). One entry,
- * one cache line, one flow, both directions: 64 bytes of table and 8 of reverse index a flow.
+ * one cache line, one flow, both directions: 64 bytes of table and 16 of reverse index a flow.
  *
  * The forward direction finds it in the set its hash chooses (TG_FLOW_WAYS neighbours); the reverse
  * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as one,

@@ -248,13 +248,17 @@ static __always_inline __u32 reverse_base(const struct tg_config *cfg, struct ad
 	return hash_finish(hash) >> 32;
 }
 
-/* Takes a NAT port for a claimed entry, from a random place in the range on. 0 when none is free. */
+/*
+ * Takes a NAT port for a claimed entry: from a random place in the range on, in random strides, as runs
+ * of taken ports would grow otherwise. 0 when none of the tries finds a free one.
+ */
 static __always_inline int flow_take_port(struct tg_flow *entry, __u32 index,
 					  const struct tg_config *cfg, __u32 base, __u32 random)
 {
 	__u32 first = cfg->nat_port_first;
-	__u32 range = (cfg->nat_port_last - first + 1) & 0xffff;
+	__u32 range = cfg->nat_port_last - first + 1;
 	__u32 offset = (__u64)random * range >> 32;
+	__u32 stride = 1 + ((__u64)(random * (__u32)HASH_MIX) * (range - 1) >> 32);
 
 #pragma clang loop unroll(disable)
 	for (__u32 try = 0; try < TG_NAT_PORT_TRIES; try++) {
@@ -269,7 +273,9 @@ static __always_inline int flow_take_port(struct tg_flow *entry, __u32 index,
 			entry->reverse_slot = slot;
 			return 1;
 		}
-		offset = offset + 1 < range ? offset + 1 : 0;
+		offset += stride;
+		if (offset >= range)
+			offset -= range;
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
  * The loaded XDP program with small private maps, for tests that send packets through it
  * (`BPF_PROG_TEST_RUN`): no interface, no pin, nothing another process could see.
  */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
@@ -10,7 +11,12 @@ import { macToBytes, parseMac } from '../../src/domain/mac.ts';
 import { type BpfMap, type BpfObject, dataplaneAbi, loadBpf } from '../../src/system/bpf.ts';
 import { packetDifference } from './packet.ts';
 
-export const OBJECT = fileURLToPath(new URL('../../native/build/tidegate.bpf.o', import.meta.url));
+const build = (name: string) =>
+  fileURLToPath(new URL(`../../native/build/${name}.bpf.o`, import.meta.url));
+export const OBJECT = build('tidegate');
+export const PASS_OBJECT = build('pass');
+export const REPLAY_OBJECT = build('replay');
+
 /** The loopback interface: packets come in by it when nothing else is said. */
 export const LOOPBACK = 1;
 export const VERDICTS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
@@ -325,6 +331,14 @@ export function expectPacket(
   t.is(got.verdict, verdict);
   const difference = packetDifference(got.packet, packet);
   if (difference !== undefined) t.fail(`The packet differs:\n${difference}`);
+}
+
+/** Where pins live; mounted when it is not yet. */
+export function bpffs(): string {
+  const path = '/sys/fs/bpf';
+  if (!readFileSync('/proc/mounts', 'utf8').includes(` ${path} bpf `))
+    execFileSync('mount', ['-t', 'bpf', 'bpf', path]);
+  return path;
 }
 
 /** The kernel's index of an interface. */

@@ -1,0 +1,340 @@
+import test from 'ava';
+import { dataplaneAbi } from '../../src/system/bpf.ts';
+import {
+  NAT_FIRST,
+  NAT_V4,
+  openDataplane,
+  u32,
+  type Verdict,
+} from '../support/dataplane-fixture.ts';
+import { invariantBreaches } from '../support/flow-invariants.ts';
+import { tcp, udp } from '../support/packet.ts';
+import { openReplay } from '../support/replay.ts';
+
+const dataplane = openDataplane();
+const { constants } = dataplaneAbi();
+const VIP = '192.0.2.10';
+const CLIENT = '198.51.100.7:50123';
+
+test.beforeEach(() => setUp());
+test.afterEach((t) => t.deepEqual(invariantBreaches(dataplane), []));
+
+/** TCP port 80 and UDP port 53 of one VIP; backends 1 and 2 serve TCP, 3 and 4 UDP. */
+function setUp(settings: Record<string, number> = {}): void {
+  dataplane.reset(settings);
+  dataplane.server({ index: 1, vip: VIP, port: 80, protocol: 'tcp', ring: [1] });
+  dataplane.server({ index: 2, vip: VIP, port: 53, protocol: 'udp', ring: [3] });
+  dataplane.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1 });
+  dataplane.backend({ index: 2, address: '10.1.0.2', port: 8080, server: 1 });
+  dataplane.backend({ index: 3, address: '10.1.0.3', port: 5353, server: 2 });
+  dataplane.backend({ index: 4, address: '10.1.0.4', port: 5353, server: 2 });
+}
+
+function serveTcpBy(...ring: number[]): void {
+  dataplane.server({ index: 1, vip: VIP, port: 80, protocol: 'tcp', ring });
+}
+
+function serveUdpBy(...ring: number[]): void {
+  dataplane.server({ index: 2, vip: VIP, port: 53, protocol: 'udp', ring });
+}
+
+function request(flags: string, from = CLIENT, ack = 0): Verdict {
+  return dataplane.send(tcp({ from, to: `${VIP}:80`, flags, ack })).verdict;
+}
+
+function datagram(from = CLIENT): Verdict {
+  return dataplane.send(udp({ from, to: `${VIP}:53`, payload: 'query' })).verdict;
+}
+
+/** An answer of the backend (10.1.0.N) that the only flow goes to. */
+function answer(flags: string, seq = 5000): Verdict {
+  const [flow] = dataplane.flows();
+  const from = `10.1.0.${flow?.backend}:8080`;
+  return dataplane.send(tcp({ from, to: `${NAT_V4}:${flow?.natPort}`, flags, seq })).verdict;
+}
+
+function backends(): number[] {
+  return dataplane.flows().map((flow) => flow.backend);
+}
+
+test.serial('packets of a flow stay with its backend and NAT port when the ring changes', (t) => {
+  request('S');
+  request('A');
+  const before = dataplane.flows();
+  serveTcpBy(2);
+  t.is(request('A'), 'tx');
+  t.is(request('PA'), 'tx');
+  t.is(dataplane.flows()[0]?.natPort, before[0]?.natPort);
+  t.deepEqual(backends(), [1]);
+  t.is(dataplane.counters()['flow_created'], 1);
+});
+
+for (const flags of ['A', 'PA', 'FA', 'R', 'RA', 'SA', 'SR', '']) {
+  test.serial(`TCP "${flags}" that no flow knows is dropped and makes none`, (t) => {
+    t.is(request(flags), 'drop');
+    t.deepEqual(dataplane.counters(), { drop_no_flow: 1 });
+    t.deepEqual(dataplane.flows(), []);
+  });
+}
+
+/** What client (C) and backend (B) send, and the flow's state after it. */
+const CONVERSATIONS: ReadonlyArray<readonly [string, string, string]> = [
+  ['a SYN', 'C:S', 'HALF_OPEN'],
+  ['a SYN that is repeated', 'C:S C:S', 'HALF_OPEN'],
+  ['a SYN that is answered', 'C:S B:SA', 'HALF_OPEN'],
+  ['a whole handshake', 'C:S B:SA C:A=5001', 'ESTABLISHED'],
+  ['a handshake whose last segment was lost', 'C:S B:SA C:PA=5001', 'ESTABLISHED'],
+  ['an ACK that nobody asked for', 'C:S C:A=1', 'HALF_OPEN'],
+  ['an ACK of a sequence number that was guessed', 'C:S B:SA C:A=90000', 'HALF_OPEN'],
+  ['a FIN from the client', 'C:S B:SA C:A=5001 C:FA=5001', 'ESTABLISHED'],
+  ['a FIN from the backend', 'C:S B:SA C:A=5001 B:FA', 'ESTABLISHED'],
+  ['a FIN from both', 'C:S B:SA C:A=5001 C:FA=5001 B:FA', 'CLOSING'],
+  ['a FIN from both and the last ACK', 'C:S B:SA C:A=5001 B:FA C:FA=5002 B:A', 'CLOSING'],
+  ['a refused connection', 'C:S B:RA', 'CLOSING'],
+  ['a reset by the client', 'C:S B:SA C:A=5001 C:R', 'CLOSING'],
+  ['a reset by the client while data is under way', 'C:S B:SA C:A=5001 C:R B:PA', 'CLOSING'],
+  ['a reset by the backend', 'C:S B:SA C:A=5001 B:R C:A=5001', 'CLOSING'],
+  ['a forged reset, and the client goes on', 'C:S B:SA C:A=5001 C:R C:PA=5001', 'ESTABLISHED'],
+  ['a forged reset, and the backend goes on', 'C:S B:SA C:A=5001 B:R B:PA', 'ESTABLISHED'],
+  ['a SYN in an established flow', 'C:S B:SA C:A=5001 C:S', 'ESTABLISHED'],
+];
+for (const [name, conversation, state] of CONVERSATIONS) {
+  test.serial(`after ${name} the flow is ${state} (${conversation})`, (t) => {
+    for (const step of conversation.split(' ')) {
+      const [, side, flags, ack] = /^(C|B):([A-Z]+)=?(\d*)$/.exec(step) ?? [];
+      const verdict =
+        side === 'C' ? request(flags ?? '', CLIENT, Number(ack)) : answer(flags ?? '');
+      t.is(verdict, 'tx');
+    }
+    t.deepEqual(
+      dataplane.flows().map((flow) => flow.state),
+      [constants[`TG_FLOW_${state}`]],
+    );
+  });
+}
+
+test.serial('a SYN on a closed flow chooses again, with another NAT port', (t) => {
+  request('S');
+  answer('RA');
+  const [closed] = dataplane.flows();
+  serveTcpBy(2);
+  t.is(request('S'), 'tx');
+  const [fresh, ...others] = dataplane.flows();
+  t.deepEqual(others, []);
+  t.is(fresh?.index, closed?.index);
+  t.is(fresh?.backend, 2);
+  t.is(fresh?.state, constants['TG_FLOW_HALF_OPEN']);
+  const late = tcp({ from: '10.1.0.1:8080', to: `${NAT_V4}:${closed?.natPort}` });
+  t.is(dataplane.send(late).verdict, 'pass');
+});
+
+test.serial('a SYN repeated to a backend that went away chooses again', (t) => {
+  request('S');
+  dataplane.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1, active: false });
+  serveTcpBy(2);
+  t.is(request('S'), 'tx');
+  t.deepEqual(backends(), [2]);
+});
+
+test.serial('an established flow stays with a backend that takes no new ones', (t) => {
+  request('S');
+  answer('SA');
+  request('A', CLIENT, 5001);
+  dataplane.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1, active: false });
+  serveTcpBy(2);
+  t.is(request('PA'), 'tx');
+  t.is(answer('PA'), 'tx');
+  t.is(request('S', '198.51.100.7:50124'), 'tx');
+  t.deepEqual(backends().sort(), [1, 2]);
+});
+
+test.serial(
+  'a flow whose backend is somebody else by now is dropped, and replaced by a SYN',
+  (t) => {
+    request('S');
+    dataplane.backend({ index: 1, address: '10.1.0.9', port: 9090, server: 7 });
+    serveTcpBy(2);
+    t.is(request('A'), 'drop');
+    t.is(dataplane.counters()['drop_no_backend'], 1);
+    t.is(request('S'), 'tx');
+    t.deepEqual(backends(), [2]);
+  },
+);
+
+test.serial('UDP is one-way until it is answered', (t) => {
+  datagram();
+  t.is(dataplane.flows()[0]?.state, constants['TG_FLOW_UDP']);
+  const to = `${NAT_V4}:${dataplane.flows()[0]?.natPort}`;
+  t.is(dataplane.send(udp({ from: '10.1.0.3:5353', to })).verdict, 'tx');
+  t.is(dataplane.flows()[0]?.state, constants['TG_FLOW_UDP_STREAM']);
+  datagram();
+  t.is(dataplane.flows()[0]?.state, constants['TG_FLOW_UDP_STREAM']);
+});
+
+test.serial('UDP moves at once when its backend is down, and stays while it drains', (t) => {
+  const backend = { index: 3, address: '10.1.0.3', port: 5353, server: 2, active: false };
+  datagram();
+  serveUdpBy(4);
+  dataplane.backend({ ...backend, keepsUdp: true });
+  t.is(datagram(), 'tx');
+  t.deepEqual(backends(), [3]);
+  dataplane.backend(backend);
+  t.is(datagram(), 'tx');
+  t.deepEqual(backends(), [4]);
+  t.is(dataplane.counters()['flow_created'], 2);
+});
+
+test.serial(
+  'without a backend for new flows a packet is dropped: empty ring, or not active',
+  (t) => {
+    serveTcpBy();
+    t.is(request('S'), 'drop');
+    serveTcpBy(1);
+    dataplane.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1, active: false });
+    t.is(request('S'), 'drop');
+    serveTcpBy(3); // another server's
+    t.is(request('S'), 'drop');
+    t.deepEqual(dataplane.counters(), { drop_no_backend: 3 });
+    t.deepEqual(dataplane.flows(), []);
+  },
+);
+
+test.serial('a full set takes no new flow, and keeps the live ones', (t) => {
+  const ways = constants['TG_FLOW_WAYS'] ?? 0;
+  setUp({ flow_mask: ways - 1 });
+  for (let i = 0; i < ways; i++) t.is(request('S', `198.51.100.7:${1000 + i}`), 'tx');
+  t.is(request('S', '198.51.100.7:2000'), 'drop');
+  t.is(dataplane.counters()['drop_flow_table_full'], 1);
+  for (let i = 0; i < ways; i++) t.is(request('A', `198.51.100.7:${1000 + i}`), 'tx');
+});
+
+test.serial('an expired entry makes place: its flow and its NAT port are gone', (t) => {
+  const ways = constants['TG_FLOW_WAYS'] ?? 0;
+  setUp({ flow_mask: ways - 1 });
+  request('S', '198.51.100.7:1000');
+  const [old] = dataplane.flows();
+  dataplane.age(31);
+  for (let i = 1; i < ways; i++) request('S', `198.51.100.7:${1000 + i}`);
+  t.is(request('S', '198.51.100.7:2000'), 'tx');
+  const fresh = dataplane.flows().find((flow) => flow.index === old?.index);
+  t.is(fresh?.clientPort, 2000);
+  const late = tcp({ from: '10.1.0.1:8080', to: `${NAT_V4}:${old?.natPort}` });
+  t.is(dataplane.send(late).verdict, 'pass');
+});
+
+test.serial('idle within its timeout, an entry is not given away', (t) => {
+  setUp({ flow_mask: (constants['TG_FLOW_WAYS'] ?? 0) - 1 });
+  for (let i = 0; i < (constants['TG_FLOW_WAYS'] ?? 0); i++)
+    request('S', `198.51.100.7:${1000 + i}`);
+  dataplane.age(29);
+  t.is(request('S', '198.51.100.7:2000'), 'drop');
+});
+
+test.serial('any packet of a flow keeps it from expiring, in either direction', (t) => {
+  request('S');
+  dataplane.age(25);
+  answer('SA');
+  dataplane.age(25);
+  request('A', CLIENT, 5001);
+  const [flow] = dataplane.flows();
+  t.is(flow?.state, constants['TG_FLOW_ESTABLISHED']);
+});
+
+test.serial(
+  'when all NAT ports to a backend are taken, a new flow is dropped and leaves nothing',
+  (t) => {
+    setUp({ nat_port_last: NAT_FIRST + 3 });
+    for (let i = 0; i < 4; i++) while (request('S', `198.51.100.7:${1000 + i}`) === 'drop');
+    const ports = dataplane.flows().map((flow) => flow.natPort);
+    t.deepEqual(ports.sort(), [NAT_FIRST, NAT_FIRST + 1, NAT_FIRST + 2, NAT_FIRST + 3]);
+    const before = dataplane.counters()['drop_nat_ports'] ?? 0;
+    t.is(request('S', '198.51.100.7:2000'), 'drop');
+    t.is(dataplane.counters()['drop_nat_ports'], before + 1);
+    t.is(dataplane.flows().length, 4);
+    t.is(datagram(), 'tx'); // another backend has all of its own
+  },
+);
+
+test.serial('NAT ports are drawn from the whole range, both ends included', (t) => {
+  setUp({ nat_port_last: NAT_FIRST + 1 });
+  const seen = new Set<number>();
+  for (let i = 0; i < 40 && seen.size < 2; i++) {
+    setUp({ nat_port_last: NAT_FIRST + 1 });
+    request('S');
+    seen.add(dataplane.flows()[0]?.natPort ?? 0);
+  }
+  t.deepEqual([...seen].sort(), [NAT_FIRST, NAT_FIRST + 1]);
+});
+
+test.serial('the same client port to two VIPs on one backend makes two flows', (t) => {
+  dataplane.server({ index: 5, vip: '192.0.2.20', port: 80, protocol: 'tcp', ring: [5] });
+  dataplane.backend({ index: 5, address: '10.1.0.1', port: 8080, server: 5 });
+  request('S');
+  dataplane.send(tcp({ from: CLIENT, to: '192.0.2.20:80', flags: 'S' }));
+  const [one, two] = dataplane.flows().sort((a, b) => a.server - b.server);
+  t.not(one?.natPort, two?.natPort);
+  for (const [flow, vip] of [
+    [one, [192, 0, 2, 10]],
+    [two, [192, 0, 2, 20]],
+  ] as const) {
+    const to = `${NAT_V4}:${flow?.natPort}`;
+    const got = dataplane.send(tcp({ from: '10.1.0.1:8080', to, flags: 'SA' }));
+    t.deepEqual([...got.packet.subarray(26, 30)], [...vip]);
+  }
+});
+
+test.serial('the table and the reverse index are hashed with the secret seed', (t) => {
+  const places = [1n, 2n, 3n, 4n].map((seed) => {
+    dataplane.reset({ hash_seed: seed });
+    dataplane.server({ index: 1, vip: VIP, port: 80, protocol: 'tcp', ring: [1] });
+    dataplane.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1 });
+    request('S');
+    return dataplane.flows()[0]?.index;
+  });
+  t.true(new Set(places).size > 1);
+});
+
+test.serial(
+  'one NAT address carries more than 64k flows when they go to several backends',
+  async (t) => {
+    const large = openDataplane({ flows: 262144, reverse: 524288 });
+    const replay = openReplay(large.object);
+    t.teardown(() => {
+      replay.close();
+      large.object.close();
+    });
+    large.reset({ nat_port_first: 1024, nat_port_last: 65535 });
+    large.server({ index: 1, vip: VIP, port: 80, protocol: 'tcp', ring: [1, 2, 3, 4] });
+    for (let i = 1; i <= 4; i++)
+      large.backend({ index: i, address: `10.1.0.${i}`, port: 8080, server: 1 });
+    const clients = 131072;
+    const packet = tcp({ from: '100.64.0.0:1000', to: `${VIP}:80`, flags: 'S' });
+    replay.load({ packet, clients });
+    await replay.run(clients, 0);
+    const counters = large.counters();
+    const flows = large.flows();
+    t.is(flows.length, counters['flow_created'] ?? 0);
+    t.true(flows.length > clients * 0.97, `${flows.length} flows`);
+    t.deepEqual(invariantBreaches(large), []);
+    const pairs = new Set(flows.map((flow) => flow.backend * 65536 + flow.natPort));
+    t.is(pairs.size, flows.length);
+  },
+);
+
+test.serial(
+  'a claimed entry is seen by nobody, and keeps its tuple from being created again',
+  (t) => {
+    request('S');
+    const [flow] = dataplane.flows();
+    const bytes = dataplane.map('flows').lookup(u32(flow?.index ?? 0));
+    const view = new DataView(bytes?.buffer ?? new ArrayBuffer(64));
+    view.setUint8(5, constants['TG_FLOW_CLAIMED'] ?? 0);
+    if (bytes) dataplane.map('flows').update(u32(flow?.index ?? 0), bytes);
+    t.is(request('A'), 'drop');
+    const late = tcp({ from: '10.1.0.1:8080', to: `${NAT_V4}:${flow?.natPort}` });
+    t.is(dataplane.send(late).verdict, 'pass');
+    t.is(request('S'), 'drop');
+    t.is(dataplane.counters()['drop_contended'], 1);
+    dataplane.reset();
+  },
+);
