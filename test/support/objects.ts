@@ -3,6 +3,8 @@ import type { Endpoint, EndpointSlice, ServiceEndpoints } from '../../src/domain
 import type { HealthCheckSettings } from '../../src/domain/health.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { objectKey } from '../../src/domain/object.ts';
+import type { Pool } from '../../src/domain/pool.ts';
+import { parseRange } from '../../src/domain/prefix.ts';
 import type { Service, ServicePort, ServiceStatus } from '../../src/domain/service.ts';
 
 /** Domain objects with sensible defaults, for tests: say only what the case is about. */
@@ -108,3 +110,27 @@ export const TCP_CHECK: HealthCheckSettings = {
   rise: 2,
   fall: 3,
 };
+
+/** A pool of these ranges (`address/length` or `first-last`). */
+export function pool(name: string, addresses: readonly string[], fields: Partial<Pool> = {}): Pool {
+  const ranges = addresses.map((text) => {
+    const range = parseRange(text);
+    if (!range) throw new Error(`"${text}" is not a range`);
+    return range;
+  });
+  return {
+    key: objectKey('metallb-system', name),
+    namespace: 'metallb-system',
+    name,
+    uid: '',
+    createdMs: 0,
+    labels: {},
+    deleting: false,
+    ranges,
+    addressTexts: addresses,
+    autoAssign: true,
+    avoidBuggyIPs: false,
+    serviceAllocation: undefined,
+    ...fields,
+  };
+}

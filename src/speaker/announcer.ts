@@ -1,0 +1,132 @@
+import type { Address } from '../domain/address.ts';
+import type { Clock } from '../domain/clock.ts';
+import { KeyedMap } from '../domain/keyed-map.ts';
+import type { Log } from '../domain/log.ts';
+import type { VipServing } from '../domain/observed.ts';
+import type { LoadBalancerClass } from '../domain/service-class.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
+import { type AnnouncePlan, type PlannedAnnouncement, planAnnounce } from '../plan/announce.ts';
+import { Reconciler } from '../reconcile/reconciler.ts';
+import { type Failure, failuresOf, type Ports } from './ports.ts';
+import type { AnnouncementState, Report } from './report.ts';
+
+/** A pass that changes more announcements than this is logged as one line. */
+const LOGGED_EACH_MAX = 20;
+
+/** Plans, has the plan carried out, and reports how each address stands. */
+export interface Announcer {
+  plan(snapshot: Snapshot, serving: KeyedMap<VipServing>): void;
+  /** Interfaces changed: states anew where everything is announced. */
+  refresh(): void;
+  /** Every planned address, by its text. */
+  addresses(): ReadonlyMap<string, Address>;
+  failures(): readonly Failure[];
+  /** Withdraws everything and reports it. */
+  stop(): Promise<void>;
+}
+
+export interface AnnouncerOptions {
+  readonly ports: Ports;
+  readonly report: Report;
+  readonly ours: LoadBalancerClass;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called for an address that is no longer planned at all. */
+  readonly onForgotten: (address: Address) => void;
+}
+
+export function createAnnouncer(options: AnnouncerOptions): Announcer {
+  const { ports, report, clock, log } = options;
+  let plan: AnnouncePlan | undefined;
+  let wanted = KeyedMap.empty<PlannedAnnouncement>();
+  let stopped = false;
+  const held = new Map<string, PlannedAnnouncement>();
+
+  const reconciler = new Reconciler<PlannedAnnouncement>({
+    name: 'announcements',
+    target: {
+      list: () => [],
+      update(key, planned) {
+        held.set(key, planned);
+        ports.announce(planned.address);
+      },
+      remove(key) {
+        const planned = held.get(key);
+        if (planned) ports.withdraw(planned.address);
+        held.delete(key);
+      },
+    },
+    clock,
+    log,
+    onPass: (keys) => publish(keys),
+  });
+
+  function stateOf(key: string): AnnouncementState | undefined {
+    const planned = plan?.vips.get(key);
+    if (!planned) return undefined;
+    const { address, announce } = planned;
+    const interfaces = announce && !stopped ? ports.announcing(address) : [];
+    const reason = interfaces.length > 0 ? '' : planned.reason || obstacle();
+    return { address, announced: interfaces.length > 0, interfaces, reason };
+  }
+
+  function obstacle(): string {
+    if (stopped) return 'speakerStopped';
+    return ports.status().length === 0 ? 'noInterface' : 'announceFailed';
+  }
+
+  function publish(keys: Iterable<string>) {
+    const states = [...keys].map((key) => [key, stateOf(key)] as const);
+    const flipped = states.filter(
+      ([key, state]) =>
+        (report.current().get(key)?.announced ?? false) !== (state?.announced ?? false),
+    );
+    report.set(states);
+    logFlipped(flipped, plan?.revision ?? 0, log);
+  }
+
+  return {
+    plan(snapshot, serving) {
+      const before = plan;
+      plan = planAnnounce(before, snapshot, serving, options.ours);
+      const { vips, revision } = plan;
+      const changed = vips.changedKeys(before?.vips ?? KeyedMap.empty());
+      wanted = wanted.withAll(
+        changed.map((key) => [key, vips.get(key)?.announce ? vips.get(key) : undefined] as const),
+      );
+      reconciler.want(wanted, revision);
+      publish(before ? changed : new Set([...changed, ...report.current().keys()]));
+      for (const key of changed) {
+        const gone = before?.vips.get(key);
+        if (gone && !vips.has(key)) options.onForgotten(gone.address);
+      }
+    },
+    refresh: () => publish(held.keys()),
+    addresses: () => new Map([...(plan?.vips ?? [])].map(([key, { address }]) => [key, address])),
+    failures: () => failuresOf(reconciler),
+    async stop() {
+      stopped = true;
+      reconciler.want(KeyedMap.empty(), plan?.revision ?? 0);
+      await reconciler.stop();
+      publish([...(plan?.vips.keys() ?? [])]);
+    },
+  };
+}
+
+function logFlipped(
+  flipped: ReadonlyArray<readonly [string, AnnouncementState | undefined]>,
+  revision: number,
+  log: Log,
+): void {
+  if (flipped.length > LOGGED_EACH_MAX) {
+    const announced = flipped.filter(([, state]) => state?.announced).length;
+    const withdrawn = flipped.length - announced;
+    log.info('Announcements changed', { announced, withdrawn, revision });
+    return;
+  }
+  for (const [vip, state] of flipped) {
+    const { interfaces, reason } = state ?? { interfaces: [], reason: 'released' };
+    if (state?.announced) log.info('Announcing', { vip, interfaces, revision });
+    else log.info('No longer announcing', { vip, reason, revision });
+  }
+}

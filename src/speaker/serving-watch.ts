@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { KeyedMap } from '../domain/keyed-map.ts';
+import type { VipServing } from '../domain/observed.ts';
+import { decodeServing, FORWARDER_REPORT } from '../system/reports.ts';
+import { watchLedger } from '../system/watch-ledger.ts';
+
+/** What the forwarder says it can serve, by address text. */
+export interface ServingWatch {
+  current(): KeyedMap<VipServing>;
+  close(): void;
+}
+
+/** Follows the forwarder's report; `onChange` is called after each change, never during this call. */
+export function watchServing(runDir: string, onChange: () => void): ServingWatch {
+  let current = KeyedMap.empty<VipServing>();
+  const ledger = watchLedger(join(runDir, FORWARDER_REPORT), (changedKeys) => {
+    take(changedKeys);
+    onChange();
+  });
+  const take = (keys: Iterable<string>) => {
+    const changes = [...keys].map((key) => [key, decodeServing(ledger.entries.get(key))] as const);
+    current = current.withAll(changes);
+  };
+  take(ledger.entries.keys());
+  return { current: () => current, close: () => ledger.close() };
+}

@@ -1,0 +1,25 @@
+import type { LoadBalancerClass } from '../domain/service-class.ts';
+
+/** What the operator chooses about announcing. */
+export interface SpeakerSettings {
+  /**
+   * Names of interfaces, or patterns with `*` and `?`. Empty: every Ethernet interface that is up
+   * and speaks ARP.
+   */
+  readonly interfaces: readonly string[];
+  readonly gratuitous: GratuitousSettings;
+  /** Folder of the reports and the lock; lives until reboot. */
+  readonly runDir: string;
+  /** Whose Services are announced. */
+  readonly loadBalancer: LoadBalancerClass;
+}
+
+/** Unasked announcements: gratuitous ARP and unsolicited neighbour advertisements. */
+export interface GratuitousSettings {
+  /** Rounds when an address arrives. */
+  readonly burst: number;
+  /** Between two rounds of a burst. */
+  readonly spacingMs: number;
+  /** Between later ones, give or take a tenth. */
+  readonly refreshMs: number;
+}

@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import type { Clock } from '../domain/clock.ts';
+import type { ClusterSource } from '../domain/cluster-source.ts';
+import type { Log } from '../domain/log.ts';
+import type { VipAnnouncement } from '../domain/observed.ts';
+import type { Role } from '../domain/role.ts';
+import type { Link } from '../protocol/rtnetlink/link.ts';
+import { lockFile } from '../system/process-lock.ts';
+import { openRtnetlink } from '../system/rtnetlink.ts';
+import { openGroupSocket, openSocket } from '../system/sockets.ts';
+import { createAnnouncer } from './announcer.ts';
+import { unmatchedPatterns } from './choose-links.ts';
+import { createCounterTable, type VipCounters } from './counters.ts';
+import { watchLinks } from './link-watch.ts';
+import type { PortStatus } from './port.ts';
+import { type Failure, openPorts } from './ports.ts';
+import { openReport } from './report.ts';
+import { watchServing } from './serving-watch.ts';
+import type { SpeakerSettings } from './settings.ts';
+
+export interface SpeakerDeps {
+  readonly settings: SpeakerSettings;
+  readonly source: ClusterSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Uniform in [0, 1); spreads refreshes. */
+  readonly random: () => number;
+}
+
+/** The running role, and what the admin API and metrics show of it. Maps are keyed by address text. */
+export interface Speaker extends Role {
+  readonly name: 'speaker';
+  announcements(): ReadonlyMap<string, VipAnnouncement>;
+  counters(): ReadonlyMap<string, VipCounters>;
+  interfaces(): readonly PortStatus[];
+  /** Why what is wanted does not work, for example a group that cannot be joined. */
+  failures(): readonly Failure[];
+}
+
+const LOCK = 'speaker.lock';
+
+/**
+ * Starts to announce what the cluster allocated and the forwarder serves. Resolves when everything
+ * known by now is announced, as far as it can be; the rest is tried again (`failures`). Rejects with
+ * `ELOCKED` when another speaker runs on this box, and with errors of the run directory and netlink.
+ */
+export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
+  const { settings, clock, log } = deps;
+  const lock = lockFile(join(settings.runDir, LOCK));
+  const report = await openReport(settings.runDir, lock, clock, log).catch((error) => {
+    lock.release();
+    throw error;
+  });
+  const counters = createCounterTable();
+  const ports = openPorts({
+    ...deps,
+    patterns: settings.interfaces,
+    gratuitous: settings.gratuitous,
+    counters,
+    wire: { openPacketSocket: openSocket, openGroupSocket },
+    onChange: () => announcer.refresh(),
+  });
+  const announcer = createAnnouncer({
+    ports,
+    report,
+    ours: settings.loadBalancer,
+    clock,
+    log,
+    onForgotten: counters.forget,
+  });
+  let links: readonly Link[] = [];
+  const linkWatch = await watchLinks(openRtnetlink, log, (now) => {
+    links = now;
+    ports.follow(now);
+  }).catch(async (error) => {
+    await report.close();
+    throw error;
+  });
+  warnOfUnmatched(links, settings, log);
+
+  const plan = () => announcer.plan(deps.source.current(), serving.current());
+  const serving = watchServing(settings.runDir, plan);
+  const unsubscribe = deps.source.subscribe(plan);
+  plan();
+
+  return {
+    name: 'speaker',
+    readiness: () =>
+      ports.status().length > 0
+        ? { ready: true, reason: '' }
+        : { ready: false, reason: noInterface(settings) },
+    announcements: () => report.current(),
+    counters: () =>
+      new Map([...announcer.addresses()].map(([text, address]) => [text, counters.get(address)])),
+    interfaces: () => ports.status(),
+    failures: () => [...ports.failures(), ...announcer.failures()],
+    async stop() {
+      unsubscribe();
+      serving.close();
+      linkWatch.close();
+      await announcer.stop();
+      await ports.close();
+      await report.close();
+    },
+  };
+}
+
+function noInterface({ interfaces }: SpeakerSettings): string {
+  return interfaces.length === 0
+    ? 'No Ethernet interface is up'
+    : `No interface that is up is named ${interfaces.map((name) => `"${name}"`).join(' or ')}`;
+}
+
+function warnOfUnmatched(links: readonly Link[], settings: SpeakerSettings, log: Log): void {
+  for (const pattern of unmatchedPatterns(links, settings.interfaces)) {
+    log.warn('No interface has this name now; waiting for one', { interface: pattern });
+  }
+}

@@ -1,0 +1,188 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { addressFromBigInt, formatAddress } from '../../src/domain/address.ts';
+import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import type { VipServing } from '../../src/domain/observed.ts';
+import type { Service } from '../../src/domain/service.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
+import { type AnnouncePlan, planAnnounce } from '../../src/plan/announce.ts';
+import { address, pool, service, status } from '../support/objects.ts';
+
+const OURS = { class: 'tidegate.io/tidegate', handleUnclassed: true };
+const POOL = pool('pool', ['192.0.2.0/24', '2001:db8::/64', '127.0.0.0/24']);
+
+function snapshotOf(
+  services: readonly Service[],
+  statuses: Readonly<Record<string, readonly string[]>>,
+  fields: Partial<Snapshot> = {},
+): Snapshot {
+  return {
+    ...EMPTY_SNAPSHOT,
+    revision: 1,
+    services: KeyedMap.from(services.map((each) => [each.key, each])),
+    statuses: KeyedMap.from(Object.entries(statuses).map(([key, held]) => [key, status(held)])),
+    pools: KeyedMap.from([[POOL.key, POOL]]),
+    ...fields,
+  };
+}
+
+function serving(vip: string, fields: Partial<VipServing> = {}): VipServing {
+  return {
+    address: address(vip),
+    service: 'default/web',
+    servable: true,
+    usableBackends: 1,
+    backends: 1,
+    reason: '',
+    revision: 1,
+    ...fields,
+  };
+}
+
+function report(...servings: readonly VipServing[]): KeyedMap<VipServing> {
+  return KeyedMap.from(servings.map((each) => [formatAddress(each.address), each]));
+}
+
+/** By address text: `announced`, or why not. */
+function outcome({ vips }: AnnouncePlan): Record<string, string> {
+  return Object.fromEntries(
+    [...vips].map(([text, { announce, reason }]) => [text, announce ? 'announced' : reason]),
+  );
+}
+
+function planned(snapshot: Snapshot, served: KeyedMap<VipServing>): Record<string, string> {
+  return outcome(planAnnounce(undefined, snapshot, served, OURS));
+}
+
+const WEB = service('web');
+const HELD = { 'default/web': ['192.0.2.1'] };
+const VIP = '192.0.2.1';
+
+test('planAnnounce() announces an address in a pool that the forwarder serves', (t) => {
+  t.deepEqual(planned(snapshotOf([WEB], HELD), report(serving(VIP))), { [VIP]: 'announced' });
+  const both = snapshotOf([WEB], { 'default/web': [VIP, '2001:db8::1'] });
+  const plan = planAnnounce(undefined, both, report(serving(VIP), serving('2001:db8::1')), OURS);
+  t.deepEqual(outcome(plan), { [VIP]: 'announced', '2001:db8::1': 'announced' });
+  t.deepEqual(plan.vips.get(VIP)?.services, ['default/web']);
+});
+
+test('planAnnounce() says why an address is not announced', (t) => {
+  const down = serving(VIP, { servable: false, reason: 'noEndpoints' });
+  t.deepEqual(planned(snapshotOf([WEB], HELD), report(down)), { [VIP]: 'noEndpoints' });
+  const silent = serving(VIP, { servable: false });
+  t.deepEqual(planned(snapshotOf([WEB], HELD), report(silent)), { [VIP]: 'noEndpoints' });
+  t.deepEqual(planned(snapshotOf([WEB], HELD), report()), { [VIP]: 'forwarderNotReady' });
+  const other = report(serving('192.0.2.9'));
+  t.deepEqual(planned(snapshotOf([WEB], HELD), other), { [VIP]: 'notForwarded' });
+  const outside = snapshotOf([WEB], { 'default/web': ['198.51.100.1'] });
+  const served = report(serving('198.51.100.1'));
+  t.deepEqual(planned(outside, served), { '198.51.100.1': 'ipNotAllowed' });
+  const loopback = snapshotOf([WEB], { 'default/web': ['127.0.0.1'] });
+  t.deepEqual(planned(loopback, report(serving('127.0.0.1'))), { '127.0.0.1': 'invalidIP' });
+});
+
+test('planAnnounce() leaves alone what is not ours', (t) => {
+  const served = report(serving(VIP));
+  for (const fields of [
+    { type: 'ClusterIP' },
+    { type: 'NodePort' },
+    { loadBalancerClass: 'example.com/other' },
+  ] as const) {
+    t.deepEqual(planned(snapshotOf([service('web', fields)], HELD), served), {});
+  }
+  t.deepEqual(planned(snapshotOf([], HELD), served), {}, 'a status without its Service');
+});
+
+test('planAnnounce() names all Services that share an address, and keeps it while one holds it', (t) => {
+  const shared = { 'default/a': [VIP], 'default/b': [VIP] };
+  const both = snapshotOf([service('b'), service('a')], shared);
+  const first = planAnnounce(undefined, both, report(serving(VIP)), OURS);
+  t.deepEqual(first.vips.get(VIP)?.services, ['default/a', 'default/b']);
+  const one = { ...both, revision: 2, statuses: both.statuses.without('default/a') };
+  const second = planAnnounce(first, one, first.basis.serving, OURS);
+  t.deepEqual(second.vips.get(VIP)?.services, ['default/b']);
+  const none = { ...one, revision: 3, services: one.services.without('default/b') };
+  t.is(planAnnounce(second, none, first.basis.serving, OURS).vips.size, 0);
+});
+
+test('planAnnounce() goes by the report alone before the cluster was read', (t) => {
+  const served = report(
+    serving(VIP),
+    serving('192.0.2.2', { servable: false, reason: 'noEndpoints' }),
+  );
+  const before = planAnnounce(undefined, EMPTY_SNAPSHOT, served, OURS);
+  t.deepEqual(outcome(before), { [VIP]: 'announced', '192.0.2.2': 'noEndpoints' });
+  t.deepEqual(before.vips.get(VIP)?.services, ['default/web']);
+  const known = planAnnounce(before, snapshotOf([WEB], HELD), served, OURS);
+  t.deepEqual(outcome(known), { [VIP]: 'announced' });
+});
+
+test('planAnnounce() plans one address anew when one changed, of 10,000', (t) => {
+  const texts = Array.from({ length: 10_000 }, (_, i) =>
+    formatAddress(addressFromBigInt(BASE + BigInt(i))),
+  );
+  const services = texts.map((text) => service(text));
+  const held = Object.fromEntries(texts.map((text) => [`default/${text}`, [text]]));
+  const snapshot = snapshotOf(services, held);
+  const first = planAnnounce(
+    undefined,
+    snapshot,
+    report(...texts.map((text) => serving(text))),
+    OURS,
+  );
+  t.is(first.planned, 10_000);
+  const [vip = ''] = texts;
+  const down = serving(vip, { servable: false, reason: 'noEndpoints' });
+  const second = planAnnounce(first, snapshot, first.basis.serving.with(vip, down), OURS);
+  t.is(second.planned, 1);
+  t.deepEqual(second.vips.changedKeys(first.vips), [vip]);
+  const later = { ...snapshot, revision: 2 };
+  const third = planAnnounce(second, later, second.basis.serving, OURS);
+  t.is(third.planned, 0);
+  t.is(third.vips, second.vips);
+  const relabelled = later.services.with('default/x', service('x'));
+  t.is(
+    planAnnounce(third, { ...later, services: relabelled }, third.basis.serving, OURS).planned,
+    0,
+  );
+});
+
+const BASE = address('2001:db8::1000');
+
+/** Small worlds of four Services, four addresses and two pools, changed step by step. */
+const step = fc.record({
+  service: fc.constantFrom('a', 'b', 'c', 'd'),
+  type: fc.constantFrom('LoadBalancer', 'ClusterIP', undefined),
+  held: fc.subarray(['192.0.2.1', '192.0.2.2', '198.51.100.1', '2001:db8::1']),
+  report: fc.constantFrom('192.0.2.1', '192.0.2.2', '198.51.100.1', '2001:db8::1'),
+  servable: fc.constantFrom(true, false, undefined),
+  wide: fc.boolean(),
+});
+
+test('planAnnounce() step by step gives what planning from nothing gives', (t) => {
+  const wide = KeyedMap.from([[POOL.key, pool('pool', ['192.0.2.0/24', '198.51.100.0/24'])]]);
+  const narrow = KeyedMap.from([[POOL.key, POOL]]);
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+      let snapshot = EMPTY_SNAPSHOT;
+      let served = KeyedMap.empty<VipServing>();
+      let plan: AnnouncePlan | undefined;
+      for (const { service: name, type, held, report: vip, servable, wide: isWide } of steps) {
+        const key = `default/${name}`;
+        snapshot = {
+          ...snapshot,
+          revision: snapshot.revision + 1,
+          services: snapshot.services.withAll([[key, type && service(name, { type })]]),
+          statuses: snapshot.statuses.withAll([[key, held.length ? status(held) : undefined]]),
+          pools: isWide ? wide : narrow,
+        };
+        served = served.withAll([
+          [vip, servable === undefined ? undefined : serving(vip, { servable })],
+        ]);
+        plan = planAnnounce(plan, snapshot, served, OURS);
+        const fresh = planAnnounce(undefined, snapshot, served, OURS);
+        t.deepEqual(new Map(plan.vips), new Map(fresh.vips));
+      }
+    }),
+  );
+});
