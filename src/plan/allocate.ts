@@ -11,6 +11,7 @@ import {
   sameAddresses,
   sameAssignment,
 } from './allocation/assignment.ts';
+import { explain, fill, waiterOf } from './allocation/fill.ts';
 import {
   addressKey,
   EMPTY_OCCUPANCY,
@@ -19,11 +20,16 @@ import {
 } from './allocation/occupancy.ts';
 import { refusalEvent } from './allocation/refusal-event.ts';
 import { scopeOf } from './allocation/scope.ts';
-import { explain, fill, heldBy, holdForHidden, keepValid, type Step } from './allocation/step.ts';
+import { heldBy, holdForHidden, keepValid, type Step } from './allocation/step.ts';
 import { deprecated } from './allocation/texts.ts';
 import { usageOf } from './allocation/usage.ts';
-import { NOBODY_WAITS, updateWaiting, type WaitingList } from './allocation/waiting.ts';
-import { recordedPools, type World, worldOf } from './allocation/world.ts';
+import {
+  NOBODY_WAITS,
+  updateWaiting,
+  type Waiter,
+  type WaitingList,
+} from './allocation/waiting.ts';
+import { type World, worldOf } from './allocation/world.ts';
 
 /** What allocation takes from the settings. */
 export interface AllocationSettings extends LoadBalancerClass {
@@ -98,9 +104,7 @@ function openStep(
   snapshot: Snapshot,
   settings: AllocationSettings,
 ): OpenStep {
-  const world = worldOf(previous?.basis, snapshot, () =>
-    previous ? servingPools(previous) : recordedPools(snapshot.statuses),
-  );
+  const world = worldOf(previous?.basis, snapshot);
   const scope = scopeOf(previous, snapshot, settings, world);
   const occupancy = scope.full ? EMPTY_OCCUPANCY : previous?.basis.occupancy;
   return {
@@ -115,12 +119,6 @@ function openStep(
     draft: new OccupancyDraft(occupancy ?? EMPTY_OCCUPANCY, world.table),
     outcomes: new Map(),
   };
-}
-
-function servingPools({ pools }: Allocation): Set<string> {
-  const names = new Set<string>();
-  for (const { name, services } of pools.values()) if (services > 0) names.add(name);
-  return names;
 }
 
 /** Everybody to be looked at lets go, so that what they keep or take is decided among all of them. */
@@ -140,21 +138,18 @@ function closeStep(step: OpenStep): Allocation {
   const { previous, snapshot, settings, world, scope, draft, outcomes } = step;
   const before = previous?.services ?? KeyedMap.empty<Assignment>();
   const changes = new Map<ObjectKey, Assignment | undefined>();
-  const waiting = new Map<ObjectKey, readonly Address[] | undefined>();
+  const waiting = new Map<ObjectKey, Waiter | undefined>();
   const events = new Map<ObjectKey, readonly PlannedEvent[]>();
   for (const key of [...scope.keys, ...outcomes.keys()]) {
     changes.set(key, undefined);
     waiting.set(key, undefined);
   }
   for (const [key, outcome] of outcomes) {
-    const { addresses, pool, refusal, service } = outcome;
+    const { addresses, pool, refusal } = outcome;
     const assignment: Assignment = { service: key, addresses, pool, refusal };
     const known = before.get(key);
     changes.set(key, known && sameAssignment(known, assignment) ? known : assignment);
-    if (outcome.waits) {
-      const { request } = service;
-      waiting.set(key, request.kind === 'addresses' ? request.addresses : []);
-    }
+    waiting.set(key, waiterOf(outcome));
     const said = eventsOf(step, key);
     if (said.length > 0) events.set(key, said);
   }
@@ -194,7 +189,7 @@ function eventsOf(step: OpenStep, key: ObjectKey): PlannedEvent[] {
   if (outcome.refusal) {
     const before = step.previous?.services.get(key);
     const status = step.snapshot.statuses.get(key);
-    const news = refusalEvent(outcome.refusal, before?.refusal, status);
+    const news = refusalEvent(outcome.refusal, before, status);
     if (news) events.push(news);
   }
   return events;

@@ -13,6 +13,7 @@ import type { LabelSelector } from '../../src/domain/selector.ts';
 import type { Service, ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { type Allocation, type AllocationSettings, allocate } from '../../src/plan/allocate.ts';
+import type { PlannedEvent } from '../../src/plan/allocation/assignment.ts';
 
 export const SETTINGS: AllocationSettings = {
   class: 'tidegate.io/tidegate',
@@ -126,6 +127,8 @@ export class Cluster {
   snapshot: Snapshot = EMPTY_SNAPSHOT;
   settings = SETTINGS;
   allocation: Allocation | undefined;
+  /** Events that no write has taken along yet. */
+  #unsaid = new Map<ObjectKey, PlannedEvent[]>();
 
   set(key: ObjectKey, spec: ServiceSpec = {}): this {
     const service = makeService(key, spec);
@@ -179,6 +182,9 @@ export class Cluster {
   plan(): this {
     this.snapshot = { ...this.snapshot, revision: this.snapshot.revision + 1 };
     this.allocation = allocate(this.allocation, this.snapshot, this.settings);
+    for (const [key, events] of this.allocation.events) {
+      this.#unsaid.set(key, [...(this.#unsaid.get(key) ?? []), ...events]);
+    }
     return this;
   }
 
@@ -189,11 +195,15 @@ export class Cluster {
     const changes = new Map<ObjectKey, ServiceStatus | undefined>();
     for (const [key, { addresses, pool }] of allocation.services) {
       const before = this.snapshot.statuses.get(key);
-      const events = [...(before?.events ?? []), ...(allocation.events.get(key) ?? [])].map(
-        (event) => ({ firstMs: 0, lastMs: 0, count: 1, ...event }),
-      );
+      const events = [...(before?.events ?? []), ...(this.#unsaid.get(key) ?? [])].map((event) => ({
+        firstMs: 0,
+        lastMs: 0,
+        count: 1,
+        ...event,
+      }));
       changes.set(key, { addresses, hostnames: [], pool, conditions: [], events });
     }
+    this.#unsaid.clear();
     for (const key of this.snapshot.statuses.keys()) {
       if (!this.snapshot.services.has(key) && !allocation.basis.world.hidden.has(key)) {
         changes.set(key, undefined);
@@ -209,6 +219,7 @@ export class Cluster {
   /** The process ends; the statuses stay. */
   restart(): this {
     this.allocation = undefined;
+    this.#unsaid.clear();
     return this;
   }
 

@@ -122,12 +122,12 @@ function fromRequest(
   if (!admits(owner.pool, service, view.namespaces)) {
     return refuse(poolNotCompatible(owner.pool.name), false, remedyOfAdmission(owner));
   }
-  const conflict = conflictOf(who, addresses, view);
-  if (conflict !== undefined) return refuse(conflict, true, remedyOfConflict(addresses, view));
   if (service.poolRequest !== undefined && service.poolRequest !== owner.pool.name) {
     const why = `requested loadBalancer IP(s) ${quoted(addresses)} is not compatible with requested address pool ${service.poolRequest}`;
     return refuse(why, false, `Ask for the pool "${owner.pool.name}", or for no pool`);
   }
+  const conflict = conflictOf(who, addresses, view);
+  if (conflict !== undefined) return refuse(conflict, true, remedyOfConflict(addresses, view));
   return { addresses, pool: owner.pool.name };
 }
 

@@ -42,10 +42,11 @@ export function keep(service: Service, who: Candidate, held: Held, view: StepVie
   const addresses = withinFamilies(service, held.addresses);
   if (addresses.length === 0) return NOTHING;
   const owner = ownerOf(addresses, view);
-  const suits = owner !== undefined && admits(owner.pool, service, view.namespaces);
-  const pool = suits ? owner.pool.name : held.pool;
+  const admitted = owner !== undefined && admits(owner.pool, service, view.namespaces);
+  const faithful = view.unreadable.has(held.pool) && service.poolRequest === held.pool;
+  const pool = admitted && !faithful ? owner.pool.name : held.pool;
   const objection =
-    suits || view.unreadable.has(held.pool)
+    admitted || view.unreadable.has(held.pool)
       ? conflictOf(who, addresses, view)
       : owner
         ? poolNotCompatible(owner.pool.name)

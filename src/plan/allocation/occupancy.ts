@@ -37,6 +37,10 @@ export interface AddressUse {
   readonly users: ReadonlySet<ObjectKey>;
 }
 
+interface DraftUse extends AddressUse {
+  readonly users: Set<ObjectKey>;
+}
+
 /** Why an address cannot be used by somebody. */
 export type Conflict =
   | { readonly kind: 'sharing'; readonly users: readonly ObjectKey[] }
@@ -65,7 +69,7 @@ export class OccupancyDraft {
   readonly #base: Occupancy;
   readonly #table: PoolTable;
   readonly #claims = new Map<ObjectKey, Claim | undefined>();
-  readonly #uses = new Map<string, AddressUse | undefined>();
+  readonly #uses = new Map<string, DraftUse | undefined>();
   readonly #places = new Map<string, RunSet | undefined>();
   /** Addresses that somebody left in this step; who waits may find room on them. */
   readonly opened = new Set<Address>();
@@ -123,7 +127,7 @@ export class OccupancyDraft {
     this.#countService(claim.pool, 1);
     for (const address of claim.addresses) {
       const key = addressKey(address);
-      const users = new Set(this.#useOf(key)?.users).add(claim.service);
+      const users = this.#ownUsers(key).add(claim.service);
       this.#uses.set(key, { sharing: claim.sharing, users });
       this.#mark(address, claim, withMember);
     }
@@ -137,7 +141,7 @@ export class OccupancyDraft {
     this.#countService(claim.pool, -1);
     for (const address of claim.addresses) {
       const key = addressKey(address);
-      const users = new Set(this.#useOf(key)?.users);
+      const users = this.#ownUsers(key);
       users.delete(service);
       this.opened.add(address);
       this.#uses.set(key, users.size === 0 ? undefined : { sharing: claim.sharing, users });
@@ -151,6 +155,11 @@ export class OccupancyDraft {
       uses: this.#base.uses.withAll(this.#uses),
       places: this.#base.places.withAll(this.#places),
     };
+  }
+
+  /** The users of an address as a set of this draft's own, so that many sharers are not copied each time. */
+  #ownUsers(key: string): Set<ObjectKey> {
+    return this.#uses.get(key)?.users ?? new Set(this.#useOf(key)?.users);
   }
 
   #useOf(key: string): AddressUse | undefined {

@@ -1,7 +1,8 @@
+import type { Address } from '../../domain/address.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import type { Pool } from '../../domain/pool.ts';
-import { type AddressRange, rangesOverlap } from '../../domain/prefix.ts';
+import { type AddressRange, rangeContains, rangesOverlap } from '../../domain/prefix.ts';
 import type { Problem } from '../../domain/problem.ts';
 
 /** The versions of the pools that count now, and what is wrong with those that do not. */
@@ -13,6 +14,9 @@ export interface PoolsInForce {
   readonly problems: readonly Problem[];
 }
 
+/** Addresses that statuses record with each pool's name. */
+export type RecordedPools = ReadonlyMap<string, readonly Address[]>;
+
 interface Conflict {
   readonly loser: Pool;
   readonly winner: Pool;
@@ -20,25 +24,26 @@ interface Conflict {
 
 /**
  * Chooses the versions in force. All are taken as written when they agree. Of two that overlap (or
- * have one name) the one that was in force unchanged, then the older, holds; the other keeps the
- * version it had in force, or is refused when it had none. `holders` are the names of pools that
- * Services hold addresses of: without creation times they tell the older from the newer.
+ * have one name) the one whose addresses were in force, then the older, holds; the other keeps the
+ * version it had in force, or is refused when it had none. When a process begins, `holders` (the
+ * addresses recorded with each pool's name) tell which was in force: the one that contains its own.
  */
 export function poolsInForce(
   before: PoolsInForce | undefined,
   wanted: KeyedMap<Pool>,
-  holders: ReadonlySet<string>,
+  holders: RecordedPools,
 ): PoolsInForce {
-  const compare = (a: Pool, b: Pool) => {
-    const seniority = (pool: Pool) =>
-      Number(before?.pools.has(pool.key) ?? false) * 2 + Number(holders.has(pool.name));
-    return a.createdMs - b.createdMs || seniority(b) - seniority(a) || (a.key < b.key ? -1 : 1);
-  };
+  const isKnown = (pool: Pool) => Number(before?.pools.has(pool.key) ?? false);
+  const compare = (a: Pool, b: Pool) =>
+    a.createdMs - b.createdMs || isKnown(b) - isKnown(a) || (a.key < b.key ? -1 : 1);
   const chosen = new Map([...wanted].sort(([, a], [, b]) => compare(a, b)));
-  const isSettled = (pool: Pool) => before?.pools.get(pool.key) === pool;
+  const standing = (pool: Pool) =>
+    before
+      ? Number(isWithin(pool, before.pools.get(pool.key)))
+      : standingByHolders(pool, holders.get(pool.name) ?? []);
   const problems = new Map<ObjectKey, Problem>();
   for (;;) {
-    const conflict = firstConflict([...chosen.values()], isSettled);
+    const conflict = firstConflict([...chosen.values()], standing);
     if (!conflict) break;
     const { loser } = conflict;
     const lastGood = before?.pools.get(loser.key);
@@ -55,14 +60,14 @@ export function poolsInForce(
   };
 }
 
-/** The pair whose winner stands first; `pools` are sorted by age. Settled versions never conflict. */
+/** The pair whose winner stands first: by standing, then by age, by which `pools` are sorted. */
 function firstConflict(
   pools: readonly Pool[],
-  isSettled: (pool: Pool) => boolean,
+  standing: (pool: Pool) => number,
 ): Conflict | undefined {
   const suspects = suspectsOf(pools);
   const ordered = pools.filter((pool) => suspects.has(pool));
-  ordered.sort((a, b) => Number(isSettled(b)) - Number(isSettled(a)));
+  ordered.sort((a, b) => standing(b) - standing(a));
   for (const [index, winner] of ordered.entries()) {
     const loser = ordered.slice(index + 1).find((pool) => exclude(winner, pool));
     if (loser) return { winner, loser };
@@ -87,6 +92,20 @@ function suspectsOf(pools: readonly Pool[]): Set<Pool> {
     if (!open || next.range.last > open.range.last) open = next;
   }
   return suspects;
+}
+
+/** True for a version that contains nothing new, such as one whose other fields were edited. */
+function isWithin({ ranges }: Pool, inForce: Pool | undefined): boolean {
+  const had = (range: AddressRange) =>
+    inForce?.ranges.some((at) => at.first <= range.first && range.last <= at.last);
+  return inForce !== undefined && ranges.every(had);
+}
+
+/** A pool with holders outside its ranges was edited, and this edit has not been in force. */
+function standingByHolders({ ranges }: Pool, holders: readonly Address[]): number {
+  if (holders.length === 0) return 0;
+  const contained = (address: Address) => ranges.some((range) => rangeContains(range, address));
+  return holders.every(contained) ? 1 : -1;
 }
 
 function exclude(a: Pool, b: Pool): boolean {

@@ -1,10 +1,11 @@
+import type { Address } from '../../domain/address.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import type { Problem } from '../../domain/problem.ts';
 import type { ServiceStatus } from '../../domain/service.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
 import { type PoolTable, poolTable } from './pool-table.ts';
-import { type PoolsInForce, poolsInForce } from './pools-in-force.ts';
+import { type PoolsInForce, poolsInForce, type RecordedPools } from './pools-in-force.ts';
 
 /** What a step allocates from, and for whose sake something is kept although it cannot be read. */
 export interface World {
@@ -21,14 +22,10 @@ export interface World {
   readonly hidden: ReadonlySet<ObjectKey>;
 }
 
-/**
- * The world of a snapshot; the very same parts as before where nothing about them changed. `holders`
- * are the names of pools that Services hold addresses of.
- */
+/** The world of a snapshot; the very same parts as before where nothing about them changed. */
 export function worldOf(
   before: { readonly world: World; readonly snapshot: Snapshot } | undefined,
   snapshot: Snapshot,
-  holders: () => ReadonlySet<string>,
 ): World {
   if (
     before?.snapshot.pools === snapshot.pools &&
@@ -37,16 +34,17 @@ export function worldOf(
   ) {
     return before.world;
   }
+  const recorded: RecordedPools = before ? new Map() : recordedPools(snapshot.statuses);
   const inForce =
     before?.snapshot.pools === snapshot.pools
       ? before.world.inForce
-      : poolsInForce(before?.world.inForce, snapshot.pools, holders());
+      : poolsInForce(before?.world.inForce, snapshot.pools, recorded);
   const old = before?.world;
   const table =
     old && sameValues(old.inForce.pools, inForce.pools)
       ? old.table
       : poolTable(inForce.pools.values());
-  const missing = missingPools(old?.missing ?? holders(), snapshot, table);
+  const missing = missingPools(old?.missing ?? recorded.keys(), snapshot, table);
   const unreadable = new Set([...inForce.refused, ...missing]);
   return {
     inForce,
@@ -57,11 +55,16 @@ export function worldOf(
   };
 }
 
-/** Names of pools recorded with held addresses; read once, when a process begins. */
-export function recordedPools(statuses: KeyedMap<ServiceStatus>): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const { pool } of statuses.values()) if (pool !== '') names.add(pool);
-  return names;
+/** Read once, when a process begins: in what follows it knows what was in force. */
+function recordedPools(statuses: KeyedMap<ServiceStatus>): RecordedPools {
+  const recorded = new Map<string, Address[]>();
+  for (const { pool, addresses } of statuses.values()) {
+    if (pool === '') continue;
+    const list = recorded.get(pool);
+    if (list) list.push(...addresses);
+    else recorded.set(pool, [...addresses]);
+  }
+  return recorded;
 }
 
 function missingPools(
