@@ -61,6 +61,7 @@ export type NdpDrop =
   | 'notIcmpv6'
   | 'mappedAddress'
   | 'hopLimit'
+  | 'sourceMulticast'
   | 'notNeighborMessage'
   | 'shortMessage'
   | 'code'
@@ -108,6 +109,8 @@ export function decodeNdp(packet: Uint8Array): Decoded<NeighborMessage, NdpDrop>
   const type = message[0];
   if (type !== SOLICITATION && type !== ADVERTISEMENT) return { drop: 'notNeighborMessage' };
   if (hopLimit !== HOP_LIMIT) return { drop: 'hopLimit' };
+  // An answer would go to the whole group (RFC 4291 §2.7: never a source).
+  if (isMulticastAddress(source)) return { drop: 'sourceMulticast' };
   if (length < MESSAGE_SIZE) return { drop: 'shortMessage' };
   const pseudoHeader = ipv6PseudoHeader(source, destination, length, NEXT_HEADER_ICMPV6);
   if (internetChecksum(pseudoHeader, message) !== 0) return { drop: 'checksum' };

@@ -26,6 +26,7 @@ export function answerNdp(bytes: Uint8Array, station: Station): Verdict {
   const { destination, source, etherType, payload } = ethernet.value;
   if (etherType !== ETHERTYPE_IPV6) return drop('etherType');
   if (destination !== station.mac && !isMulticastMac(destination)) return drop('notForUs');
+  if (isMulticastMac(source)) return drop('sourceGroup');
   if (station.isOwnMac(source)) return drop('ownFrame');
   const ndp = decodeNdp(payload);
   if (ndp.drop) return drop(ndp.drop);

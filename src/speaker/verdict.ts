@@ -27,6 +27,8 @@ export type DropReason =
   | 'etherType'
   /** Addressed to another station. */
   | 'notForUs'
+  /** Says to come from a group address, where nobody can be answered. */
+  | 'sourceGroup'
   /** Ours, come back. */
   | 'ownFrame'
   /** A reply or advertisement that is about none of our VIPs. */

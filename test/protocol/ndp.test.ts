@@ -118,6 +118,7 @@ const BAD: readonly [what: string, packet: Uint8Array, reason: NdpDrop][] = [
   ['no ICMP header at all', withByte(5, 0), 'notNeighborMessage'],
   ['an echo request', withByte(40, 128), 'notNeighborMessage'],
   ['a packet that was routed', withByte(7, 254), 'hopLimit'],
+  ['a group as source', withByte(8, 0xff), 'sourceMulticast'],
   ['a message cut within the target', sealed(cut(solicitation, 23)), 'shortMessage'],
   ['a wrong checksum', wrongChecksum, 'checksum'],
   ['code 1', withByte(41, 1), 'code'],
