@@ -81,20 +81,14 @@ export class BackendTable {
     const generation = (this.entry(index).generation + 1) & 0xffff;
     const { address, port } = backend;
     this.#addUser(address, index);
-    this.#write(
-      index,
-      this.#withHop({ ...NO_HOP, address, port, server, generation, flags: 0 }, 0),
-    );
+    const fresh = { ...NO_HOP, address, port, server, generation, flags: 0 };
+    this.#write(index, this.#withHop(fresh, this.#flagsOf(backend)));
     return index;
   }
 
   /** Makes the entry say what the plan and the next hop say. */
-  store(index: number, { use }: Backend): void {
-    const udp = use === 'down' ? 0 : this.#keepsUdp;
-    this.#write(
-      index,
-      this.#withHop(this.entry(index), udp | (use === 'active' ? this.#active : 0)),
-    );
+  store(index: number, backend: Backend): void {
+    this.#write(index, this.#withHop(this.entry(index), this.#flagsOf(backend)));
   }
 
   /** No new flows from here on; those it has go on. The index is kept until they are gone. */
@@ -162,6 +156,11 @@ export class BackendTable {
       this.#parts.array.set(index, cleared);
       this.#parts.statistics.reset(index);
     }
+  }
+
+  #flagsOf({ use }: Backend): number {
+    if (use === 'active') return this.#active | this.#keepsUdp;
+    return use === 'draining' ? this.#keepsUdp : 0;
   }
 
   #write(index: number, entry: BackendEntry): void {

@@ -1,0 +1,23 @@
+import type { ForwarderSettings } from '../../src/forwarder/settings.ts';
+import { TCP_CHECK } from '../support/objects.ts';
+
+/** Settings of a small forwarder without health checks; `bpfDir` and `runDir` must be given. */
+export function forwarderSettings(
+  fields: Partial<ForwarderSettings> & Pick<ForwarderSettings, 'bpfDir' | 'runDir'>,
+): ForwarderSettings {
+  return {
+    interfaces: [],
+    xdpMode: 'auto',
+    natAddresses: [],
+    natPorts: { first: 10_000, last: 29_999 },
+    limits: { flows: 65_536, servers: 1024, backends: 4096, affinity: 4096 },
+    timeouts: { tcpHalfOpen: 15, tcpEstablished: 3600, tcpClosing: 10, udp: 30, udpStream: 180 },
+    plan: {
+      loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
+      target: 'pod',
+      health: { ...TCP_CHECK, kind: 'none' },
+      healthFallback: 'fail-open',
+    },
+    ...fields,
+  };
+}
