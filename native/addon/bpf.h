@@ -42,6 +42,7 @@ struct object_handle {
 	struct bpf_object *object; /* NULL once closed */
 	struct bpf_program *program;
 	char pin_dir[BPF_PATH_MAX]; /* empty: nothing is pinned */
+	bool pinned[BPF_MAPS_MAX]; /* in the order of the object file */
 	struct map_handle *maps[BPF_MAPS_MAX];
 	int map_count;
 	struct map_handle *chunks[TG_RING_CHUNKS_MAX];

@@ -157,11 +157,6 @@ static bool open_maps(napi_env env, struct object_handle *handle)
 	bpf_object__for_each_map(map, handle->object) {
 		if (bpf_map__is_internal(map))
 			continue;
-		if (handle->map_count == BPF_MAPS_MAX) {
-			bpf_error_throw(env, E2BIG, "The object has more than %d maps",
-					BPF_MAPS_MAX);
-			return false;
-		}
 		handle->maps[handle->map_count] =
 			map_open(env, bpf_map__fd(map), bpf_map__name(map));
 		if (!handle->maps[handle->map_count])
@@ -197,7 +192,7 @@ static bool load(napi_env env, struct object_handle *handle, napi_value options)
 	}
 	if (!set_sizes(env, handle->object, property(env, options, "maxEntries")))
 		return false;
-	if (handle->pin_dir[0] && !pins_reuse(env, handle))
+	if (!pins_reuse(env, handle))
 		return false;
 	fit_program_to_kernel(handle->program);
 	error = bpf_object__load(handle->object);
@@ -205,7 +200,7 @@ static bool load(napi_env env, struct object_handle *handle, napi_value options)
 		bpf_error_throw(env, error, "The kernel refuses the BPF object \"%s\"", path);
 		return false;
 	}
-	return (!handle->pin_dir[0] || pins_create(env, handle)) && open_maps(env, handle);
+	return pins_create(env, handle) && open_maps(env, handle);
 }
 
 static napi_value object_wrap(napi_env env, struct object_handle *handle)

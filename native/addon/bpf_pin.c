@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -101,27 +100,46 @@ static bool pin_check(napi_env env, const char *path, const struct bpf_map *map,
 	return shape_matches(env, path, map, &info) && version_matches(env, path, map, *fd);
 }
 
+/* Takes over the map's pin if there is one that fits. */
+static bool pin_reuse(napi_env env, const struct object_handle *handle, struct bpf_map *map)
+{
+	char path[BPF_PATH_MAX];
+	int error = 0, fd = -1;
+	bool fits;
+
+	if (!pin_path(env, handle, bpf_map__name(map), path))
+		return false;
+	fits = pin_check(env, path, map, &fd);
+	if (fits && fd >= 0)
+		error = bpf_map__reuse_fd(map, fd);
+	if (fd >= 0)
+		close(fd);
+	if (error)
+		bpf_error_throw(env, error, "Cannot take over the pinned map \"%s\"", path);
+	return fits && !error;
+}
+
+/*
+ * The object says which maps are to be pinned (LIBBPF_PIN_BY_NAME); the pinning is done here, as
+ * libbpf would not check the version first, and does not know devmaps again.
+ */
 bool pins_reuse(napi_env env, struct object_handle *handle)
 {
 	struct bpf_map *map;
+	int index = 0;
 
 	bpf_object__for_each_map(map, handle->object) {
-		char path[BPF_PATH_MAX];
-		int error = 0, fd = -1;
-		bool fits;
-
-		if (bpf_map__is_internal(map))
-			continue;
-		if (!pin_path(env, handle, bpf_map__name(map), path))
+		if (index == BPF_MAPS_MAX) {
+			bpf_error_throw(env, E2BIG, "The object has more than %d maps",
+					BPF_MAPS_MAX);
 			return false;
-		fits = pin_check(env, path, map, &fd);
-		if (fits && fd >= 0)
-			error = bpf_map__reuse_fd(map, fd);
-		if (fd >= 0)
-			close(fd);
-		if (error)
-			bpf_error_throw(env, error, "Cannot take over the pinned map \"%s\"", path);
-		if (!fits || error)
+		}
+		handle->pinned[index++] = handle->pin_dir[0] && bpf_map__pin_path(map);
+		bpf_map__set_pin_path(map, NULL);
+	}
+	index = 0;
+	bpf_object__for_each_map(map, handle->object) {
+		if (handle->pinned[index++] && !pin_reuse(env, handle, map))
 			return false;
 	}
 	return true;
@@ -131,12 +149,12 @@ bool pins_reuse(napi_env env, struct object_handle *handle)
 bool pins_create(napi_env env, struct object_handle *handle)
 {
 	struct bpf_map *created[BPF_MAPS_MAX];
+	int count = 0, index = 0, error = 0;
 	char path[BPF_PATH_MAX];
-	int count = 0, error = 0;
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, handle->object) {
-		if (bpf_map__is_internal(map))
+		if (!handle->pinned[index++])
 			continue;
 		if (!pin_path(env, handle, bpf_map__name(map), path))
 			return false;

@@ -6,6 +6,10 @@
 #include "packet.h"
 
 #define ECHO_REPLY_TTL 64
+#define ICMPV4_ECHO_REQUEST 8
+#define ICMPV4_ECHO_REPLY 0
+#define ICMPV6_ECHO_REQUEST 128
+#define ICMPV6_ECHO_REPLY 129
 
 /* Both versions' messages begin alike (RFC 792, RFC 4443); the system's header is not for BPF. */
 struct icmp_header {
@@ -15,11 +19,6 @@ struct icmp_header {
 	__be16 id;
 	__be16 sequence;
 };
-
-#define ICMPV4_ECHO_REQUEST 8
-#define ICMPV4_ECHO_REPLY 0
-#define ICMPV6_ECHO_REQUEST 128
-#define ICMPV6_ECHO_REPLY 129
 
 /* 1 when the request was turned into its reply. Type and code share a word of the checksum. */
 static __always_inline int echo_message(struct icmp_header *icmp, __u8 request, __u8 reply)
@@ -31,25 +30,13 @@ static __always_inline int echo_message(struct icmp_header *icmp, __u8 request, 
 	return 1;
 }
 
-static __always_inline void swap_macs(struct packet *packet)
-{
-	__u16 *mac = packet->start;
-
-	for (int i = 0; i < 3; i++) {
-		__u16 dst = mac[i];
-
-		mac[i] = mac[i + 3];
-		mac[i + 3] = dst;
-	}
-}
-
 /* IPv4 options (source routes!) are the kernel's business. */
-static __always_inline int echo_ipv4(struct packet *packet)
+static __always_inline int echo_ipv4(struct frame frame, const struct packet *packet)
 {
-	struct iphdr *ip = packet->ip;
+	struct iphdr *ip = frame.start + sizeof(struct ethhdr);
 	struct icmp_header *icmp = (void *)(ip + 1);
 
-	if ((void *)(icmp + 1) > packet->end || ip->ihl * 4 != sizeof(*ip) ||
+	if ((void *)(icmp + 1) > frame.end || ip->ihl * 4 != sizeof(*ip) ||
 	    packet->ip_size < sizeof(*ip) + sizeof(*icmp) ||
 	    !echo_message(icmp, ICMPV4_ECHO_REQUEST, ICMPV4_ECHO_REPLY))
 		return 0;
@@ -60,12 +47,12 @@ static __always_inline int echo_ipv4(struct packet *packet)
 	return 1;
 }
 
-static __always_inline int echo_ipv6(struct packet *packet)
+static __always_inline int echo_ipv6(struct frame frame, const struct packet *packet)
 {
-	struct ipv6hdr *ip = packet->ip;
+	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
 	struct icmp_header *icmp = (void *)(ip + 1);
 
-	if ((void *)(icmp + 1) > packet->end || packet->ip_size < sizeof(*ip) + sizeof(*icmp) ||
+	if ((void *)(icmp + 1) > frame.end || packet->ip_size < sizeof(*ip) + sizeof(*icmp) ||
 	    !echo_message(icmp, ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY))
 		return 0;
 	ip->hop_limit = ECHO_REPLY_TTL;
@@ -75,11 +62,21 @@ static __always_inline int echo_ipv6(struct packet *packet)
 }
 
 /* Turns an echo request into its reply; 0 when the packet is something else, and untouched. */
-static __always_inline int echo_reply(struct packet *packet)
+static __always_inline int echo_reply(struct xdp_md *ctx, const struct packet *packet)
 {
-	if (!(packet->is_ipv4 ? echo_ipv4(packet) : echo_ipv6(packet)))
+	struct frame frame = frame_of(ctx);
+	__u16 *macs = frame.start;
+
+	if ((void *)(macs + 6) > frame.end)
 		return 0;
-	swap_macs(packet);
+	if (!(packet->is_ipv4 ? echo_ipv4(frame, packet) : echo_ipv6(frame, packet)))
+		return 0;
+	for (int i = 0; i < 3; i++) {
+		__u16 dst = macs[i];
+
+		macs[i] = macs[i + 3];
+		macs[i + 3] = dst;
+	}
 	return 1;
 }
 

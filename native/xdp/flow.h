@@ -63,9 +63,9 @@ struct flow_key {
 	__u32 hash_bits; /* upper bits of the tag */
 };
 
-/* A live flow as it was read. */
+/* A live flow as it was read; `word` is 0 when there is none. */
 struct flow {
-	struct tg_flow *entry;
+	struct flow_key key;
 	union tg_flow_word word;
 	__u32 index;
 	__u32 server;
@@ -114,30 +114,34 @@ static __always_inline int flow_is(const struct tg_flow *entry, const struct flo
 	       address_equal(address_from_bytes(entry->client), key->client);
 }
 
-/* Finds the flow in its set; 1 when `flow` is filled. A server stands for address, port and protocol. */
-static __always_inline int flow_find(const struct flow_key *key, struct flow *flow)
+/* Finds the key's flow in its set. A server stands for address, port and protocol. */
+static __always_inline struct tg_flow *flow_find(struct flow *flow)
 {
+	const struct flow_key *key = &flow->key;
+
 #pragma clang loop unroll(disable)
 	for (__u32 way = 0; way < TG_FLOW_WAYS; way++) {
 		struct tg_flow *entry = flow_entry(key->set + way);
+		union tg_flow_word word;
 
 		if (!entry)
 			return 0;
-		flow->word.raw = READ_ONCE(*flow_word(entry));
-		if (flow->word.tag >> TG_FLOW_TAG_RANDOM_BITS != key->hash_bits ||
-		    flow->word.state == TG_FLOW_CLAIMED)
+		word.raw = READ_ONCE(*flow_word(entry));
+		if (word.tag >> TG_FLOW_TAG_RANDOM_BITS != key->hash_bits ||
+		    word.state == TG_FLOW_CLAIMED)
 			continue;
 		load_barrier();
 		if (!flow_is(entry, key))
 			continue;
-		flow->entry = entry;
-		flow->index = key->set + way;
 		flow->server = key->server;
 		flow->backend = READ_ONCE(entry->backend);
 		flow->nat_port = READ_ONCE(entry->nat_port);
 		load_barrier();
-		if (READ_ONCE(entry->tag) == flow->word.tag)
-			return 1;
+		if (READ_ONCE(entry->tag) != word.tag)
+			continue;
+		flow->word = word;
+		flow->index = key->set + way;
+		return entry;
 	}
 	return 0;
 }
@@ -284,36 +288,36 @@ static __always_inline int flow_take_port(struct tg_flow *entry, __u32 index,
  * Finds the flow that a packet from a backend belongs to: the slot says which, the flow and its
  * backend must agree in every part of the tuple.
  */
-static __always_inline int flow_find_reverse(const struct packet *packet,
-					     const struct tg_config *cfg, struct flow *flow)
+static __always_inline struct tg_flow *flow_find_reverse(const struct packet *packet,
+							 const struct tg_config *cfg,
+							 struct flow *flow)
 {
 	__u32 base = reverse_base(cfg, packet->src, packet->src_port, packet->protocol, packet->dst);
 	__u32 slot = (base + bpf_ntohs(packet->dst_port)) & cfg->reverse_mask;
 	__u32 *owner = bpf_map_lookup_elem(&reverse, &slot);
 	struct tg_backend *backend;
-	__u32 index;
+	struct tg_flow *entry;
 
 	if (!owner)
 		return 0;
-	index = READ_ONCE(*owner);
-	if (index == 0)
+	flow->index = READ_ONCE(*owner) - 1; /* of a free slot: beyond any table */
+	entry = flow_entry(flow->index);
+	if (!entry)
 		return 0;
-	flow->index = index - 1;
-	flow->entry = flow_entry(flow->index);
-	if (!flow->entry)
-		return 0;
-	flow->word.raw = READ_ONCE(*flow_word(flow->entry));
+	flow->word.raw = READ_ONCE(*flow_word(entry));
 	if (flow->word.tag < TG_FLOW_TAG_MIN || flow->word.state == TG_FLOW_CLAIMED)
 		return 0;
 	load_barrier();
-	flow->server = READ_ONCE(flow->entry->server);
-	flow->backend = READ_ONCE(flow->entry->backend);
-	flow->nat_port = READ_ONCE(flow->entry->nat_port);
+	flow->server = READ_ONCE(entry->server);
+	flow->backend = READ_ONCE(entry->backend);
+	flow->nat_port = READ_ONCE(entry->nat_port);
 	backend = bpf_map_lookup_elem(&backends, &flow->backend);
-	return backend && flow->nat_port == packet->dst_port &&
-	       flow->word.proto == packet->protocol && backend->port == packet->src_port &&
-	       address_equal(address_from_bytes(backend->addr), packet->src) &&
-	       address_equal(address_from_bytes(backend->nat_addr), packet->dst);
+	if (!backend || flow->nat_port != packet->dst_port ||
+	    flow->word.proto != packet->protocol || backend->port != packet->src_port ||
+	    !address_equal(address_from_bytes(backend->addr), packet->src) ||
+	    !address_equal(address_from_bytes(backend->nat_addr), packet->dst))
+		return 0;
+	return entry;
 }
 
 /* Notes the time, at most once a second: the cache line stays shared among CPUs otherwise. */
@@ -323,27 +327,37 @@ static __always_inline void flow_touch(struct tg_flow *entry, __u32 now_s)
 		WRITE_ONCE(entry->last_s, now_s);
 }
 
-/*
- * Notes where the client's packets come from, when that changed. A reply sent in the very moment of
- * such a change may see half of it, and is lost as packets to the old place are.
- */
-static __always_inline void flow_learn_client(struct tg_flow *entry, const struct packet *packet)
-{
-	__u64 *learned = (__u64 *)entry->client_mac; /* client_mac, local_mac, client_ifindex */
-	struct ethhdr *eth = packet->start;
-	const __u16 *mac = (const __u16 *)eth;
-	__u64 local, client, first, last;
+/* Where a client's packets come from: client_mac, local_mac and client_ifindex of a flow, as words. */
+struct client_hop {
+	__u64 words[2];
+};
 
-	if ((void *)(eth + 1) > packet->end)
-		return;
+static __always_inline struct client_hop client_hop_of(struct xdp_md *ctx)
+{
+	struct frame frame = frame_of(ctx);
+	const __u16 *mac = frame.start;
+	__u64 local, client;
+
+	if (frame.start + sizeof(struct ethhdr) > frame.end)
+		return (struct client_hop){};
 	local = mac[0] | (__u64)mac[1] << 16 | (__u64)mac[2] << 32;
 	client = mac[3] | (__u64)mac[4] << 16 | (__u64)mac[5] << 32;
-	first = client | local << 48;
-	last = local >> 16 | (__u64)packet->ingress << 32;
-	if (READ_ONCE(learned[0]) != first)
-		WRITE_ONCE(learned[0], first);
-	if (READ_ONCE(learned[1]) != last)
-		WRITE_ONCE(learned[1], last);
+	return (struct client_hop){ { client | local << 48,
+				      local >> 16 | (__u64)ctx->ingress_ifindex << 32 } };
+}
+
+/*
+ * Notes it when it changed. A reply sent in the very moment of such a change may see half of it, and
+ * is lost as packets to the old place are.
+ */
+static __always_inline void flow_learn_client(struct tg_flow *entry, struct client_hop hop)
+{
+	__u64 *learned = (__u64 *)entry->client_mac;
+
+	if (READ_ONCE(learned[0]) != hop.words[0])
+		WRITE_ONCE(learned[0], hop.words[0]);
+	if (READ_ONCE(learned[1]) != hop.words[1])
+		WRITE_ONCE(learned[1], hop.words[1]);
 }
 
 #endif

@@ -1,4 +1,7 @@
-/* The program's maps. Keys and values are defined in dataplane_abi.h; user space may resize them. */
+/*
+ * The program's maps. Keys and values are defined in dataplane_abi.h; user space may resize them. What
+ * is marked for pinning outlives the daemon; where, the loader says.
+ */
 #ifndef TIDEGATE_MAPS_H
 #define TIDEGATE_MAPS_H
 
@@ -9,6 +12,7 @@
 #include "dataplane_abi.h"
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -16,6 +20,7 @@ struct {
 } config SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 131072);
@@ -24,6 +29,7 @@ struct {
 } vips SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 65536);
@@ -32,6 +38,7 @@ struct {
 } servers SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 262144);
@@ -40,6 +47,7 @@ struct {
 } backends SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 262144);
 	__type(key, struct tg_affinity_key);
@@ -47,6 +55,7 @@ struct {
 } affinity SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1048576);
@@ -55,6 +64,7 @@ struct {
 } flows SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 2097152);
@@ -71,6 +81,7 @@ struct ring_chunk {
 };
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, TG_RING_CHUNKS_MAX);
 	__type(key, __u32);
@@ -78,6 +89,7 @@ struct {
 } ring_chunks SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, 256);
 	__type(key, __u32);
@@ -85,6 +97,7 @@ struct {
 } ports SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 65536);
 	__type(key, __u32);
@@ -92,6 +105,7 @@ struct {
 } server_stats SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 262144);
 	__type(key, __u32);
@@ -99,6 +113,7 @@ struct {
 } backend_stats SEC(".maps");
 
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, TG_COUNTER_COUNT);
 	__type(key, __u32);

@@ -36,16 +36,16 @@ enum packet_kind {
 	PACKET_MALFORMED,
 };
 
+/*
+ * What a packet says. Kept per CPU in a map, and without pointers: what the verifier reads from a map
+ * it knows nothing about, so that it follows the steps after parse() once and not for each combination
+ * of family, protocol and header length. Pointers are made again where the packet is written.
+ */
 struct packet {
-	void *start;
-	void *end; /* of what may be read directly */
-	void *ip;
-	void *transport;
 	struct address src;
 	struct address dst;
-	__u32 frame_size; /* with what lies in fragments of the buffer */
-	__u32 ip_size;    /* IP header and payload, as the header says */
-	__u32 ingress;    /* ifindex */
+	__u32 ip_size; /* IP header and payload, as the header says */
+	__u32 ingress; /* ifindex */
 	__be16 src_port;
 	__be16 dst_port;
 	__u8 is_ipv4;
@@ -54,7 +54,19 @@ struct packet {
 	__u8 tcp_flags;
 	__u32 tcp_seq;
 	__u32 tcp_ack;
+	__u32 transport_at; /* offset of the TCP or UDP header in the frame */
 };
+
+/* The bytes that may be read and written directly. */
+struct frame {
+	void *start;
+	void *end;
+};
+
+static __always_inline struct frame frame_of(struct xdp_md *ctx)
+{
+	return (struct frame){ (void *)(long)ctx->data, (void *)(long)ctx->data_end };
+}
 
 /* The frame's size. Only a multi-buffer frame is larger than what is readable; kernels before 5.18 have none. */
 static __always_inline __u32 frame_size(struct xdp_md *ctx, __u32 readable, __u32 wanted)
@@ -66,12 +78,13 @@ static __always_inline __u32 frame_size(struct xdp_md *ctx, __u32 readable, __u3
 	return bpf_xdp_get_buff_len(ctx);
 }
 
-static __always_inline enum packet_kind parse_tcp(struct packet *packet, __u32 size)
+static __always_inline enum packet_kind parse_tcp(struct packet *packet, struct frame frame,
+						  void *transport, __u32 size)
 {
-	struct tcphdr *tcp = packet->transport;
+	struct tcphdr *tcp = transport;
 	__u32 header;
 
-	if (size < sizeof(*tcp) || (void *)(tcp + 1) > packet->end)
+	if (size < sizeof(*tcp) || (void *)(tcp + 1) > frame.end)
 		return PACKET_MALFORMED;
 	header = tcp->doff * 4;
 	if (header < sizeof(*tcp) || header > size)
@@ -84,12 +97,13 @@ static __always_inline enum packet_kind parse_tcp(struct packet *packet, __u32 s
 	return PACKET_TRANSPORT;
 }
 
-static __always_inline enum packet_kind parse_udp(struct packet *packet, __u32 size)
+static __always_inline enum packet_kind parse_udp(struct packet *packet, struct frame frame,
+						  void *transport, __u32 size)
 {
-	struct udphdr *udp = packet->transport;
+	struct udphdr *udp = transport;
 	__u32 length;
 
-	if (size < sizeof(*udp) || (void *)(udp + 1) > packet->end)
+	if (size < sizeof(*udp) || (void *)(udp + 1) > frame.end)
 		return PACKET_MALFORMED;
 	length = bpf_ntohs(udp->len);
 	if (length < sizeof(*udp) || length > size)
@@ -98,19 +112,18 @@ static __always_inline enum packet_kind parse_udp(struct packet *packet, __u32 s
 		return PACKET_MALFORMED;
 	packet->src_port = udp->source;
 	packet->dst_port = udp->dest;
-	packet->tcp_flags = 0;
-	packet->tcp_seq = 0;
-	packet->tcp_ack = 0;
 	return PACKET_TRANSPORT;
 }
 
-static __always_inline enum packet_kind parse_transport(struct packet *packet, __u32 size)
+static __always_inline enum packet_kind parse_transport(struct packet *packet, struct frame frame,
+							void *transport, __u32 size)
 {
+	packet->transport_at = transport - frame.start;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
-		return parse_tcp(packet, size);
+		return parse_tcp(packet, frame, transport, size);
 	case IPPROTO_UDP:
-		return parse_udp(packet, size);
+		return parse_udp(packet, frame, transport, size);
 	case IPPROTO_ICMP:
 		return packet->is_ipv4 ? PACKET_ICMP : PACKET_OTHER_PROTOCOL;
 	case IPPROTO_ICMPV6:
@@ -120,12 +133,13 @@ static __always_inline enum packet_kind parse_transport(struct packet *packet, _
 	}
 }
 
-static __always_inline enum packet_kind parse_ipv4(struct xdp_md *ctx, struct packet *packet)
+static __always_inline enum packet_kind parse_ipv4(struct xdp_md *ctx, struct packet *packet,
+						   struct frame frame)
 {
-	struct iphdr *ip = packet->ip;
-	__u32 header, frame;
+	struct iphdr *ip = frame.start + sizeof(struct ethhdr);
+	__u32 header, wanted;
 
-	if ((void *)(ip + 1) > packet->end)
+	if ((void *)(ip + 1) > frame.end)
 		return PACKET_FOREIGN;
 	packet->is_ipv4 = 1;
 	packet->src = address_from_ipv4(ip->saddr);
@@ -134,23 +148,22 @@ static __always_inline enum packet_kind parse_ipv4(struct xdp_md *ctx, struct pa
 	packet->ttl = ip->ttl;
 	packet->ip_size = bpf_ntohs(ip->tot_len);
 	header = ip->ihl * 4;
-	frame = sizeof(struct ethhdr) + packet->ip_size;
-	packet->frame_size = frame_size(ctx, packet->end - packet->start, frame);
+	wanted = sizeof(struct ethhdr) + packet->ip_size;
 	if (ip->version != 4 || header < sizeof(*ip) || packet->ip_size < header ||
-	    frame > packet->frame_size)
+	    wanted > frame_size(ctx, frame.end - frame.start, wanted))
 		return PACKET_MALFORMED;
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
 		return PACKET_FRAGMENT;
-	packet->transport = packet->ip + header;
-	return parse_transport(packet, packet->ip_size - header);
+	return parse_transport(packet, frame, (void *)ip + header, packet->ip_size - header);
 }
 
-static __always_inline enum packet_kind parse_ipv6(struct xdp_md *ctx, struct packet *packet)
+static __always_inline enum packet_kind parse_ipv6(struct xdp_md *ctx, struct packet *packet,
+						   struct frame frame)
 {
-	struct ipv6hdr *ip = packet->ip;
-	__u32 payload, frame;
+	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
+	__u32 payload, wanted;
 
-	if ((void *)(ip + 1) > packet->end)
+	if ((void *)(ip + 1) > frame.end)
 		return PACKET_FOREIGN;
 	packet->is_ipv4 = 0;
 	packet->src = address_from_bytes(&ip->saddr);
@@ -162,34 +175,30 @@ static __always_inline enum packet_kind parse_ipv6(struct xdp_md *ctx, struct pa
 	packet->ttl = ip->hop_limit;
 	payload = bpf_ntohs(ip->payload_len);
 	packet->ip_size = sizeof(*ip) + payload;
-	frame = sizeof(struct ethhdr) + packet->ip_size;
-	packet->frame_size = frame_size(ctx, packet->end - packet->start, frame);
-	if (ip->version != 6 || frame > packet->frame_size)
+	wanted = sizeof(struct ethhdr) + packet->ip_size;
+	if (ip->version != 6 || wanted > frame_size(ctx, frame.end - frame.start, wanted))
 		return PACKET_MALFORMED;
 	if (packet->protocol == IPV6_FRAGMENT_HEADER)
 		return PACKET_FRAGMENT;
-	packet->transport = packet->ip + sizeof(*ip);
-	return parse_transport(packet, payload);
+	return parse_transport(packet, frame, ip + 1, payload);
 }
 
 static __always_inline enum packet_kind parse(struct xdp_md *ctx, struct packet *packet)
 {
-	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct frame frame = frame_of(ctx);
+	struct ethhdr *eth = frame.start;
 
-	packet->start = eth;
-	packet->end = (void *)(long)ctx->data_end;
-	packet->ip = eth + 1;
-	packet->ingress = ctx->ingress_ifindex;
-	if (packet->ip > packet->end)
+	if ((void *)(eth + 1) > frame.end)
 		return PACKET_FOREIGN;
+	packet->ingress = ctx->ingress_ifindex;
 	/* Broadcast and multicast frames carry nothing for a VIP (RFC 1122, 3.3.6): ARP, ND, routing. */
 	if (eth->h_dest[0] & 1)
 		return PACKET_FOREIGN;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return parse_ipv4(ctx, packet);
+		return parse_ipv4(ctx, packet, frame);
 	case bpf_htons(ETH_P_IPV6):
-		return parse_ipv6(ctx, packet);
+		return parse_ipv6(ctx, packet, frame);
 	default:
 		return PACKET_FOREIGN;
 	}

@@ -6,6 +6,8 @@
 #include "maps.h"
 #include "packet.h"
 
+#define TRANSPORT_AT_MASK 127 /* Ethernet and the longest IP header are 74 bytes */
+
 /* What the packet is to be. */
 struct hop {
 	struct address src;
@@ -26,60 +28,92 @@ static __always_inline void hop_set_macs(struct hop *hop, const __u8 *dst_and_sr
 	hop->macs[2] = words[2];
 }
 
-/* Returns the change of the addresses as a checksum sum: the transport's pseudo-header has them too. */
-static __always_inline __u64 rewrite_ip(struct packet *packet, const struct hop *hop)
+/*
+ * Both return the change of the addresses as a checksum sum, as the transport's pseudo-header has them
+ * too. What is out of bounds cannot be: parse() saw it; the verifier did not.
+ */
+static __always_inline __u64 rewrite_ipv4(struct frame frame, const struct hop *hop)
 {
+	struct iphdr *ip = frame.start + sizeof(struct ethhdr);
+	__be32 src = address_to_ipv4(hop->src);
+	__be32 dst = address_to_ipv4(hop->dst);
 	__u64 change = 0;
 
-	if (packet->is_ipv4) {
-		struct iphdr *ip = packet->ip;
-		__be32 src = address_to_ipv4(hop->src);
-		__be32 dst = address_to_ipv4(hop->dst);
-
-		change = checksum_change(change, ip->saddr, src);
-		change = checksum_change(change, ip->daddr, dst);
-		ip->check = checksum_apply(ip->check,
-					   checksum_change(change, ip->ttl, ip->ttl - 1));
-		ip->saddr = src;
-		ip->daddr = dst;
-		ip->ttl -= 1;
-	} else {
-		struct ipv6hdr *ip = packet->ip;
-
-		change = checksum_change_address(change, packet->src, hop->src);
-		change = checksum_change_address(change, packet->dst, hop->dst);
-		address_to_bytes(hop->src, &ip->saddr);
-		address_to_bytes(hop->dst, &ip->daddr);
-		ip->hop_limit -= 1;
-	}
+	if ((void *)(ip + 1) > frame.end)
+		return 0;
+	change = checksum_change(change, ip->saddr, src);
+	change = checksum_change(change, ip->daddr, dst);
+	ip->check = checksum_apply(ip->check, checksum_change(change, ip->ttl, ip->ttl - 1));
+	ip->saddr = src;
+	ip->daddr = dst;
+	ip->ttl -= 1;
 	return change;
 }
 
-/* UDP: no checksum stays none, and a computed 0 is sent as 0xffff (RFC 768). */
-static __always_inline void rewrite_transport(struct packet *packet, const struct hop *hop,
-					      __u64 change)
+static __always_inline __u64 rewrite_ipv6(struct frame frame, const struct hop *hop)
 {
-	__u32 from = (__u32)packet->src_port << 16 | packet->dst_port;
-	__u32 to = (__u32)hop->src_port << 16 | hop->dst_port;
+	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
+	__u64 change = 0;
 
-	change = checksum_change(change, from, to);
-	if (packet->protocol == IPPROTO_TCP) {
-		struct tcphdr *tcp = packet->transport;
+	if ((void *)(ip + 1) > frame.end)
+		return 0;
+	change = checksum_change_address(change, address_from_bytes(&ip->saddr), hop->src);
+	change = checksum_change_address(change, address_from_bytes(&ip->daddr), hop->dst);
+	address_to_bytes(hop->src, &ip->saddr);
+	address_to_bytes(hop->dst, &ip->daddr);
+	ip->hop_limit -= 1;
+	return change;
+}
 
-		tcp->source = hop->src_port;
-		tcp->dest = hop->dst_port;
-		tcp->check = checksum_apply(tcp->check, change);
-	} else {
-		struct udphdr *udp = packet->transport;
-		__u16 check = udp->check;
+static __always_inline void rewrite_tcp(struct frame frame, void *transport, const struct hop *hop,
+					__u64 change)
+{
+	struct tcphdr *tcp = transport;
 
-		udp->source = hop->src_port;
-		udp->dest = hop->dst_port;
-		if (check) {
-			check = checksum_apply(check, change);
-			udp->check = check ? check : 0xffff;
-		}
-	}
+	if ((void *)(tcp + 1) > frame.end)
+		return;
+	tcp->source = hop->src_port;
+	tcp->dest = hop->dst_port;
+	tcp->check = checksum_apply(tcp->check, change);
+}
+
+/* No checksum stays none, and a computed 0 is sent as 0xffff (RFC 768). */
+static __always_inline void rewrite_udp(struct frame frame, void *transport, const struct hop *hop,
+					__u64 change)
+{
+	struct udphdr *udp = transport;
+	__u16 check;
+
+	if ((void *)(udp + 1) > frame.end)
+		return;
+	udp->source = hop->src_port;
+	udp->dest = hop->dst_port;
+	if (udp->check == 0)
+		return;
+	check = checksum_apply(udp->check, change);
+	udp->check = check ? check : 0xffff;
+}
+
+static __always_inline void rewrite(struct xdp_md *ctx, const struct packet *packet,
+				    const struct hop *hop)
+{
+	struct frame frame = frame_of(ctx);
+	__u32 *macs = frame.start;
+	void *transport = frame.start + (packet->transport_at & TRANSPORT_AT_MASK);
+	__u64 change;
+
+	if ((void *)(macs + 3) > frame.end)
+		return;
+	macs[0] = hop->macs[0];
+	macs[1] = hop->macs[1];
+	macs[2] = hop->macs[2];
+	change = packet->is_ipv4 ? rewrite_ipv4(frame, hop) : rewrite_ipv6(frame, hop);
+	change = checksum_change(change, (__u32)packet->src_port << 16 | packet->dst_port,
+				 (__u32)hop->src_port << 16 | hop->dst_port);
+	if (packet->protocol == IPPROTO_TCP)
+		rewrite_tcp(frame, transport, hop, change);
+	else
+		rewrite_udp(frame, transport, hop, change);
 }
 
 /* The verdict: back out of the interface it came in by, or to another. XDP_ABORTED: no such way out. */
@@ -88,20 +122,6 @@ static __always_inline int send(const struct packet *packet, __u32 ifindex)
 	if (ifindex == packet->ingress)
 		return XDP_TX;
 	return bpf_redirect_map(&ports, ifindex, XDP_ABORTED);
-}
-
-/* The packet's headers were checked by parse(); the compiler keeps what the verifier learned there. */
-static __always_inline int rewrite_and_send(struct packet *packet, const struct hop *hop)
-{
-	__u32 *macs = packet->start;
-	__u64 change;
-
-	change = rewrite_ip(packet, hop);
-	rewrite_transport(packet, hop, change);
-	macs[0] = hop->macs[0];
-	macs[1] = hop->macs[1];
-	macs[2] = hop->macs[2];
-	return send(packet, hop->ifindex);
 }
 
 #endif

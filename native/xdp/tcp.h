@@ -52,19 +52,19 @@ static __always_inline __u16 tcp_flags_after(const struct packet *packet, enum d
 }
 
 /* Moves the flow's state. When the word changed meanwhile, the next packet does it. */
-static __always_inline void flow_follow(const struct flow *flow, const struct packet *packet,
-					enum direction direction)
+static __always_inline void flow_follow(struct tg_flow *entry, const struct flow *flow,
+					const struct packet *packet, enum direction direction)
 {
 	union tg_flow_word next = flow->word;
 
 	if (packet->protocol == IPPROTO_TCP) {
-		next.flags = tcp_flags_after(packet, direction, next.flags, flow->entry);
+		next.flags = tcp_flags_after(packet, direction, next.flags, entry);
 		next.state = tcp_state(next.flags);
 	} else if (direction == FROM_BACKEND) {
 		next.state = TG_FLOW_UDP_STREAM;
 	}
 	if (next.raw != flow->word.raw)
-		flow_exchange(flow->entry, flow->word, next);
+		flow_exchange(entry, flow->word, next);
 }
 
 #endif
