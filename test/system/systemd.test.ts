@@ -10,15 +10,16 @@ import { fakeClock } from '../support/fake-clock.ts';
 
 /** Prints each datagram it receives, as systemd would read it. */
 const LISTENER = `
-import socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1].replace('@', '\\0', 1))
-print('listening', flush=True)
-while True: print(repr(s.recv(4096).decode()), flush=True)
+use Socket;
+socket(my $socket, PF_UNIX, SOCK_DGRAM, 0) or die $!;
+bind($socket, sockaddr_un($ARGV[0] =~ s/^@/\\0/r)) or die $!;
+$| = 1;
+print "listening\\n";
+while (defined recv($socket, my $message, 4096, 0)) { print $message =~ s/\\n/|/gr, "\\n" }
 `;
 
 async function listen(t: ExecutionContext, path: string) {
-  const listener: ChildProcess = spawn('python3', ['-c', LISTENER, path]);
+  const listener: ChildProcess = spawn('perl', ['-e', LISTENER, path]);
   t.teardown(() => listener.kill());
   let output = '';
   listener.stdout?.on('data', (data: Buffer) => {
@@ -28,7 +29,7 @@ async function listen(t: ExecutionContext, path: string) {
   return async (count: number): Promise<string[]> => {
     const lines = () => output.split('\n').slice(1, -1);
     while (lines().length < count) await sleep(5);
-    return lines().map((line) => line.slice(1, -1));
+    return lines();
   };
 }
 
