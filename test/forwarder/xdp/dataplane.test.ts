@@ -1,0 +1,406 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { formatAddress } from '../../../src/domain/address.ts';
+import type { Backend, VirtualServer } from '../../../src/domain/forwarding.ts';
+import { dataplaneLayout, decode, encode } from '../../../src/forwarder/xdp/abi.ts';
+import { Dataplane } from '../../../src/forwarder/xdp/dataplane.ts';
+import { INDEX_GRACE_MS } from '../../../src/forwarder/xdp/index-pool.ts';
+import { type BpfObject, dataplaneAbi } from '../../../src/system/bpf.ts';
+import { type FakeBpf, type FakeSizes, fakeBpf } from '../../support/fake-bpf.ts';
+import { type FakeClock, fakeClock } from '../../support/fake-clock.ts';
+import {
+  type FakeNextHops,
+  fakeNextHops,
+  resolvedHop,
+  SOURCE,
+} from '../../support/fake-next-hops.ts';
+import { address } from '../../support/objects.ts';
+
+const layout = dataplaneLayout(dataplaneAbi());
+const REACHABLE = layout.constant('TG_BACKEND_REACHABLE');
+const ACTIVE = layout.constant('TG_BACKEND_ACTIVE');
+const KEEPS_UDP = layout.constant('TG_BACKEND_KEEPS_UDP');
+const VIP = '192.0.2.10';
+
+interface Bench {
+  readonly bpf: FakeBpf;
+  readonly clock: FakeClock;
+  readonly nextHops: FakeNextHops;
+  readonly dataplane: Dataplane;
+  /** A second process on the same maps. */
+  restart(): Dataplane;
+}
+
+function bench(sizes: FakeSizes = {}): Bench {
+  const bpf = fakeBpf(sizes);
+  const clock = fakeClock();
+  const nextHops = fakeNextHops();
+  const start = (adopt: boolean) =>
+    new Dataplane({
+      object: bpf.object,
+      layout,
+      nextHops,
+      clock,
+      sweepFlows: async () => bpf.sweepResult,
+      adopt,
+    });
+  return { bpf, clock, nextHops, dataplane: start(false), restart: () => start(true) };
+}
+
+function backend(host: number, use: Backend['use'] = 'active'): Backend {
+  const text = `10.0.1.${host}`;
+  return {
+    id: `${text} 8080`,
+    address: address(text),
+    port: 8080,
+    weight: 1,
+    use,
+    reason: '',
+    node: undefined,
+    pod: undefined,
+    check: undefined,
+  };
+}
+
+function server(backends: readonly Backend[], fields: Partial<VirtualServer> = {}): VirtualServer {
+  const active = [...backends.keys()].filter((index) => backends[index]?.use === 'active');
+  const port = fields.port ?? 80;
+  const at = fields.address ?? address(VIP);
+  return {
+    id: `${formatAddress(at)} TCP ${port}`,
+    service: 'default/web',
+    address: at,
+    protocol: 'TCP',
+    port,
+    affinityTimeoutSec: 0,
+    backends,
+    ring: Uint16Array.from({ length: active.length * 3 }, (_, i) => active[i % active.length] ?? 0),
+    ...fields,
+  };
+}
+
+function apply(dataplane: Dataplane, value: VirtualServer): void {
+  dataplane.update(value.id, value);
+}
+
+function vipOf(object: BpfObject, port: number, protocol = 6, at = VIP) {
+  const key = encode(layout.vipKey, { address: address(at), port, protocol });
+  const value = object.maps['vips']?.lookup(key);
+  return value && decode(layout.vip, value);
+}
+
+function backendAt(object: BpfObject, index: number) {
+  const map = object.maps['backends'] as BpfObject['maps'][string];
+  return layout.backend.read(new DataView(map.mapped()), index * layout.backend.size);
+}
+
+/** The backends' addresses that the VIP's ring leads to. */
+function ringOf(object: BpfObject, port = 80, at = VIP): string[] {
+  const vip = vipOf(object, port, 6, at);
+  if (!vip || vip.ringSize === 0) return [];
+  const memory = new Uint32Array(
+    (object.ringChunk(vip.ringChunk) as never as { mapped(): ArrayBuffer }).mapped(),
+  );
+  return Array.from({ length: vip.ringSize }, (_, i) => {
+    const entry = backendAt(object, memory[(vip.ringOffset + i) * 2] as number);
+    return entry.server === vip.server ? formatAddress(entry.address) : 'of another server';
+  });
+}
+
+test('update() writes server, backends, ring and VIP with the address marked', (t) => {
+  const { bpf, dataplane } = bench();
+  apply(dataplane, server([backend(1), backend(2, 'draining'), backend(3, 'down')]));
+  t.deepEqual(new Set(ringOf(bpf.object)), new Set(['10.0.1.1']));
+  t.is(vipOf(bpf.object, 0, 0)?.ringSize, 0);
+  const flags = [1, 2, 3].map((host) => {
+    const index = dataplane.backendIndex(`${VIP} TCP 80`, `10.0.1.${host} 8080`) as number;
+    return backendAt(bpf.object, index).flags;
+  });
+  t.deepEqual(flags, [REACHABLE | ACTIVE | KEEPS_UDP, REACHABLE | KEEPS_UDP, REACHABLE]);
+  t.false(dataplane.backendIndex(`${VIP} TCP 80`, '10.0.1.1 8080') === 0);
+});
+
+test('a VIP is switched only to what is completely there', (t) => {
+  const { bpf, dataplane } = bench();
+  let seen = 0;
+  bpf.onVipUpdate = (key, value) => {
+    const { port } = decode(layout.vipKey, key);
+    const vip = decode(layout.vip, value);
+    if (port === 0) return;
+    seen += 1;
+    const memory = new Uint32Array(bpf.object.ringChunk(vip.ringChunk)?.mapped() as ArrayBuffer);
+    for (let i = 0; i < vip.ringSize; i++) {
+      const entry = backendAt(bpf.object, memory[(vip.ringOffset + i) * 2] as number);
+      t.is(entry.server, vip.server);
+      t.is(entry.flags & ACTIVE, ACTIVE);
+      t.is(entry.port, 8080);
+    }
+  };
+  apply(dataplane, server([backend(1), backend(2)]));
+  apply(dataplane, server([backend(2, 'down'), backend(3)]));
+  t.is(seen, 2);
+});
+
+test('a backend that is taken out is closed only after the ring has left it', (t) => {
+  const { bpf, dataplane } = bench();
+  apply(dataplane, server([backend(1), backend(2)]));
+  const index = dataplane.backendIndex(`${VIP} TCP 80`, '10.0.1.1 8080') as number;
+  let flagsAtSwitch = 0;
+  bpf.onVipUpdate = () => {
+    flagsAtSwitch = backendAt(bpf.object, index).flags;
+  };
+  apply(dataplane, server([backend(1, 'down'), backend(2)]));
+  t.is(flagsAtSwitch & ACTIVE, ACTIVE);
+  t.is(backendAt(bpf.object, index).flags, REACHABLE);
+});
+
+test('update() writes nothing when nothing changed', (t) => {
+  const { bpf, dataplane } = bench();
+  apply(dataplane, server([backend(1), backend(2)]));
+  const before = dataplane.usage().writes;
+  const calls = { ...bpf.calls };
+  apply(dataplane, server([backend(1), backend(2)]));
+  t.deepEqual(dataplane.usage().writes, before);
+  t.deepEqual(bpf.calls, calls);
+});
+
+test('a change of health alone rewrites the ring and one backend', (t) => {
+  const { dataplane } = bench();
+  apply(dataplane, server([backend(1), backend(2)]));
+  const { vips, servers, backends, rings } = dataplane.usage().writes;
+  apply(dataplane, server([backend(1), backend(2, 'down')]));
+  t.deepEqual(dataplane.usage().writes, {
+    vips: vips + 1,
+    servers,
+    backends: backends + 1,
+    rings: rings + 1,
+  });
+});
+
+test('remove() takes the VIP away first and keeps the marker while another port is served', (t) => {
+  const { bpf, dataplane } = bench();
+  apply(dataplane, server([backend(1)]));
+  apply(dataplane, server([backend(1)], { port: 443 }));
+  dataplane.remove(`${VIP} TCP 80`);
+  t.is(vipOf(bpf.object, 80), undefined);
+  t.truthy(vipOf(bpf.object, 0, 0));
+  dataplane.remove(`${VIP} TCP 443`);
+  t.is(vipOf(bpf.object, 0, 0), undefined);
+  dataplane.remove(`${VIP} TCP 443`);
+  t.deepEqual([...dataplane.list()], []);
+});
+
+test('an index is used again only after a sweep that began later saw no flow of it', async (t) => {
+  const { bpf, clock, dataplane } = bench({ servers: 3, backends: 3 });
+  apply(dataplane, server([backend(1), backend(2)]));
+  const indices = [1, 2].map((host) =>
+    dataplane.backendIndex(`${VIP} TCP 80`, `10.0.1.${host} 8080`),
+  );
+  apply(dataplane, server([]));
+  const full = { message: /limit of 2 backends .*forwarder\.limits\.backends/ };
+  t.throws(() => apply(dataplane, server([backend(3)])), full);
+  await dataplane.sweep();
+  t.throws(() => apply(dataplane, server([backend(3)])), full, 'too soon');
+  clock.advance(INDEX_GRACE_MS);
+  bpf.sweepResult.flowsByBackend[indices[0] as number] = 1;
+  await dataplane.sweep();
+  apply(dataplane, server([backend(3)]));
+  t.is(dataplane.backendIndex(`${VIP} TCP 80`, '10.0.1.3 8080'), indices[1]);
+  t.is(backendAt(bpf.object, indices[1] as number).generation, 2);
+  t.is(formatAddress(backendAt(bpf.object, indices[0] as number).address), '10.0.1.1');
+});
+
+test('a backend that comes back has its index, and so its flows, again', (t) => {
+  const { dataplane } = bench();
+  const id = `${VIP} TCP 80`;
+  apply(dataplane, server([backend(1), backend(2)]));
+  const index = dataplane.backendIndex(id, '10.0.1.1 8080');
+  apply(dataplane, server([backend(2)]));
+  apply(dataplane, server([backend(1), backend(2)]));
+  t.is(dataplane.backendIndex(id, '10.0.1.1 8080'), index);
+  const serverIndex = dataplane.serverIndex(id);
+  dataplane.remove(id);
+  apply(dataplane, server([backend(1), backend(2)]));
+  t.is(dataplane.serverIndex(id), serverIndex);
+  t.is(dataplane.backendIndex(id, '10.0.1.1 8080'), index);
+});
+
+test('a full table fails with its limit and the remedy, and what worked stays', (t) => {
+  const { bpf, dataplane } = bench({ servers: 3, vips: 32 });
+  apply(dataplane, server([backend(1)], { port: 1 }));
+  apply(dataplane, server([backend(1)], { port: 2 }));
+  t.throws(() => apply(dataplane, server([backend(1)], { port: 3 })), {
+    message: /limit of 2 is reached; raise forwarder\.limits\.servers/,
+  });
+  t.deepEqual(ringOf(bpf.object, 1), ['10.0.1.1', '10.0.1.1', '10.0.1.1']);
+  t.deepEqual([...dataplane.list()].length, 2);
+});
+
+test('a VIP that does not fit leaves no marker behind, and fits once there is room', async (t) => {
+  const { bpf, clock, dataplane } = bench({ vips: 2 });
+  const other = server([backend(1)], { address: address('192.0.2.11') });
+  apply(dataplane, server([backend(1)]));
+  t.throws(() => apply(dataplane, other), { message: /"vips" is full at 2 entries/ });
+  t.is(vipOf(bpf.object, 0, 0, '192.0.2.11'), undefined);
+  dataplane.remove(`${VIP} TCP 80`);
+  apply(dataplane, other);
+  t.deepEqual(ringOf(bpf.object, 80, '192.0.2.11')[0], '10.0.1.1');
+  clock.advance(INDEX_GRACE_MS);
+  await dataplane.sweep();
+  t.is(dataplane.usage().servers.used, 1);
+  t.is(dataplane.usage().backends.used, 1);
+});
+
+test('a new next hop is written into every entry of its address, and nothing else', (t) => {
+  const { bpf, nextHops, dataplane } = bench();
+  apply(dataplane, server([backend(1), backend(2)]));
+  apply(dataplane, server([backend(1)], { port: 443 }));
+  const before = dataplane.usage().writes;
+  nextHops.hops.set(address('10.0.1.1'), resolvedHop(0x02_00_00_00_00_77));
+  const touched = dataplane.refreshNextHops([address('10.0.1.1')]);
+  t.deepEqual([...touched].sort(), [`${VIP} TCP 443`, `${VIP} TCP 80`]);
+  t.deepEqual(dataplane.usage().writes, { ...before, backends: before.backends + 2 });
+  const index = dataplane.backendIndex(`${VIP} TCP 443`, '10.0.1.1 8080') as number;
+  t.is(backendAt(bpf.object, index).dstMac, 0x02_00_00_00_00_77 as never);
+});
+
+test('a backend without a way to it takes no packets, and one being asked about keeps its way', (t) => {
+  const { nextHops, dataplane } = bench();
+  const id = `${VIP} TCP 80`;
+  const at = address('10.0.1.1');
+  apply(dataplane, server([backend(1)]));
+  nextHops.hops.set(at, { state: 'pending' });
+  dataplane.refreshNextHops([at]);
+  t.is(dataplane.usableBackends(id).length, 1);
+  nextHops.hops.set(at, { state: 'unreachable', reason: 'No route' });
+  dataplane.refreshNextHops([at]);
+  t.is(dataplane.usableBackends(id).length, 0);
+  nextHops.hops.set(at, { state: 'pending' });
+  dataplane.refreshNextHops([at]);
+  t.is(dataplane.usableBackends(id).length, 0);
+});
+
+test('a lost NAT address gives a backend another index; its old flows keep the old one', (t) => {
+  const { bpf, nextHops, dataplane } = bench();
+  const id = `${VIP} TCP 80`;
+  const at = address('10.0.1.1');
+  apply(dataplane, server([backend(1)]));
+  const before = dataplane.backendIndex(id, '10.0.1.1 8080') as number;
+  const other = address('10.0.0.2');
+  nextHops.hops.set(at, resolvedHop(1, other));
+  dataplane.refreshNextHops([at]);
+  t.is(dataplane.backendIndex(id, '10.0.1.1 8080'), before, 'the old source is still there');
+  t.is(backendAt(bpf.object, before).natAddress, SOURCE);
+  nextHops.sources.delete(SOURCE);
+  nextHops.sources.add(other);
+  dataplane.refreshNextHops([at]);
+  const after = dataplane.backendIndex(id, '10.0.1.1 8080') as number;
+  t.not(after, before);
+  t.is(backendAt(bpf.object, after).natAddress, other);
+  t.is(backendAt(bpf.object, before).natAddress, SOURCE);
+  t.is(backendAt(bpf.object, before).flags & ACTIVE, 0);
+  t.deepEqual(ringOf(bpf.object), ['10.0.1.1', '10.0.1.1', '10.0.1.1']);
+});
+
+test('a second process adopts what the first left, and writes nothing that is equal', (t) => {
+  const { bpf, nextHops, dataplane, restart } = bench();
+  const first = server([backend(1), backend(2)]);
+  const second = server([backend(1)], { port: 443, affinityTimeoutSec: 60 });
+  apply(dataplane, first);
+  apply(dataplane, second);
+  const again = restart();
+  t.deepEqual([...again.list()].sort(), [second.id, first.id].sort());
+  t.true(nextHops.followed.has(address('10.0.1.2')));
+  apply(again, first);
+  apply(again, second);
+  t.deepEqual(again.usage().writes, { vips: 0, servers: 0, backends: 0, rings: 0 });
+  again.remove(second.id);
+  t.is(vipOf(bpf.object, 443), undefined);
+  t.deepEqual(new Set(ringOf(bpf.object)), new Set(['10.0.1.1', '10.0.1.2']));
+});
+
+test('a second process does not reuse what flows of the first may hold', async (t) => {
+  const { bpf, clock, dataplane, restart } = bench();
+  apply(dataplane, server([backend(1), backend(2)]));
+  const old = dataplane.backendIndex(`${VIP} TCP 80`, '10.0.1.1 8080') as number;
+  apply(dataplane, server([backend(2)]));
+  dataplane.remove(`${VIP} TCP 80`);
+  const again = restart();
+  t.deepEqual([...again.list()], []);
+  t.is(again.usage().backends.used, 2);
+  t.is(again.usage().servers.used, 1);
+  bpf.sweepResult.flowsByBackend[old] = 3;
+  clock.advance(INDEX_GRACE_MS);
+  await again.sweep();
+  t.is(again.usage().backends.used, 1);
+  t.deepEqual(again.endsOf(99, old), undefined);
+});
+
+test('a marker or a ring that a crash left alone is mended', (t) => {
+  const { bpf, dataplane, restart } = bench();
+  apply(dataplane, server([backend(1)]));
+  const vips = bpf.object.maps['vips'] as BpfObject['maps'][string];
+  const key = (at: string, port: number, protocol: number) =>
+    encode(layout.vipKey, { address: address(at), port, protocol });
+  const none = { server: 0, flags: 0, ringChunk: 0, ringOffset: 0, ringSize: 0, affinitySec: 0 };
+  vips.update(key('192.0.2.99', 0, 0), encode(layout.vip, none));
+  vips.delete(key(VIP, 0, 0));
+  const broken = {
+    ...decode(layout.vip, vips.lookup(key(VIP, 80, 6)) as Uint8Array),
+    ringChunk: 9,
+  };
+  vips.update(key(VIP, 80, 6), encode(layout.vip, broken));
+  const again = restart();
+  t.is(vipOf(bpf.object, 0, 0, '192.0.2.99'), undefined);
+  t.truthy(vipOf(bpf.object, 0, 0));
+  apply(again, server([backend(1)]));
+  t.deepEqual(ringOf(bpf.object), ['10.0.1.1', '10.0.1.1', '10.0.1.1']);
+});
+
+test('whatever is updated, removed, swept and restarted, the maps say what was wanted last', async (t) => {
+  const step = fc.oneof(
+    fc.record({
+      kind: fc.constant('update' as const),
+      port: fc.integer({ min: 1, max: 4 }),
+      hosts: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
+      down: fc.nat(3),
+    }),
+    fc.record({ kind: fc.constant('remove' as const), port: fc.integer({ min: 1, max: 4 }) }),
+    fc.record({ kind: fc.constant('sweep' as const) }),
+    fc.record({ kind: fc.constant('restart' as const) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const { bpf, clock, dataplane, restart } = bench({ servers: 9, backends: 200 });
+      const wanted = new Map<number, VirtualServer>();
+      let current = dataplane;
+      for (const each of steps) {
+        clock.advance(600);
+        if (each.kind === 'sweep') await current.sweep();
+        else if (each.kind === 'restart') current = restart();
+        else if (each.kind === 'remove') {
+          wanted.delete(each.port);
+          current.remove(`${VIP} TCP ${each.port}`);
+        } else if (each.kind === 'update') {
+          const hosts = [...each.hosts].sort();
+          const backends = hosts.map((host, i) =>
+            backend(host, i === each.down ? 'down' : 'active'),
+          );
+          wanted.set(each.port, server(backends, { port: each.port }));
+          apply(current, wanted.get(each.port) as VirtualServer);
+        }
+        for (const [port, value] of wanted) {
+          const expected = Array.from(value.ring, (i) =>
+            formatAddress((value.backends[i] as Backend).address),
+          );
+          t.deepEqual(ringOf(bpf.object, port), expected);
+        }
+      }
+      t.deepEqual([...current.list()].sort(), [...wanted.values()].map(({ id }) => id).sort());
+      const again = restart();
+      for (const value of wanted.values()) apply(again, value);
+      t.deepEqual(again.usage().writes, { vips: 0, servers: 0, backends: 0, rings: 0 });
+    }),
+    { numRuns: 60 },
+  );
+});
