@@ -113,13 +113,13 @@ function readLabel(field: Field, name: string): string {
     fail(
       field,
       `${quote(name)} is not a label's name`,
-      'Use an optional prefix/ and at most 63 of A-Z, a-z, 0-9, -, _ and .',
+      'Use an optional prefix/ and at most 63 of A-Z, a-z, 0-9, dots, - and _',
     );
   if (!LABEL_VALUE.test(value))
     fail(
       field,
       `${quote(value)} is not a label's value`,
-      'Use at most 63 of A-Z, a-z, 0-9, -, _ and ., or nothing',
+      'Use at most 63 of A-Z, a-z, 0-9, dots, - and _, or nothing',
     );
   return value;
 }

@@ -50,7 +50,7 @@ function readValues(
   if (!isObject(map.value)) return [];
   return Object.entries(map.value).flatMap(([key, written]) => {
     const field = child(map, key);
-    if (!KEY.test(key)) fail(field, 'The key is not valid', 'Use A-Z, a-z, 0-9, -, _ and .');
+    if (!KEY.test(key)) fail(field, 'The key is not valid', 'Use A-Z, a-z, 0-9, dots, - and _');
     const bytes = typeof written === 'string' ? read(written) : undefined;
     if (bytes === undefined) {
       fail(field, 'The value is not text of the form asked for', 'Write base64, or use stringData');
