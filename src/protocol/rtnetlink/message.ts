@@ -97,7 +97,7 @@ export function encodeBody(
 
 /** The errno of an answer of type `NLMSG_ERROR` or `NLMSG_DONE`; 0 means success. */
 export function decodeErrno(body: Uint8Array): number {
-  return body.length < 4 ? 0 : -viewOf(body).getInt32(0, LITTLE);
+  return body.length < 4 ? 0 : 0 - viewOf(body).getInt32(0, LITTLE);
 }
 
 /** A 32-bit attribute; `undefined` when it is absent or too short. */

@@ -1,0 +1,62 @@
+import test from 'ava';
+import { parsePrefix } from '../../../src/domain/prefix.ts';
+import { decodeRoute, encodeRouteRequest } from '../../../src/protocol/rtnetlink/route.ts';
+import { address } from '../../support/objects.ts';
+import { capturedBody } from './captured.ts';
+
+test('decodeRoute() reads a route on the link', (t) => {
+  t.deepEqual(decodeRoute(capturedBody('route on link')), {
+    destination: parsePrefix('10.1.0.2/32'),
+    kind: 'unicast',
+    ifindex: 2,
+    gateway: undefined,
+    source: address('10.1.0.1'),
+    mtu: 0,
+  });
+});
+
+test('decodeRoute() reads gateway and MTU', (t) => {
+  const route = decodeRoute(capturedBody('route by gateway with MTU'));
+  t.like(route, { gateway: address('10.1.0.2'), source: address('10.1.0.1'), mtu: 1400 });
+});
+
+test('decodeRoute() reads IPv6 routes', (t) => {
+  t.like(decodeRoute(capturedBody('route IPv6 on link')), {
+    destination: parsePrefix('2001:db8:1::2/128'),
+    gateway: undefined,
+    source: address('2001:db8:1::1'),
+  });
+  t.like(decodeRoute(capturedBody('route IPv6 by gateway')), {
+    gateway: address('2001:db8:1::2'),
+    ifindex: 2,
+  });
+});
+
+test('decodeRoute() reads an IPv6 gateway of an IPv4 route', (t) => {
+  t.like(decodeRoute(capturedBody('route IPv4 by IPv6 gateway')), { gateway: address('fe80::1') });
+});
+
+test('decodeRoute() tells an address of the box itself', (t) => {
+  t.is(decodeRoute(capturedBody('route local'))?.kind, 'local');
+});
+
+test('a route without a destination is the default route', (t) => {
+  const body = new Uint8Array(12);
+  body[0] = 2;
+  t.deepEqual(decodeRoute(body)?.destination, parsePrefix('0.0.0.0/0'));
+  body[0] = 10;
+  t.deepEqual(decodeRoute(body)?.destination, parsePrefix('::/0'));
+});
+
+test('decodeRoute() refuses what is no IP route', (t) => {
+  const body = new Uint8Array(12);
+  t.is(decodeRoute(body), undefined);
+  t.is(decodeRoute(body.subarray(0, 11)), undefined);
+  body.set([2, 33]);
+  t.is(decodeRoute(body), undefined);
+});
+
+test('encodeRouteRequest() asks for one destination', (t) => {
+  const hex = Buffer.from(encodeRouteRequest(address('10.1.0.2'))).toString('hex');
+  t.is(hex, '022000000000000000000000' + '08000100' + '0a010002');
+});
