@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addPod, buildEdgeSite, type EdgeSite, type Pod, type Worker } from '../lab/edge-site.ts';
 import type { Host } from '../lab/host.ts';
@@ -10,8 +9,6 @@ import { type Tidegate, tidegateOn } from './tidegate.ts';
 import { command, output } from './transcript.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const WAIT_MS = 5000;
-const POLL_MS = 20;
 
 /** Everything the steps work with. */
 export interface DemoSite extends EdgeSite {
@@ -88,15 +85,4 @@ export async function ask(host: Host, words: readonly string[]): Promise<string>
   const { code, stdout, stderr } = await host.finish(words);
   if (code !== 0) throw new Error(`"${words.join(' ')}" failed with ${code}: ${stderr.trim()}`);
   return stdout;
-}
-
-/** Asks again and again until there is an answer; throws when `WAIT_MS` are over. */
-export async function until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + WAIT_MS;
-  for (;;) {
-    const answer = await probe();
-    if (answer !== undefined) return answer;
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${WAIT_MS / 1000} s`);
-    await sleep(POLL_MS);
-  }
 }

@@ -9,7 +9,13 @@ import { parseArgs, styleText } from 'node:util';
 import { createLab, labExists, removeLab } from '../lab/lab.ts';
 import { buildDemoSite, type DemoSite } from './demo-site.ts';
 import { allocateAddress, announceAddress, startTidegate } from './steps/address.ts';
-import { addPod, drainPod, surviveKilledPod, takePodBack } from './steps/changes.ts';
+import {
+  addPod,
+  drainPod,
+  surviveKilledPod,
+  surviveKilledTidegate,
+  takePodBack,
+} from './steps/changes.ts';
 import { explainService, lookAtStatus } from './steps/look.ts';
 import {
   askOverHttp,
@@ -37,6 +43,7 @@ const STEPS: readonly Step[] = [
   takePodBack,
   drainPod,
   addPod,
+  surviveKilledTidegate,
   lookAtStatus,
   explainService,
 ];

@@ -1,25 +1,37 @@
 import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { EDGE_INTERFACES, type EdgeSite } from '../lab/edge-site.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';
+import type { Backend, Readiness, ServiceDetail } from '../src/admin/api.ts';
+import { until } from './until.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/tidegate', import.meta.url));
+const ROLES = ['controller', 'speaker', 'forwarder'];
 
 /** Tidegate on the edge box of the demo. */
 export interface Tidegate {
   /** The command line that starts it. */
   readonly runCommand: readonly string[];
-  start(): LabProcess;
+  /** Starts it and waits until every role does its work. */
+  start(): Promise<void>;
+  /** Ends it by SIGKILL. */
+  kill(): Promise<void>;
+  pid(): number;
   /** A command line of the CLI that asks the running one. */
   command(...words: readonly string[]): readonly string[];
-  /** The same as the reader would type it. */
-  shown(...words: readonly string[]): readonly string[];
+  /** A Service, as soon as its addresses are announced and packets to them forwarded. */
+  servedService(key: string): Promise<ServiceDetail>;
+  /** The backends of a Service on all of its servers. */
+  backends(key: string): Promise<readonly Backend[]>;
 }
 
+/** Writes the settings; the rest is `start`'s. */
 export function tidegateOn(site: EdgeSite, lab: Lab, manifests: string): Tidegate {
   const config = `${lab.directory}/tidegate.yaml`;
   const runDir = `${lab.directory}/run`;
+  const socket = `${runDir}/admin/${ROLES.join('+')}.sock`;
   writeFileSync(
     config,
     `node: edge
@@ -30,11 +42,61 @@ speaker: { interfaces: [${EDGE_INTERFACES[0]}] }
 forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
 `,
   );
-  const runCommand = ['run', '--config', config, '--roles', 'controller,speaker,forwarder'];
+  const runCommand = [PROGRAM, 'run', '--config', config, '--roles', ROLES.join(',')];
+  const detail = (key: string) => get<ServiceDetail>(socket, `/v1/services/${key}`);
+  let running: LabProcess | undefined;
   return {
-    runCommand: ['tidegate', ...runCommand],
-    start: () => site.edge.start([PROGRAM, ...runCommand]),
+    runCommand,
+    start: async () => {
+      const started = site.edge.start(runCommand);
+      running = started;
+      const ready = until('Tidegate is ready', async () => {
+        const readiness = await get<Readiness>(socket, '/readyz');
+        return readiness?.ready || undefined;
+      });
+      const ended = started.exited.then((code) => {
+        throw new Error(`Tidegate ended with ${code}:\n${started.output()}`);
+      });
+      await Promise.race([ready, ended]);
+    },
+    kill: async () => {
+      await running?.stop('SIGKILL');
+    },
+    pid: () => running?.pid ?? 0,
     command: (...words) => [PROGRAM, ...words, '--run-dir', runDir],
-    shown: (...words) => ['tidegate', ...words],
+    servedService: (key) =>
+      until(`Service ${key} is served`, async () => {
+        const service = await detail(key);
+        return service && isServed(service) ? service : undefined;
+      }),
+    backends: async (key) =>
+      (await detail(key))?.servers?.flatMap((server) => server.backends) ?? [],
   };
+}
+
+function isServed({ addresses, announcements = [], servers = [] }: ServiceDetail): boolean {
+  return (
+    addresses.length > 0 &&
+    announcements.length === addresses.length &&
+    announcements.every(({ announced }) => announced) &&
+    servers.length >= addresses.length &&
+    servers.every(({ installed }) => installed?.state === 'done')
+  );
+}
+
+/** Asks the admin API; `undefined` while there is none, or it does not know. */
+function get<T>(socketPath: string, path: string): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath, path }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.on('end', () =>
+        resolve(response.statusCode === 404 ? undefined : (JSON.parse(text) as T)),
+      );
+    });
+    asked.on('error', () => resolve(undefined));
+    asked.end();
+  });
 }

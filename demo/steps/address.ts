@@ -1,6 +1,7 @@
 import { EDGE_INTERFACES } from '../../lab/edge-site.ts';
-import { ask, type DemoSite, show, showCommand, until } from '../demo-site.ts';
+import { ask, type DemoSite, show, showCommand } from '../demo-site.ts';
 import { output } from '../transcript.ts';
+import { until } from '../until.ts';
 import { expect, type Step } from './step.ts';
 
 const [FRONT] = EDGE_INTERFACES;

@@ -8,15 +8,17 @@ import {
   showCommand,
   startPod,
   startServer,
-  until,
 } from '../demo-site.ts';
 import { bars, output } from '../transcript.ts';
+import { until } from '../until.ts';
 import { countPods, urlOf } from './requests.ts';
 import { expect, type Step } from './step.ts';
 
 const REQUESTS_PER_SECOND = 100;
 const DOWNLOAD_SECONDS = 3;
 const DOWNLOAD_BYTES = 983_040;
+/** How long Tidegate stays dead. */
+const DOWN_MS = 500;
 
 export const surviveKilledPod: Step = {
   title: 'A Pod is killed',
@@ -93,9 +95,7 @@ export const drainPod: Step = {
     const counts = countPods(await ask(client, words));
     output(bars(counts));
     expect(!counts.has(pod), `${pod} still gets new connections`);
-    expect((await download.exited) === 0, `The download broke: ${download.output()}`);
-    const size = Number(/(\d+) bytes/.exec(download.output())?.[1]);
-    expect(size === DOWNLOAD_BYTES, `The download brought ${size} bytes, not ${DOWNLOAD_BYTES}`);
+    const size = await finishDownload(download);
     manifests.writeEndpoints([...pods.values()].map((each) => ({ pod: each, condition: 'ready' })));
     return `${pod} got none of 100 new connections, and its download came whole (${size} bytes)`;
   },
@@ -111,6 +111,30 @@ export const addPod: Step = {
     manifests.writeEndpoints([...pods.values()].map((each) => ({ pod: each, condition: 'ready' })));
     await until('web-5 answers', () => answeredBy(demo, pod.name));
     return `web-5 answers ${Math.round(performance.now() - start)} ms after its endpoint appeared`;
+  },
+};
+
+export const surviveKilledTidegate: Step = {
+  title: 'Tidegate itself is killed',
+  explanation:
+    'The XDP program and its tables are pinned in the kernel. So kill -9 of Tidegate, in the middle ' +
+    'of a download and of 100 requests a second, is noticed by nobody.',
+  run: async (demo) => {
+    const { tidegate, edge } = demo;
+    const [v4 = ''] = (await tidegate.servedService('default/web')).addresses;
+    const load = await startLoad(demo);
+    const download = startDownload(demo, v4);
+    await download.prints(/x-pod/i);
+    showCommand(edge, ['kill', '-9', String(tidegate.pid())]);
+    await tidegate.kill();
+    await sleep(DOWN_MS);
+    showCommand(edge, tidegate.runCommand);
+    await tidegate.start();
+    const size = await finishDownload(download);
+    const results = await finishLoad(load);
+    const failures = results.filter((result) => result.error !== undefined);
+    expect(failures.length === 0, `${failures.length} requests failed: ${failures[0]?.error}`);
+    return `download whole (${size} bytes), none of ${results.length} new connections failed`;
   },
 };
 
@@ -145,6 +169,14 @@ function startDownload({ client }: DemoSite, address: string): LabProcess {
   const words = ['curl', '-s', '-D', '-', '-o', '/dev/null', '-w', summary, url];
   showCommand(client, [...words, '&']);
   return client.start(words);
+}
+
+/** Waits for its end; throws unless every byte came. */
+async function finishDownload(download: LabProcess): Promise<number> {
+  expect((await download.exited) === 0, `The download broke: ${download.output()}`);
+  const size = Number(/(\d+) bytes/.exec(download.output())?.[1]);
+  expect(size === DOWNLOAD_BYTES, `The download brought ${size} bytes, not ${DOWNLOAD_BYTES}`);
+  return size;
 }
 
 /** True once a Pod is among those that answer the Service. */
