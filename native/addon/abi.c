@@ -1,7 +1,7 @@
 /*
- * Tells TypeScript the layouts of dataplane_abi.h. Every struct lists its fields here; a field that is
- * missing makes the sizes disagree and the build fail. A test compares constants and structs with
- * the header's text.
+ * Tells TypeScript the layouts of dataplane_abi.h. Every struct lists its fields here; a field that
+ * is missing makes the sizes disagree and the build fail. A test compares constants and structs
+ * with the header's text.
  */
 #include "bpf.h"
 
@@ -51,7 +51,8 @@
 	X(tg_flow, FLOW_FIELDS) X(tg_stats, STATS_FIELDS)
 
 #define ABI_CONSTANTS(X)                                                                           \
-	X(TG_ABI_VERSION) X(TG_RING_CHUNK_ENTRIES) X(TG_RING_CHUNKS_MAX) X(TG_VIP_HASH_CLIENT_ONLY) \
+	X(TG_ABI_VERSION) X(TG_RING_CHUNK_ENTRIES) X(TG_RING_CHUNKS_MAX)                           \
+	X(TG_VIP_HASH_CLIENT_ONLY)                                                                 \
 	X(TG_BACKEND_REACHABLE) X(TG_BACKEND_ACTIVE) X(TG_BACKEND_KEEPS_UDP) X(TG_FLOW_WAYS)       \
 	X(TG_FLOW_FREE) X(TG_FLOW_SWEPT) X(TG_FLOW_TAG_MIN) X(TG_FLOW_TAG_RANDOM_BITS)             \
 	X(TG_FLOW_CLAIMED) X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING)          \
@@ -78,7 +79,8 @@ struct abi_struct {
 #define STRUCT_FIELDS(type, fields)                                                                \
 	static const struct abi_field type##_fields[] = { fields(FIELD_ENTRY) };
 #define STRUCT_ENTRY(type, fields)                                                                 \
-	{ #type, sizeof(struct type), type##_fields, sizeof(type##_fields) / sizeof(*type##_fields) },
+	{ #type, sizeof(struct type), type##_fields,                                               \
+	  sizeof(type##_fields) / sizeof(*type##_fields) },
 
 ABI_STRUCTS(STRUCT_CHECK)
 ABI_STRUCTS(STRUCT_FIELDS)

@@ -58,7 +58,10 @@ napi_value abi_describe(napi_env env, napi_callback_info info);
 /* bpf_error.c: libbpf's words are kept instead of printed, and told with the next error. */
 void bpf_error_capture(void);
 void bpf_error_forget(void);
-/* `error` is an errno, negative or not. Throws an Error with `code`, the sentence and the log's tail. */
+/*
+ * `error` is an errno, negative or not. Throws an Error with `code`, the sentence and the log's
+ * tail.
+ */
 napi_value bpf_error_throw(napi_env env, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* What exists does not fit to what is asked for: code EABI. */
@@ -74,7 +77,9 @@ napi_value map_wrap(napi_env env, struct map_handle *map);
 size_t map_mapped_size(const struct map_handle *map);
 
 /* bpf_pin.c */
-/* Checks what is pinned against the object and takes it over; false when an exception is pending. */
+/*
+ * Checks what is pinned against the object and takes it over; false when an exception is pending.
+ */
 bool pins_reuse(napi_env env, struct object_handle *handle);
 bool pins_create(napi_env env, struct object_handle *handle);
 /* `mkdir -p` of the folder that will hold `path`; 0 or an errno. */
@@ -87,7 +92,10 @@ napi_value ring_chunk_find(napi_env env, napi_callback_info info);
 /* bpf_object.c */
 napi_value object_load(napi_env env, napi_callback_info info);
 struct object_handle *object_unwrap(napi_env env, napi_value value);
-/* The object a method was called on, with up to `argc` arguments; NULL when an exception is pending. */
+/*
+ * The object a method was called on, with up to `argc` arguments; NULL when an exception is
+ * pending.
+ */
 struct object_handle *object_this(napi_env env, napi_callback_info info, size_t argc,
 				  napi_value *argv);
 struct map_handle *object_map(const struct object_handle *handle, const char *name);

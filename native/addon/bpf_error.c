@@ -11,7 +11,9 @@
 #define LOG_TOLD 1500
 #define ENOTSUPP 524 /* kernel-internal, but it gets out */
 
-/* Written by libbpf's callback while an object is opened or loaded, on the JavaScript thread only. */
+/*
+ * Written by libbpf's callback while an object is opened or loaded, on the JavaScript thread only.
+ */
 static char log_text[LOG_SIZE];
 static size_t log_length;
 

@@ -253,7 +253,8 @@ static int dump_batches(struct dump *dump, const struct map_handle *map)
 		count = (__u32)(dump->room - dump->count);
 		if (bpf_map_lookup_batch(map->fd, first ? NULL : cursor, cursor,
 					 dump->keys + dump->count * map->key_size,
-					 dump->values + dump->count * lookup_size(map), &count, NULL))
+					 dump->values + dump->count * lookup_size(map), &count,
+					 NULL))
 			error = errno;
 		if (error == 0 || error == ENOENT)
 			dump->count += count;
@@ -344,7 +345,8 @@ static napi_value map_mapped(napi_env env, napi_callback_info info)
 	size = map_mapped_size(map);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd, 0);
 	if (memory == MAP_FAILED)
-		return bpf_error_throw(env, errno, "Cannot map the memory of map \"%s\"", map->name);
+		return bpf_error_throw(env, errno, "Cannot map the memory of map \"%s\"",
+				       map->name);
 	if (napi_create_external_arraybuffer(env, memory, size, unmap_finalize, (void *)size,
 					     &buffer) != napi_ok) {
 		munmap(memory, size);
@@ -391,6 +393,7 @@ napi_value map_wrap(napi_env env, struct map_handle *map)
 	map->references++;
 	if (napi_wrap(env, object, map, map_finalize, NULL, NULL) != napi_ok ||
 	    napi_type_tag_object(env, object, &MAP_TAG) != napi_ok)
-		napi_fatal_error("map_wrap", NAPI_AUTO_LENGTH, "cannot wrap a map", NAPI_AUTO_LENGTH);
+		napi_fatal_error("map_wrap", NAPI_AUTO_LENGTH, "cannot wrap a map",
+				 NAPI_AUTO_LENGTH);
 	return object;
 }

@@ -140,7 +140,10 @@ static bool set_sizes(napi_env env, struct bpf_object *object, napi_value sizes)
 	return true;
 }
 
-/* Kernels before 5.18 know no multi-buffer frames and refuse a program that says it can handle them. */
+/*
+ * Kernels before 5.18 know no multi-buffer frames and refuse a program that says it can handle
+ * them.
+ */
 static void fit_program_to_kernel(struct bpf_program *program)
 {
 	__u32 flags = bpf_program__flags(program);

@@ -1,4 +1,7 @@
-/* Pinned maps: what an earlier process left in bpffs is found again, or refused before it is touched. */
+/*
+ * Pinned maps: what an earlier process left in bpffs is found again, or refused before it is
+ * touched.
+ */
 #include "bpf.h"
 
 #include <bpf/bpf.h>
@@ -49,8 +52,8 @@ static bool shape_matches(napi_env env, const char *path, const struct bpf_map *
 	    own_flags(info) == bpf_map__map_flags(map))
 		return true;
 	bpf_error_throw_abi(env,
-			    "The pinned map \"%s\" has type %u, key %u, value %u and %u entries, but "
-			    "type %u, key %u, value %u and %u entries are asked for; run "
+			    "The pinned map \"%s\" has type %u, key %u, value %u and %u entries, "
+			    "but type %u, key %u, value %u and %u entries are asked for; run "
 			    "\"tidegate detach\" to start anew, or set the old size again",
 			    path, info->type, info->key_size, info->value_size, info->max_entries,
 			    bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
@@ -74,8 +77,8 @@ static bool version_matches(napi_env env, const char *path, const struct bpf_map
 	if (config.abi_version == 0 || config.abi_version == TG_ABI_VERSION)
 		return true;
 	bpf_error_throw_abi(env,
-			    "The pinned map \"%s\" was written by a Tidegate with data plane version "
-			    "%u, this one has %u; run \"tidegate detach\" to start anew",
+			    "The pinned map \"%s\" was written by a Tidegate with data plane "
+			    "version %u, this one has %u; run \"tidegate detach\" to start anew",
 			    path, config.abi_version, TG_ABI_VERSION);
 	return false;
 }

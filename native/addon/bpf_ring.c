@@ -86,7 +86,8 @@ napi_value ring_chunk_add(napi_env env, napi_callback_info info)
 
 /*
  * The outer map tells the inner one's id, but opening by id needs CAP_SYS_ADMIN; the pin does not.
- * A pin that is not the installed map is left over from a crash between the two, and does not count.
+ * A pin that is not the installed map is left over from a crash between the two, and does not
+ * count.
  */
 napi_value ring_chunk_find(napi_env env, napi_callback_info info)
 {

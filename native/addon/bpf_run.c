@@ -41,7 +41,10 @@ static bool link_holds(int link, __u32 ifindex, __u32 flags)
 	return flags == XDP_FLAGS_DRV_MODE ? query.drv_prog_id != 0 : query.skb_prog_id != 0;
 }
 
-/* Puts this program in place of the pinned link's, at once; false when there is no such link to keep. */
+/*
+ * Puts this program in place of the pinned link's, at once; false when there is no such link to
+ * keep.
+ */
 static bool link_take_over(int program, __u32 ifindex, __u32 flags, const char *pin, int *error)
 {
 	int link = bpf_obj_get(pin);
@@ -57,7 +60,7 @@ static bool link_take_over(int program, __u32 ifindex, __u32 flags, const char *
 		kept = bpf_link_update(link, program, NULL) == 0;
 		if (!kept)
 			*error = errno;
-	} else if (unlink(pin)) { /* its interface is gone, or the mode changed: closing detaches it */
+	} else if (unlink(pin)) { /* interface gone or mode changed: closing detaches it */
 		*error = errno;
 	}
 	close(link);

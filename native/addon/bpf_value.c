@@ -18,8 +18,8 @@ bool value_bytes(napi_env env, napi_value value, const char *what, size_t least,
 		return false;
 	}
 	if (*size < least) {
-		snprintf(message, sizeof(message), "%s has %zu bytes and must have %zu", what, *size,
-			 least);
+		snprintf(message, sizeof(message), "%s has %zu bytes and must have %zu", what,
+			 *size, least);
 		napi_throw_range_error(env, "EINVAL", message);
 		return false;
 	}
@@ -33,7 +33,8 @@ bool value_u32(napi_env env, napi_value value, const char *what, __u32 *number)
 
 	if (napi_get_value_double(env, value, &given) != napi_ok || given < 0 ||
 	    given > 0xffffffff || given != (double)(__u32)given) {
-		snprintf(message, sizeof(message), "%s must be an integer from 0 to 4294967295", what);
+		snprintf(message, sizeof(message), "%s must be an integer from 0 to 4294967295",
+			 what);
 		napi_throw_type_error(env, "EINVAL", message);
 		return false;
 	}

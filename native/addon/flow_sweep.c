@@ -2,8 +2,8 @@
  * The sweeper: frees expired flows and counts the live ones, in the flow table's shared memory, off
  * the event loop. It keeps to the protocol that xdp/flow.h states; packets run meanwhile.
  *
- * Its claims carry the tag TG_FLOW_SWEPT, so that a sweep cut short by the process's death is finished by
- * the next one; there is one sweeper at a time.
+ * Its claims carry the tag TG_FLOW_SWEPT, so that a sweep cut short by the process's death is
+ * finished by the next one; there is one sweeper at a time.
  */
 #include "bpf.h"
 

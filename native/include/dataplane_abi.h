@@ -3,8 +3,8 @@
  * key and value. The BPF program and the addon include it; TypeScript asks the addon for sizes and
  * offsets (`abi()`), which the C compiler took from here. Nobody keeps a copy.
  *
- * Conventions: addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; `be16` fields are in
- * network order; everything else is in host order. Change a layout: raise TG_ABI_VERSION.
+ * Conventions: addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; `be16` fields are
+ * in network order; everything else is in host order. Change a layout: raise TG_ABI_VERSION.
  */
 #ifndef TIDEGATE_DATAPLANE_ABI_H
 #define TIDEGATE_DATAPLANE_ABI_H
@@ -13,7 +13,9 @@
 
 #define TG_ABI_VERSION 1
 
-/* Entries of one ring chunk (u32 each): the largest ring, and the unit in which ring memory grows. */
+/*
+ * Entries of one ring chunk (u32 each): the largest ring, and the unit in which ring memory grows.
+ */
 #define TG_RING_CHUNK_ENTRIES 131072
 #define TG_RING_CHUNKS_MAX 1024
 
@@ -34,7 +36,10 @@ struct tg_config {
 	__u32 pad;
 };
 
-/* `vips`, HASH, not preallocated: an update replaces the element as a whole, so a ring is never read torn. */
+/*
+ * `vips`, HASH, not preallocated: an update replaces the element as a whole, so a ring is never
+ * read torn.
+ */
 struct tg_vip_key {
 	__u8 addr[16];
 	__be16 port;
@@ -51,7 +56,10 @@ struct tg_vip {
 	__u32 affinity_s;  /* 0: no ClientIP affinity */
 };
 
-/* Choose by client address alone, so that affinity holds also where the affinity map lost its entry. */
+/*
+ * Choose by client address alone, so that affinity holds also where the affinity map lost its
+ * entry.
+ */
 #define TG_VIP_HASH_CLIENT_ONLY 1u
 
 /*
@@ -69,8 +77,9 @@ struct tg_server {
 /*
  * `backends`, mmapable ARRAY, indexed by what rings, flows and affinity entries hold; 0 is never
  * used. One cache line. Reused like a server's index, and with another `generation`. Address, port
- * and nat_addr stay as they are while flows hold it: they are part of those flows' identity. To take
- * one out, change the ring first and the flags after it, so that no new flow meets a closed door.
+ * and nat_addr stay as they are while flows hold it: they are part of those flows' identity. To
+ * take one out, change the ring first and the flags after it, so that no new flow meets a closed
+ * door.
  */
 struct tg_backend {
 	__u8 addr[16];
@@ -105,12 +114,13 @@ struct tg_affinity {
 };
 
 /*
- * `flows`, mmapable ARRAY: the flow table, owned and aged by us (never evicted at random). One entry,
- * one cache line, one flow, both directions: 64 bytes of table and 16 of reverse index a flow.
+ * `flows`, mmapable ARRAY: the flow table, owned and aged by us (never evicted at random). One
+ * entry, one cache line, one flow, both directions: 64 bytes of table and 16 of reverse index a
+ * flow.
  *
  * The forward direction finds it in the set its hash chooses (TG_FLOW_WAYS neighbours); the reverse
- * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as one,
- * by compare-and-exchange; xdp/flow.h states the protocol and why it holds:
+ * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as
+ * one, by compare-and-exchange; xdp/flow.h states the protocol and why it holds:
  *
  *   free      tag 0
  *   claimed   tag set, state TG_FLOW_CLAIMED: belongs to whoever claimed it, nobody else reads it
@@ -121,7 +131,9 @@ struct tg_affinity {
 #define TG_FLOW_SWEPT 1u    /* tag of an entry that the sweeper (one at a time) has claimed */
 #define TG_FLOW_TAG_MIN 2u
 
-/* Hash bits above, random bits below: a reader tells a flow from its successor in the same entry. */
+/*
+ * Hash bits above, random bits below: a reader tells a flow from its successor in the same entry.
+ */
 #define TG_FLOW_TAG_RANDOM_BITS 8
 
 union tg_flow_word {
@@ -146,11 +158,14 @@ struct tg_flow {
 	__u32 server;
 	__u32 backend;
 	__u32 last_s; /* CLOCK_MONOTONIC seconds of the last packet */
-	/* The way back to the client: where its packets come from (learned, refreshed by each packet). */
+	/*
+	 * The way back to the client: where its packets come from (learned, refreshed by each
+	 * packet).
+	 */
 	__u8 client_mac[6];
 	__u8 local_mac[6];
 	__u32 client_ifindex;
-	__u32 reverse_slot;  /* freeing its NAT port needs neither a hash nor the backend's record */
+	__u32 reverse_slot;  /* frees its NAT port without hash or backend record */
 	__u32 handshake_ack; /* TCP: what the client must acknowledge to count as established */
 };
 
@@ -172,12 +187,14 @@ enum tg_flow_state {
 
 /*
  * `reverse`, mmapable ARRAY of u32: index of the flow plus one, 0 when free. A flow's slot is
- * (hash(backend address, backend port, protocol, NAT address) + NAT port) & reverse_mask: claiming a
- * NAT port is one compare-and-exchange, the way back is one indexed read, and a port is free per
+ * (hash(backend address, backend port, protocol, NAT address) + NAT port) & reverse_mask: claiming
+ * a NAT port is one compare-and-exchange, the way back is one indexed read, and a port is free per
  * backend, so one NAT address carries far more than 64k flows.
  */
 
-/* `ring_chunks`, ARRAY_OF_MAPS [TG_RING_CHUNKS_MAX] of mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES]. */
+/*
+ * `ring_chunks`, ARRAY_OF_MAPS [TG_RING_CHUNKS_MAX] of mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES].
+ */
 
 /* `ports`, DEVMAP_HASH: interfaces packets may leave by; key and value are the ifindex. */
 
@@ -190,7 +207,10 @@ struct tg_stats { /* bytes: IP header and payload */
 	__u64 out_bytes;
 };
 
-/* `counters`, PERCPU_ARRAY of u64: what became of each packet. Names are shown to users as they stand here. */
+/*
+ * `counters`, PERCPU_ARRAY of u64: what became of each packet. Names are shown to users as they
+ * stand here.
+ */
 #define TG_COUNTERS(X)                                                                             \
 	X(passed)                /* not ours: to the kernel, untouched */                          \
 	X(forwarded)             /* client to backend */                                           \
@@ -202,7 +222,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_no_flow)          /* TCP in mid-stream that no flow knows */                        \
 	X(drop_flow_table_full)  /* no place in the set */                                         \
 	X(drop_nat_ports)        /* no free NAT port in TG_NAT_PORT_TRIES tries */                 \
-	X(drop_no_neighbour)     /* next hop of the backend not resolved */                        \
+	X(drop_no_neighbour)     /* next hop of the backend not resolved, or no way out */          \
 	X(drop_fragment)         /* a fragment to a VIP */                                         \
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
 	X(drop_too_big)          /* larger than the way out */                                     \

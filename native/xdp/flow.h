@@ -1,26 +1,27 @@
 /*
  * The flow table: find, claim, publish. Several CPUs and the sweeper work on it without locks.
  *
- * An entry's first eight bytes (union tg_flow_word) are changed only by compare-and-exchange, which is
- * a full barrier:
+ * An entry's first eight bytes (union tg_flow_word) are changed only by compare-and-exchange, which
+ * is a full barrier:
  *
  *   free --claim--> claimed --publish--> live --claim--> claimed (reused, or replaced in place) ...
  *                      \--give up--> free     \--the sweeper claims--> swept --> free
  *
- * - Only the owner of a claim writes the entry's identity (client, server, backend, NAT port). So two
- *   CPUs never fill one entry, and nobody sees it half-filled: a claimed entry is skipped.
- * - A reader copies what it needs and then looks at the tag again. The tag has random bits of its own
- *   per creation, so an entry that was reused meanwhile, even by the same tuple, is noticed.
- * - The same tuple on two CPUs: both claim an entry, and each then looks at the whole set for another
- *   entry with its tag's hash bits, claimed or live. Claims are totally ordered, so the later claimer
- *   sees the earlier's and gives up (both may). Never two flows for one tuple.
+ * - Only the owner of a claim writes the entry's identity (client, server, backend, NAT port). So
+ *   two CPUs never fill one entry, and nobody sees it half-filled: a claimed entry is skipped.
+ * - A reader copies what it needs and then looks at the tag again. The tag has random bits of its
+ *   own per creation, so an entry that was reused meanwhile, even by the same tuple, is noticed.
+ * - The same tuple on two CPUs: both claim an entry, and each then looks at the whole set for
+ *   another entry with its tag's hash bits, claimed or live. Claims are totally ordered, so the
+ *   later claimer sees the earlier's and gives up (both may). Never two flows for one tuple.
  * - A claimed live entry is dead, there is no way back: whoever claims an expired one has judged it
  *   by a word that had not changed until the claim. A packet that found the flow in the nanoseconds
- *   before is still forwarded, and its late writes touch only `last_s` and the learned MACs, which the
- *   successor's next packet sets right. State changes go through the word and fail if it changed.
+ *   before is still forwarded, and its late writes touch only `last_s`, `handshake_ack` and the
+ *   learned MACs, which the successor's next packet sets right. State changes go through the word
+ *   and fail if it changed.
  * - A reverse slot is taken by compare-and-exchange from 0 and freed by compare-and-exchange from
- *   "this entry", both only by the entry's owner. So no two flows share a slot, a freed slot is never
- *   freed again for somebody else, and a slot points to a live flow that points back, but for
+ *   "this entry", both only by the entry's owner. So no two flows share a slot, a freed slot is
+ *   never freed again for somebody else, and a slot points to a live flow that points back, but for
  *   the time between claim and publish, when readers skip the entry.
  */
 #ifndef TIDEGATE_FLOW_H
@@ -146,7 +147,10 @@ static __always_inline struct tg_flow *flow_find(struct flow *flow)
 	return 0;
 }
 
-/* Idle for longer than its state allows. Read `word` before `last_s`: a live word's time is never older. */
+/*
+ * Idle for longer than its state allows. Read `word` before `last_s`: a live word's time is never
+ * older.
+ */
 static __always_inline int flow_expired(const struct tg_flow *entry, union tg_flow_word word,
 					const struct tg_config *cfg, __u32 now_s)
 {
@@ -253,8 +257,8 @@ static __always_inline __u32 reverse_base(const struct tg_config *cfg, struct ad
 }
 
 /*
- * Takes a NAT port for a claimed entry: from a random place in the range on, in random strides, as runs
- * of taken ports would grow otherwise. 0 when none of the tries finds a free one.
+ * Takes a NAT port for a claimed entry: from a random place in the range on, in random strides, as
+ * runs of taken ports would grow otherwise. 0 when none of the tries finds a free one.
  */
 static __always_inline int flow_take_port(struct tg_flow *entry, __u32 index,
 					  const struct tg_config *cfg, __u32 base, __u32 random)
@@ -292,7 +296,8 @@ static __always_inline struct tg_flow *flow_find_reverse(const struct packet *pa
 							 const struct tg_config *cfg,
 							 struct flow *flow)
 {
-	__u32 base = reverse_base(cfg, packet->src, packet->src_port, packet->protocol, packet->dst);
+	__u32 base = reverse_base(cfg, packet->src, packet->src_port, packet->protocol,
+				  packet->dst);
 	__u32 slot = (base + bpf_ntohs(packet->dst_port)) & cfg->reverse_mask;
 	__u32 *owner = bpf_map_lookup_elem(&reverse, &slot);
 	struct tg_backend *backend;
@@ -327,7 +332,9 @@ static __always_inline void flow_touch(struct tg_flow *entry, __u32 now_s)
 		WRITE_ONCE(entry->last_s, now_s);
 }
 
-/* Where a client's packets come from: client_mac, local_mac and client_ifindex of a flow, as words. */
+/*
+ * Where a client's packets come from: client_mac, local_mac and client_ifindex of a flow, as words.
+ */
 struct client_hop {
 	__u64 words[2];
 };
@@ -347,8 +354,8 @@ static __always_inline struct client_hop client_hop_of(struct xdp_md *ctx)
 }
 
 /*
- * Notes it when it changed. A reply sent in the very moment of such a change may see half of it, and
- * is lost as packets to the old place are.
+ * Notes it when it changed. A reply sent in the very moment of such a change may see half of it,
+ * and is lost as packets to the old place are.
  */
 static __always_inline void flow_learn_client(struct tg_flow *entry, struct client_hop hop)
 {

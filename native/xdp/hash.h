@@ -2,9 +2,9 @@
  * Hashing: a polynomial over 32-bit words, then a 64-bit finalizer (Pelle Evensen's rrmxmx family:
  * multiply and xor-shift, a permutation).
  *
- * Tables that a stranger could try to overfill are hashed with a secret multiplier and start, so that
- * he cannot compute which tuples share a set. The choice of a backend is hashed with public ones: two
- * boxes must choose alike.
+ * Tables that a stranger could try to overfill are hashed with a secret multiplier and start, so
+ * that he cannot compute which tuples share a set. The choice of a backend is hashed with public
+ * ones: two boxes must choose alike.
  */
 #ifndef TIDEGATE_HASH_H
 #define TIDEGATE_HASH_H

@@ -1,6 +1,6 @@
 /*
- * The program's maps. Keys and values are defined in dataplane_abi.h; user space may resize them. What
- * is marked for pinning outlives the daemon; where, the loader says.
+ * The program's maps. Keys and values are defined in dataplane_abi.h; user space may resize them.
+ * What is marked for pinning outlives the daemon; where, the loader says.
  */
 #ifndef TIDEGATE_MAPS_H
 #define TIDEGATE_MAPS_H

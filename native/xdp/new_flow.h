@@ -1,4 +1,6 @@
-/* Opening a flow: choose a backend, claim an entry and a NAT port, and only then let others see it. */
+/*
+ * Opening a flow: choose a backend, claim an entry and a NAT port, and only then let others see it.
+ */
 #ifndef TIDEGATE_NEW_FLOW_H
 #define TIDEGATE_NEW_FLOW_H
 
@@ -91,8 +93,8 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 }
 
 /*
- * Gives the packet a flow; TG_COUNTER_COUNT, or the reason why it gets none. A global function, so that
- * the verifier looks at it once by itself.
+ * Gives the packet a flow; TG_COUNTER_COUNT, or the reason why it gets none. A global function, so
+ * that the verifier looks at it once by itself.
  */
 __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 			 struct request *request)
@@ -106,7 +108,8 @@ __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 	if (!packet || !vip || !request || !cfg)
 		return TG_COUNTER_drop_no_backend;
 	if (packet->protocol == IPPROTO_TCP && !is_first_syn(packet))
-		return request->flow.word.raw ? TG_COUNTER_drop_no_backend : TG_COUNTER_drop_no_flow;
+		return request->flow.word.raw ? TG_COUNTER_drop_no_backend
+					      : TG_COUNTER_drop_no_flow;
 	if (!backend_choose(packet, vip, request->now_ns, &backend))
 		return TG_COUNTER_drop_no_backend;
 	obstacle = backend_obstacle(packet, &backend);

@@ -37,9 +37,10 @@ enum packet_kind {
 };
 
 /*
- * What a packet says. Kept per CPU in a map, and without pointers: what the verifier reads from a map
- * it knows nothing about, so that it follows the steps after parse() once and not for each combination
- * of family, protocol and header length. Pointers are made again where the packet is written.
+ * What a packet says. Kept per CPU in a map, and without pointers: what the verifier reads from a
+ * map it knows nothing about, so that it follows the steps after parse() once and not for each
+ * combination of family, protocol and header length. Pointers are made again where the packet is
+ * written.
  */
 struct packet {
 	struct address src;
@@ -68,7 +69,10 @@ static __always_inline struct frame frame_of(struct xdp_md *ctx)
 	return (struct frame){ (void *)(long)ctx->data, (void *)(long)ctx->data_end };
 }
 
-/* The frame's size. Only a multi-buffer frame is larger than what is readable; kernels before 5.18 have none. */
+/*
+ * The frame's size. Only a multi-buffer frame is larger than what is readable; kernels before 5.18
+ * have none.
+ */
 static __always_inline __u32 frame_size(struct xdp_md *ctx, __u32 readable, __u32 wanted)
 {
 	if (wanted <= readable)
@@ -168,7 +172,9 @@ static __always_inline enum packet_kind parse_ipv6(struct xdp_md *ctx, struct pa
 	packet->is_ipv4 = 0;
 	packet->src = address_from_bytes(&ip->saddr);
 	packet->dst = address_from_bytes(&ip->daddr);
-	/* On the wire such an address is a lie (RFC 4291, 2.5.5.2), and here it would read as IPv4. */
+	/*
+	 * On the wire such an address is a lie (RFC 4291, 2.5.5.2), and here it would read as IPv4.
+	 */
 	if (address_is_ipv4(packet->src) || address_is_ipv4(packet->dst))
 		return PACKET_FOREIGN;
 	packet->protocol = ip->nexthdr;
@@ -191,7 +197,10 @@ static __always_inline enum packet_kind parse(struct xdp_md *ctx, struct packet 
 	if ((void *)(eth + 1) > frame.end)
 		return PACKET_FOREIGN;
 	packet->ingress = ctx->ingress_ifindex;
-	/* Broadcast and multicast frames carry nothing for a VIP (RFC 1122, 3.3.6): ARP, ND, routing. */
+	/*
+	 * Broadcast and multicast frames carry nothing for a VIP (RFC 1122, 3.3.6): ARP, ND,
+	 * routing.
+	 */
 	if (eth->h_dest[0] & 1)
 		return PACKET_FOREIGN;
 	switch (eth->h_proto) {

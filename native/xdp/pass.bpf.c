@@ -1,6 +1,7 @@
 /*
- * Passes everything. A veth device hands frames that its peer sends by XDP_TX or XDP_REDIRECT to the
- * stack only while it has a program of its own: this one is for the other ends in tests and demos.
+ * Passes everything. A veth device hands frames that its peer sends by XDP_TX or XDP_REDIRECT to
+ * the stack only while it has a program of its own: this one is for the other ends in tests and
+ * demos.
  */
 #include <linux/bpf.h>
 

@@ -1,7 +1,7 @@
 /*
  * Runs another program over a stream of packets, for benchmarks and stress tests: BPF_PROG_TEST_RUN
- * repeats on one buffer, which a program that rewrites packets leaves changed. So each repetition first
- * puts the template back, with another client, and then hands over by a tail call.
+ * repeats on one buffer, which a program that rewrites packets leaves changed. So each repetition
+ * first puts the template back, with another client, and then hands over by a tail call.
  */
 #include <linux/bpf.h>
 
@@ -9,7 +9,10 @@
 
 #define FRAME_MAX 128
 
-/* Which packets: `length` bytes of `frame`, the 32-bit word at `vary_at` plus a number below `clients`. */
+/*
+ * Which packets: `length` bytes of `frame`, the 32-bit word at `vary_at` plus a number below
+ * `clients`.
+ */
 struct replay {
 	__u32 length;
 	__u32 vary_at;      /* multiple of 2, at most FRAME_MAX - 4; 0: always the same packet */

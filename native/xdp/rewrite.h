@@ -29,8 +29,8 @@ static __always_inline void hop_set_macs(struct hop *hop, const __u8 *dst_and_sr
 }
 
 /*
- * Both return the change of the addresses as a checksum sum, as the transport's pseudo-header has them
- * too. What is out of bounds cannot be: parse() saw it; the verifier did not.
+ * Both return the change of the addresses as a checksum sum, as the transport's pseudo-header has
+ * them too. What is out of bounds cannot be: parse() saw it; the verifier did not.
  */
 static __always_inline __u64 rewrite_ipv4(struct frame frame, const struct hop *hop)
 {
@@ -116,7 +116,10 @@ static __always_inline void rewrite(struct xdp_md *ctx, const struct packet *pac
 		rewrite_udp(frame, transport, hop, change);
 }
 
-/* The verdict: back out of the interface it came in by, or to another. XDP_ABORTED: no such way out. */
+/*
+ * The verdict: back out of the interface it came in by, or to another. XDP_ABORTED: no such way
+ * out.
+ */
 static __always_inline int send(const struct packet *packet, __u32 ifindex)
 {
 	if (ifindex == packet->ingress)

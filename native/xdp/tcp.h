@@ -4,7 +4,10 @@
 
 #include "flow.h"
 
-/* The handshake's last segment acknowledges the SYN-ACK, and with TCP Fast Open some data behind it. */
+/*
+ * The handshake's last segment acknowledges the SYN-ACK, and with TCP Fast Open some data behind
+ * it.
+ */
 #define HANDSHAKE_ACK_WINDOW 65535
 
 enum direction { FROM_CLIENT, FROM_BACKEND };
@@ -24,9 +27,9 @@ static __always_inline __u8 tcp_state(__u16 flags)
 }
 
 /*
- * The connection's flags after this packet. Established is who acknowledged the backend's SYN-ACK: a
- * forged source never saw it. A RST only shortens the idle time, and is forgotten when the side that
- * is said to have sent it goes on talking: a forged one ends nothing that is in use.
+ * The connection's flags after this packet. Established is who acknowledged the backend's SYN-ACK:
+ * a forged source never saw it. A RST only shortens the idle time, and is forgotten when the side
+ * that is said to have sent it goes on talking: a forged one ends nothing that is in use.
  */
 static __always_inline __u16 tcp_flags_after(const struct packet *packet, enum direction direction,
 					     __u16 flags, struct tg_flow *entry)

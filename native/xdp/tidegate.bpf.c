@@ -4,8 +4,8 @@
  *   client --> VIP:port            rewritten to  NAT address:NAT port --> backend:port
  *   backend --> NAT address:port   rewritten to  VIP:port --> client
  *
- * One program for both directions and both families, on every interface. What is not ours goes to the
- * kernel untouched.
+ * One program for both directions and both families, on every interface. What is not ours goes to
+ * the kernel untouched.
  */
 #include "backend.h"
 #include "counters.h"

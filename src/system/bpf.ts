@@ -2,26 +2,31 @@ import { loadNative } from './native.ts';
 
 /**
  * BPF objects through libbpf. Everything here is synchronous system calls on small data, apart from
- * `sweepFlows`, which works on libuv's thread pool. Errors carry `code` (`EPERM`, `EBUSY`, …) and, when
+ * `sweepFlows`, which works on libuv's thread pool. Errors carry `code` (`EPERM`, …) and, when
  * the verifier spoke, its log's tail in the message.
  */
 export interface BpfMap {
   readonly name: string;
   readonly keySize: number;
-  /** For per-CPU maps: size of one CPU's value; `lookup` returns all CPUs' values one after another, each padded to 8 bytes. */
+  /**
+   * For per-CPU maps: size of one CPU's value; `lookup` returns all CPUs' values one after another,
+   * each padded to 8 bytes.
+   */
   readonly valueSize: number;
   readonly maxEntries: number;
   lookup(key: Uint8Array): Uint8Array | undefined;
   update(key: Uint8Array, value: Uint8Array): void;
   /** False when it was not there. */
   delete(key: Uint8Array): boolean;
-  /** `count` keys and values, each packed one after another. One system call where the kernel can. */
+  /**
+   * `count` keys and values, each packed one after another. One system call where the kernel can.
+   */
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void;
   /** A dump; what changes meanwhile may be in it or not. */
   entries(): Array<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
   /**
-   * The values of an mmapable array as shared memory, each padded to 8 bytes. Stays valid as long as
-   * somebody holds it, also after `close`.
+   * The values of an mmapable array as shared memory, each padded to 8 bytes. Stays valid as long
+   * as somebody holds it, also after `close`.
    */
   mapped(): ArrayBuffer;
 }
@@ -31,7 +36,9 @@ export interface LoadOptions {
   readonly object: string;
   /** Folder in bpffs where maps are pinned and found again; undefined: nothing is pinned. */
   readonly pinDir: string | undefined;
-  /** `max_entries` by map name; a pinned map of another size or shape is refused with code `EABI`. */
+  /**
+   * `max_entries` by map name; a pinned map of another size or shape is refused with code `EABI`.
+   */
   readonly maxEntries: Readonly<Record<string, number>>;
 }
 
@@ -42,31 +49,41 @@ export interface BpfObject {
   readonly maps: Readonly<Record<string, BpfMap>>;
   /** The program's file descriptor, as a program array wants it. */
   readonly programFd: number;
-  /** Creates an inner map for `ring_chunks` (mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES]) and puts it at `index`. */
+  /**
+   * Creates an inner map for `ring_chunks` (mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES]) and puts it
+   * at `index`.
+   */
   addRingChunk(index: number): BpfMap;
   /** The chunk that an earlier process put there, if any. */
   ringChunk(index: number): BpfMap | undefined;
   /**
-   * Attaches to an interface by a bpf_link pinned at `pin`; a link already pinned there is updated to this
-   * program atomically (or made anew when the interface or the mode is another). Detach by removing
-   * the pin. Throws `EBUSY` when somebody else's program is there, `EOPNOTSUPP` when the
+   * Attaches to an interface by a bpf_link pinned at `pin`; a link already pinned there is updated
+   * to this program atomically (or made anew when the interface or the mode is another). Detach by
+   * removing the pin. Throws `EBUSY` when somebody else's program is there, `EOPNOTSUPP` when the
    * driver has no such mode.
    */
   attach(ifindex: number, mode: XdpMode, pin: string): void;
-  /** Runs a packet through the program (`BPF_PROG_TEST_RUN`). `ifindex` is the receiving one, 0 for none. */
+  /**
+   * Runs a packet through the program (`BPF_PROG_TEST_RUN`). `ifindex` is the receiving one, 0 for
+   * none.
+   */
   testRun(
     packet: Uint8Array,
     options: { readonly ifindex: number },
   ): { readonly verdict: number; readonly packet: Uint8Array };
   /**
-   * Runs a packet `repeat` times on one CPU, on a thread of libuv's; resolves to nanoseconds each. The
-   * packet is not restored in between: for programs that rewrite it, run `replay.bpf.c` around them.
+   * Runs a packet `repeat` times on one CPU, on a thread of libuv's; resolves to nanoseconds each.
+   * The packet is not restored in between: for programs that rewrite it, run `replay.bpf.c` around
+   * them.
    */
   testRepeat(
     packet: Uint8Array,
     options: { readonly ifindex: number; readonly repeat: number; readonly cpu: number },
   ): Promise<number>;
-  /** Frees maps and program, but not what is pinned. Throws `EBUSY` while a sweep or `testRepeat` runs. */
+  /**
+   * Frees maps and program, but not what is pinned. Throws `EBUSY` while a sweep or `testRepeat`
+   * runs.
+   */
   close(): void;
 }
 
@@ -82,7 +99,9 @@ interface BpfBinding {
   bpfLoad(options: LoadOptions): BpfObject;
   /** Sizes and offsets of `dataplane_abi.h`, and the counters' names in order. */
   abi(): Abi;
-  /** Ages the flow table by `config`'s timeouts, off the event loop. Frees entries and NAT ports. */
+  /**
+   * Ages the flow table by `config`'s timeouts, off the event loop. Frees entries and NAT ports.
+   */
   sweepFlows(object: BpfObject): Promise<SweepResult>;
 }
 

@@ -6,7 +6,10 @@ import { type Address, addressToWire, familyOf, parseAddress } from '../../src/d
 import { type Mac, macToBytes, parseMac } from '../../src/domain/mac.ts';
 
 export interface PacketFields {
-  /** `192.0.2.1:80` or `[2001:db8::1]:80`; for ICMP the port is left out: `192.0.2.1`, `2001:db8::1`. */
+  /**
+   * `192.0.2.1:80` or `[2001:db8::1]:80`; for ICMP the port is left out: `192.0.2.1`,
+   * `2001:db8::1`.
+   */
   readonly from: string;
   readonly to: string;
   readonly srcMac?: string;
@@ -21,7 +24,10 @@ export interface PacketFields {
   readonly ipOptions?: Uint8Array;
   /** IPv4 fragment: offset in units of 8 bytes. */
   readonly fragment?: { readonly offset: number; readonly more: boolean };
-  /** IPv6 extension header before the transport: its number and its bytes after the next-header field. */
+  /**
+   * IPv6 extension header before the transport: its number and its bytes after the next-header
+   * field.
+   */
   readonly extension?: { readonly header: number; readonly rest: Uint8Array };
   readonly vlan?: number;
   readonly noChecksum?: boolean;

@@ -1,4 +1,6 @@
-/** Many packets through a loaded program without leaving the kernel, by `native/xdp/replay.bpf.c`. */
+/**
+ * Many packets through a loaded program without leaving the kernel, by `native/xdp/replay.bpf.c`.
+ */
 import { type BpfObject, loadBpf } from '../../src/system/bpf.ts';
 import { REPLAY_OBJECT, u32 } from './dataplane-fixture.ts';
 
@@ -14,7 +16,10 @@ export interface ReplayStream {
 export interface Replay {
   /** What the next runs send. */
   load(stream: ReplayStream): void;
-  /** Sends `repeat` packets on one CPU; resolves to nanoseconds each, this program's own cost included. */
+  /**
+   * Sends `repeat` packets on one CPU; resolves to nanoseconds each, this program's own cost
+   * included.
+   */
   run(repeat: number, cpu: number): Promise<number>;
   /** Without a target, only the replay itself runs: the cost to subtract. */
   aim(target: BpfObject | undefined): void;

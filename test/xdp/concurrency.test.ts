@@ -40,7 +40,7 @@ for (const [protocol, packet] of Object.entries(STREAMS)) {
     async (t) => {
       const clients = 131_072;
       const [dataplane, replays] = setUp(t, { flows: 262_144, reverse: 524_288 });
-      // The one behind finds flows made, which is faster: it catches up, and both create side by side.
+      // The one behind finds flows made, which is faster: it catches up, then both create.
       await runAll(replays, packet, clients, clients);
       t.log(dataplane.counters());
       t.deepEqual(invariantBreaches(dataplane), []);
