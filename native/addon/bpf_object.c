@@ -25,21 +25,17 @@ static void mapping_free(struct mapping *mapping)
 	mapping->memory = NULL;
 }
 
-/* Closes descriptors and frees memory. What is pinned stays; links that are not pinned detach. */
+/* Frees what the object holds. Its maps live on while JavaScript holds them; what is pinned stays. */
 static void object_dispose(struct object_handle *handle)
 {
 	mapping_free(&handle->flows);
 	mapping_free(&handle->reverse);
-	for (int i = 0; i < handle->map_count; i++) {
-		map_close(handle->maps[i]);
+	for (int i = 0; i < handle->map_count; i++)
 		map_release(handle->maps[i]);
-	}
 	handle->map_count = 0;
 	for (int i = 0; i < TG_RING_CHUNKS_MAX; i++) {
-		if (!handle->chunks[i])
-			continue;
-		map_close(handle->chunks[i]);
-		map_release(handle->chunks[i]);
+		if (handle->chunks[i])
+			map_release(handle->chunks[i]);
 		handle->chunks[i] = NULL;
 	}
 	if (handle->object)
@@ -106,6 +102,11 @@ static napi_value object_close(napi_env env, napi_callback_info info)
 		return NULL;
 	if (handle->works > 0)
 		return bpf_error_throw(env, EBUSY, "Wait for the sweep or run before closing");
+	for (int i = 0; i < handle->map_count; i++)
+		map_close(handle->maps[i]);
+	for (int i = 0; i < TG_RING_CHUNKS_MAX; i++)
+		if (handle->chunks[i])
+			map_close(handle->chunks[i]);
 	object_dispose(handle);
 	return NULL;
 }

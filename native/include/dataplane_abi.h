@@ -222,7 +222,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_no_flow)          /* TCP in mid-stream that no flow knows */                        \
 	X(drop_flow_table_full)  /* no place in the set */                                         \
 	X(drop_nat_ports)        /* no free NAT port in TG_NAT_PORT_TRIES tries */                 \
-	X(drop_no_neighbour)     /* next hop of the backend not resolved, or no way out */          \
+	X(drop_no_neighbour)     /* next hop of the backend not resolved, or no way out */         \
 	X(drop_fragment)         /* a fragment to a VIP */                                         \
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
 	X(drop_too_big)          /* larger than the way out */                                     \
