@@ -25,7 +25,7 @@ static void mapping_free(struct mapping *mapping)
 	mapping->memory = NULL;
 }
 
-/* Frees what the object holds. Its maps live on while JavaScript holds them; what is pinned stays. */
+/* What is pinned stays, and maps live on while JavaScript holds them. */
 static void object_dispose(struct object_handle *handle)
 {
 	mapping_free(&handle->flows);
