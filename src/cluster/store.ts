@@ -96,7 +96,12 @@ export function createStore(): Store {
     schedule();
   }
 
+  function settle() {
+    for (const [identity, told] of claims.settle()) setProblems(`duplicates of ${identity}`, told);
+  }
+
   function publish(): Snapshot {
+    settle();
     scheduled = false;
     const next = {
       ...snapshot,
@@ -123,8 +128,7 @@ export function createStore(): Store {
     replace(document, said, told) {
       setProblems(document, told);
       const concerned = claims.replace(document, said);
-      for (const identity of concerned)
-        setProblems(`duplicates of ${identity}`, claims.duplicates(identity));
+      if (concerned.size > 0) schedule();
       return concerned;
     },
     setStatuses(changes) {
@@ -134,39 +138,49 @@ export function createStore(): Store {
         if (!isDeepStrictEqual(before, status)) set('statuses', key, status);
       }
     },
-    inForce: claims.inForce,
+    inForce(identity) {
+      settle();
+      return claims.inForce(identity);
+    },
     publish,
   };
 }
 
-/** Who claims what, and which claim counts. Calls back when another object counts than before. */
+/**
+ * Who claims what, and which claim counts. That is settled when all documents of a turn have said what
+ * they say, so that their order does not matter. Calls back when another object counts than before.
+ */
 function createClaims(
   onObject: (before: ClusterObject | undefined, now: ClusterObject | undefined) => void,
 ) {
   const documents = new Map<string, readonly Claim[]>();
   const holders = new Map<string, readonly Holder[]>();
   const counting = new Map<string, Holder>();
+  const unsettled = new Set<string>();
 
-  function settle(identity: string) {
+  function settleOne(identity: string): Problem[] {
     const before = counting.get(identity);
-    const chosen = choose(holders.get(identity) ?? [], before);
+    const candidates = holders.get(identity) ?? [];
+    const chosen = choose(candidates, before);
     if (chosen === undefined) {
       counting.delete(identity);
       onObject(before?.claim.object, undefined);
-      return;
+      return [];
     }
     const same = before && sameObject(before.claim.object, chosen.claim.object);
     const object = same ? before.claim.object : chosen.claim.object;
     counting.set(identity, { ...chosen, claim: { ...chosen.claim, object } });
     if (!same) onObject(before?.claim.object, object);
+    return duplicateProblems(candidates, chosen);
   }
 
   return {
     inForce: (identity: string) => counting.get(identity),
-    duplicates(identity: string): Problem[] {
-      const candidates = holders.get(identity) ?? [];
-      const chosen = choose(candidates, counting.get(identity));
-      return duplicateProblems(candidates, chosen);
+    /** Returns the problems that each object touched since has now. */
+    settle(): Array<[identity: string, problems: Problem[]]> {
+      const touched = [...unsettled];
+      unsettled.clear();
+      return touched.map((identity) => [identity, settleOne(identity)]);
     },
     /** Returns the identities concerned. */
     replace(document: string, said: readonly Claim[]): Set<string> {
@@ -182,7 +196,7 @@ function createClaims(
         const all = [...others, ...mine.map((claim) => ({ document, claim }))].sort(byDocument);
         if (all.length > 0) holders.set(identity, all);
         else holders.delete(identity);
-        settle(identity);
+        unsettled.add(identity);
         concerned.add(identity);
       }
       return concerned;

@@ -27,7 +27,7 @@ export interface Inotify {
   watch(path: string): number;
   /** Ends a watch; nothing when it has ended already. */
   unwatch(watch: number): void;
-  /** Once; nothing is delivered afterwards. */
+  /** Idempotent; nothing is delivered afterwards. */
   close(): void;
 }
 
@@ -42,10 +42,14 @@ interface InotifyBinding {
 export function openInotify(onEvents: (events: readonly FolderEvent[]) => void): Inotify {
   const native = loadNative<InotifyBinding>();
   const handle = native.inotifyOpen((bytes) => onEvents(readEvents(bytes)));
+  let closed = false;
   return {
     watch: (path) => native.inotifyAdd(handle, path),
     unwatch: (watch) => native.inotifyRemove(handle, watch),
-    close: () => native.inotifyClose(handle),
+    close() {
+      if (!closed) native.inotifyClose(handle);
+      closed = true;
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import type { FileNews } from './manifest-files.ts';
 export interface FileState {
   readonly claims: readonly Claim[];
   readonly problems: readonly Problem[];
-  /** The file holds nothing. Its objects stay until it has been so for a while. */
+  /** The file holds no object any more. Those it had stay until it has been so for a while. */
   readonly isEmptied: boolean;
   /** Objects that were passed over, for the log. */
   readonly ignored: readonly string[];
@@ -39,9 +39,9 @@ export async function nextFileState(
     return { ...base, claims: former(), problems: [unreadable(news.error, context.shownPath)] };
   const manifest = await reader.read(news.text, context.breathe);
   if (manifest.syntaxError) return { ...base, claims: former(), problems: manifest.problems };
-  const isEmpty = manifest.objects.length + manifest.ignored.length === 0;
-  if (isEmpty) return { ...base, claims: former(), problems: [], isEmptied: former().length > 0 };
   const { ignored } = manifest;
+  if (manifest.objects.length === 0 && former().length > 0)
+    return { ...base, ignored, claims: former(), problems: [], isEmptied: true };
   return { ...base, ignored, ...merge(manifest, former, before, context) };
 }
 

@@ -49,16 +49,23 @@ export async function openFilesSource(options: FilesSourceOptions): Promise<Clus
   const manifests = createManifests({ ...options, store, lastGood, breathe });
   const root = resolve(path);
   const folder = await openManifestFolder({ root, clock, breathe, onNews: manifests.take });
+  let stopped: Promise<void> | undefined;
+
+  async function stop() {
+    await folder.close();
+    manifests.stop();
+    stopLogging();
+    await lastGood.close();
+    await statuses.close();
+  }
+
   return {
     current: store.current,
     subscribe: store.subscribe,
     writeStatuses: statuses.write,
-    async stop() {
-      await folder.close();
-      manifests.stop();
-      stopLogging();
-      await lastGood.close();
-      await statuses.close();
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
