@@ -50,3 +50,10 @@ export function checkId(address: Address, port: number, settings: HealthCheckSet
     : '';
   return `${kind} ${formatAddress(address)} ${port} ${what} ${intervalMs}/${timeoutMs} ${rise}/${fall}`;
 }
+
+/** What a check asks, for people: `tcp 10.1.0.1:8080`, `icmp 10.1.0.1`. */
+export function describeCheck({ address, port, settings }: HealthCheck): string {
+  const host = formatAddress(address);
+  if (settings.kind === 'icmp') return `icmp ${host}`;
+  return `${settings.kind} ${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

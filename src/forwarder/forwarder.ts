@@ -3,7 +3,9 @@ import { type Address, parseAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { ForwardPlan, VirtualServer } from '../domain/forwarding.ts';
+import type { CheckId } from '../domain/health.ts';
 import type { Log } from '../domain/log.ts';
+import type { ObjectKey } from '../domain/object.ts';
 import type { VipServing } from '../domain/observed.ts';
 import type { Role } from '../domain/role.ts';
 import { type ForwardPlanning, planForward } from '../plan/forward.ts';
@@ -44,6 +46,8 @@ export interface ForwarderDeps {
 export interface Forwarder extends Role {
   /** `undefined` before the first snapshot. */
   plan(): ForwardPlan | undefined;
+  /** Services that the check speaks for. */
+  usersOf(check: CheckId): Iterable<ObjectKey>;
   /** How a virtual server of the plan stands in the maps. */
   stateOf(serverId: string): ObjectState | undefined;
   /** How packets get to a backend's address, or why they cannot. */
@@ -168,6 +172,10 @@ class RunningForwarder implements Forwarder {
 
   plan(): ForwardPlan | undefined {
     return this.#plan;
+  }
+
+  usersOf(check: CheckId): Iterable<ObjectKey> {
+    return this.#plan?.basis.users.get(check) ?? [];
   }
 
   stateOf(serverId: string): ObjectState | undefined {

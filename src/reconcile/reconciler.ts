@@ -195,7 +195,7 @@ export class Reconciler<V> {
         target: this.#options.name,
         revision,
         ...(applied.length === 1 ? { object: applied[0]?.[0] } : { objects: applied.length }),
-        ms: Math.round(tookMs * 1000) / 1000,
+        ms: tookMs,
       });
     }
     this.#options.onPass?.(keys);

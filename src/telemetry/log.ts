@@ -22,8 +22,8 @@ export interface LogOptions {
 
 /**
  * The process's log. One line an event; errors in fields become their message and causes (and, as
- * `stack`, where they were thrown), bigints become text. No worker thread and no blocking write: the
- * process must not wait for whoever reads its log.
+ * `stack`, where they were thrown), bigints become text. No worker thread and no blocking write:
+ * the process must not wait for whoever reads its log.
  */
 export function createLog(options: LogOptions): Log {
   const isTerminal = (options.stream ?? process.stdout).isTTY === true;
@@ -73,10 +73,16 @@ function plain(fields: LogFields | undefined): Record<string, unknown> {
         .slice(1)
         .map((line) => line.trim());
     } else {
-      result[name] = typeof value === 'bigint' ? value.toString() : value;
+      result[name] = plainValue(value);
     }
   }
   return result;
+}
+
+/** Durations are measured finer than anybody reads: three decimals are enough. */
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  return typeof value === 'number' ? Math.round(value * 1000) / 1000 : value;
 }
 
 function errorText(error: Error): string {

@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import { metricFamilies } from '../admin/metrics.ts';
+import { instanceName, startAdmin } from '../admin/server.ts';
+import { openFilesSource } from '../cluster/files/files-source.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { ClusterSource } from '../domain/cluster-source.ts';
+import type { Log } from '../domain/log.ts';
+import type { RoleName } from '../domain/role.ts';
+import type { Settings } from '../settings/settings.ts';
+import { createEventHistory } from '../telemetry/event-history.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import { adminView } from './admin-view.ts';
+import { healthMetrics } from './health-metrics.ts';
+import { recordEvents } from './record-events.ts';
+import { type RunningRoles, startRoles, stopRoles } from './start-roles.ts';
+
+export interface RunOptions {
+  readonly settings: Settings;
+  readonly roles: readonly RoleName[];
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A process at work. */
+export interface Running {
+  readonly adminSocket: string;
+  readonly roles: RunningRoles;
+  /** Stops everything in order; what is in the kernel keeps forwarding. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The composition root: joins the cluster, the roles and the admin API. Resolves when all of them
+ * work. Rejects with a sentence that says what stands in the way, with nothing left running.
+ */
+export async function run(options: RunOptions): Promise<Running> {
+  const { settings, clock, log } = options;
+  const source = await openSource(options);
+  const undo: (() => unknown)[] = [() => source.stop()];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const roles = await startRoles(options.roles, { settings, source, clock, log });
+    undo.push(() => stopRoles(roles.all));
+    const history = createEventHistory(clock);
+    undo.push(recordEvents(settings.runDir, source, roles, history));
+    const identity = {
+      instance: instanceName(options.roles),
+      node: settings.node,
+      version: options.version,
+      startedMs: clock.wallMs(),
+    };
+    const view = adminView(identity, settings.loadBalancer, source, roles, history);
+    const metrics = createMetrics();
+    const { health } = roles;
+    for (const family of metricFamilies(view, clock)) metrics.register(family);
+    if (health)
+      for (const family of healthMetrics(() => health.metrics())) metrics.register(family);
+    const {
+      runDir,
+      admin: { tcp },
+    } = settings;
+    const admin = await startAdmin({ view, metrics, log, runDir, roles: options.roles, tcp });
+    undo.push(() => admin.close());
+    return { adminSocket: admin.socketPath, roles, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Only the controller writes statuses; the others follow the ledger. */
+function openSource({ settings, roles, clock, log }: RunOptions): Promise<ClusterSource> {
+  return openFilesSource({
+    path: settings.cluster.files.path,
+    statusLedger: join(settings.stateDir, 'status.ledger'),
+    writable: roles.includes('controller'),
+    clock,
+    log,
+  });
+}
