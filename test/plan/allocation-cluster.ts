@@ -63,7 +63,7 @@ export function makeService(key: ObjectKey, spec: ServiceSpec = {}): Service {
       ? {
           kind: 'addresses',
           addresses: ips.map(addr),
-          field: 'metadata.annotations[metallb.io/loadBalancerIPs]',
+          field: 'metallb.io/loadBalancerIPs',
         }
       : { kind: 'none' },
     poolRequest: undefined,

@@ -2,7 +2,7 @@ import type { AddressRequest, Service } from '../../domain/service.ts';
 import type { Refusal } from './assignment.ts';
 import { differInFamily } from './candidate.ts';
 
-export const POOL_FIELD = 'metadata.annotations[metallb.io/address-pool]';
+export const POOL_FIELD = 'metallb.io/address-pool';
 
 /** What a Service asks for; more addresses than families is unreadable, as an unparsable one is. */
 export function requestOf({ request }: Service): AddressRequest {

@@ -4,7 +4,7 @@ import { cluster, has } from '../allocation-cluster.ts';
 const TWO = '192.0.2.0/31';
 const invalid = {
   kind: 'invalid',
-  field: 'metadata.annotations[metallb.io/loadBalancerIPs]',
+  field: 'metallb.io/loadBalancerIPs',
   message: 'invalid metallb.io/loadBalancerIPs: "x"',
   remedy: 'Write an address',
 } as const;
@@ -125,7 +125,7 @@ test('allocate() names object, field and remedy in a refusal', (t) => {
   t.deepEqual(c.refusal('s'), {
     reason: 'AllocationFailed',
     message: 'Failed to allocate IP for "default/s": ["203.0.113.1"] is not allowed in config',
-    field: 'metadata.annotations[metallb.io/loadBalancerIPs]',
+    field: 'metallb.io/loadBalancerIPs',
     remedy: 'Ask for addresses that one IPAddressPool contains, or add them to a pool',
   });
 });
