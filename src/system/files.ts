@@ -1,6 +1,5 @@
 import { type FSWatcher, statSync, watch } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 
 /** How often a watched folder is checked for having been replaced, or watched again after a failure. */
 const FOLDER_RECHECK_MS = 1000;
@@ -28,21 +27,11 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Replaces a file whole: a reader, or a crash at any instant, finds the old content or the new.
- * The new content stands in `<path>.new` until then; one writer a file is the caller's promise.
- * With `durable` it has survived a power cut once this resolves. Rejects with the old content in place.
+ * Replaces a file whole, and returns the new one open: a reader, or a crash at any instant, finds the
+ * old content or the new. The new content stands in `<path>.new` until then; one writer a file is the
+ * caller's promise, and so is syncing the folder where the replacement must survive a power cut.
+ * Rejects with the old content in place.
  */
-export async function writeFileAtomic(
-  path: string,
-  bytes: Uint8Array,
-  options: { readonly durable: boolean },
-): Promise<void> {
-  const handle = await openReplacement(path, bytes, options);
-  await handle.close();
-  if (options.durable) await syncFolder(dirname(path));
-}
-
-/** `writeFileAtomic` that keeps the new file open and leaves syncing the folder to the caller. */
 export async function openReplacement(
   path: string,
   bytes: Uint8Array,

@@ -30,10 +30,13 @@ function setUp(t: ExecutionContext) {
   });
   /** What happened to `name`, in order, up to and with the last event `until`. */
   const seen = (name: string, until: FolderEvent['what']) =>
-    new Promise<string[]>((resolve) => {
+    new Promise<string[]>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`No ${until} of ${name}`)), 5000);
       wake = () => {
         const list = events.filter((event) => event.name === name).map(({ what }) => what);
-        if (list.at(-1) === until) resolve(list);
+        if (list.at(-1) !== until) return;
+        clearTimeout(timer);
+        resolve(list);
       };
       wake();
     });

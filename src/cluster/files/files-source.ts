@@ -41,33 +41,38 @@ const FOLDER_DOCUMENT = '/folder';
 export async function openFilesSource(options: FilesSourceOptions): Promise<ClusterSource> {
   const { path, statusLedger, writable, clock, log } = options;
   const store = createStore();
-  const stopLogging = logProblems(store, log);
-  const statuses = await openStatusLedger(statusLedger, writable, store);
-  const saved = join(dirname(statusLedger), 'last-good.ledger');
-  const lastGood = await openLastGood(saved, writable, log);
-  const breathe = createBreather(clock);
-  const manifests = createManifests({ ...options, store, lastGood, breathe });
-  const root = resolve(path);
-  const folder = await openManifestFolder({ root, clock, breathe, onNews: manifests.take });
+  const undo: Array<() => unknown> = [logProblems(store, log)];
   let stopped: Promise<void> | undefined;
 
   async function stop() {
-    await folder.close();
-    manifests.stop();
-    stopLogging();
-    await lastGood.close();
-    await statuses.close();
+    for (const step of undo.toReversed()) await step();
   }
 
-  return {
-    current: store.current,
-    subscribe: store.subscribe,
-    writeStatuses: statuses.write,
-    stop() {
-      stopped ??= stop();
-      return stopped;
-    },
-  };
+  try {
+    const statuses = await openStatusLedger(statusLedger, writable, store);
+    undo.push(statuses.close);
+    const saved = join(dirname(statusLedger), 'last-good.ledger');
+    const lastGood = await openLastGood(saved, writable, log);
+    undo.push(lastGood.close);
+    const breathe = createBreather(clock);
+    const manifests = createManifests({ ...options, store, lastGood, breathe });
+    undo.push(manifests.stop);
+    const root = resolve(path);
+    const folder = await openManifestFolder({ root, clock, breathe, onNews: manifests.take });
+    undo.push(folder.close);
+    return {
+      current: store.current,
+      subscribe: store.subscribe,
+      writeStatuses: statuses.write,
+      stop() {
+        stopped ??= stop();
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 interface ManifestsOptions {
