@@ -13,12 +13,12 @@ interface SchemaNode {
 
 const HEADER = `# Settings of Tidegate. Everything here is the default; a file needs only what differs.
 # "tidegate check --config FILE" tells what is wrong with a file, without touching anything.
-# "#name: value" shows a setting that is not set by default. Durations have a unit: ms, s, m or h.
-`;
+# "#name: value" shows a setting that is not set by default. Durations have a unit: ms, s, m or h.`;
 
 /** The annotated settings file: every setting with its default and its reason. */
 export function annotatedSettings(): string {
-  return `${[HEADER.trimEnd(), ...sectionLines(SettingsFile as unknown as SchemaNode, '')].join('\n')}\n`;
+  const schema = SettingsFile as unknown as SchemaNode;
+  return `${[HEADER, ...sectionLines(schema, ''), ''].join('\n')}`;
 }
 
 function sectionLines(section: SchemaNode, indent: string): string[] {

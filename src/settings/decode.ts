@@ -1,4 +1,3 @@
-import { type Address, familyOf } from '../domain/address.ts';
 import type { HealthCheckSettings } from '../domain/health.ts';
 import type { Problem, SourcePosition } from '../domain/problem.ts';
 import type { SettingsFile } from './schema.ts';
@@ -6,6 +5,7 @@ import type { AdminTcp, ForwarderPart, Settings } from './settings.ts';
 import {
   accepted,
   acceptedAddress,
+  isLoopback,
   parseDuration,
   parsePortRange,
   parseStatusRanges,
@@ -109,11 +109,6 @@ function contradictions(settings: Settings, file: SettingsFile, locate: Locate):
     refuse(['admin', 'tcp', 'address'], message, 'Set admin.tcp.tokenFile, or listen on 127.0.0.1');
   }
   return problems;
-}
-
-/** True for 127.0.0.0/8 and ::1. */
-function isLoopback(address: Address): boolean {
-  return familyOf(address) === 4 ? (address >> 24n) % 256n === 127n : address === 1n;
 }
 
 function milliseconds(text: string): number {

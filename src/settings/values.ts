@@ -1,6 +1,6 @@
-import { type Address, parseAddress } from '../domain/address.ts';
+import { type Address, familyOf, parseAddress } from '../domain/address.ts';
 
-/** Readers of values that YAML has no type for; `undefined` for what they cannot read. */
+/** Readers of values that YAML has no type for: `undefined` for what they cannot read. */
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
@@ -13,6 +13,11 @@ export function parseDuration(text: string): number | undefined {
   if (!match) return undefined;
   const ms = Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
   return ms <= MAX_DURATION_MS ? ms : undefined;
+}
+
+/** True for 127.0.0.0/8 and ::1, which nobody else can reach. */
+export function isLoopback(address: Address): boolean {
+  return familyOf(address) === 4 ? (address >> 24n) % 256n === 127n : address === 1n;
 }
 
 /** Inclusive range of ports. */

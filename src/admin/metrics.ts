@@ -1,0 +1,226 @@
+import { formatAddress } from '../domain/address.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Backend, VirtualServer } from '../domain/forwarding.ts';
+import type { MetricFamily, Sample } from '../telemetry/metrics.ts';
+import { statusOf } from './read-status.ts';
+import { vipOf, vipUses } from './read-vips.ts';
+import type {
+  AdminView,
+  AllocationView,
+  AnnouncingView,
+  AnswerCounters,
+  ForwardingView,
+} from './view.ts';
+
+/** Families of one scrape share what was read, for so long. */
+const SHARED_MS = 500;
+
+type Read = () => Iterable<Sample>;
+
+/** Everything that `/metrics` tells of this process, read from its view at each scrape. */
+export function metricFamilies(view: AdminView, clock: Clock): MetricFamily[] {
+  return [
+    ...processFamilies(view, clock),
+    ...(view.allocation ? allocationFamilies(view.allocation) : []),
+    ...(view.announcing ? announcingFamilies(view.announcing) : []),
+    ...(view.forwarding ? forwardingFamilies(view, view.forwarding, clock) : []),
+  ];
+}
+
+const gauge = (name: string, help: string, labels: string[], collect: Read): MetricFamily => ({
+  name: `tidegate_${name}`,
+  help,
+  type: 'gauge',
+  labels,
+  collect,
+});
+
+const counter = (name: string, help: string, labels: string[], collect: Read): MetricFamily => ({
+  ...gauge(name, help, labels, collect),
+  type: 'counter',
+});
+
+function processFamilies(view: AdminView, clock: Clock): MetricFamily[] {
+  const { instance, node, version } = view.identity;
+  const status = shared(clock, () => statusOf(view));
+  return [
+    gauge('info', 'What runs here', ['instance', 'node', 'version'], () => [
+      { labels: { instance, node, version }, value: 1 },
+    ]),
+    gauge('role_ready', '1 while the role does its work', ['role'], () =>
+      view.roles().map(({ role, ready }) => ({ labels: { role }, value: ready ? 1 : 0 })),
+    ),
+    gauge('snapshot_revision', 'Revision of the newest snapshot of the cluster', [], () => [
+      { value: view.snapshot().revision },
+    ]),
+    gauge('problems', 'Problems of the input and of the roles here', ['severity'], () =>
+      (['error', 'warning'] as const).map((severity) => ({
+        labels: { severity },
+        value: view.problems().filter((problem) => problem.severity === severity).length,
+      })),
+    ),
+    gauge('services', 'Services of ours, by what they have', ['state'], () => {
+      const { ours, withAddress } = status().services;
+      return [
+        { labels: { state: 'with_address' }, value: withAddress },
+        { labels: { state: 'without_address' }, value: ours - withAddress },
+      ];
+    }),
+  ];
+}
+
+function allocationFamilies(allocation: AllocationView): MetricFamily[] {
+  return [
+    gauge('pool_addresses', 'Addresses of a pool', ['pool', 'state', 'family'], function* () {
+      for (const [pool, usage] of allocation.pools()) {
+        for (const state of ['assigned', 'available'] as const) {
+          for (const family of ['IPv4', 'IPv6'] as const) {
+            yield { labels: { pool, state, family }, value: Number(usage[`${state}${family}`]) };
+          }
+        }
+      }
+    }),
+    gauge('pool_services', 'Services with an address of the pool', ['pool'], function* () {
+      for (const [pool, { services }] of allocation.pools()) {
+        yield { labels: { pool }, value: services };
+      }
+    }),
+    gauge('services_refused', 'Services without all they ask for', ['reason'], () => {
+      const counts = new Map<string, number>();
+      for (const { refusal } of allocation.assignments().values()) {
+        if (refusal) counts.set(refusal.reason, (counts.get(refusal.reason) ?? 0) + 1);
+      }
+      return [...counts].map(([reason, value]) => ({ labels: { reason }, value }));
+    }),
+  ];
+}
+
+function announcingFamilies(announcing: AnnouncingView): MetricFamily[] {
+  const counts = (name: keyof AnswerCounters): Read =>
+    function* () {
+      for (const [vip, counters] of announcing.counters()) {
+        yield { labels: { vip }, value: counters[name] };
+      }
+    };
+  return [
+    gauge('vip_announced', '1 while this box announces the address', ['vip'], function* () {
+      for (const [vip, { announced }] of announcing.announcements()) {
+        yield { labels: { vip }, value: announced ? 1 : 0 };
+      }
+    }),
+    counter(
+      'vip_requests_received_total',
+      'ARP and ND requests',
+      ['vip'],
+      counts('requestsReceived'),
+    ),
+    counter('vip_responses_sent_total', 'ARP and ND answers', ['vip'], counts('responsesSent')),
+    counter(
+      'vip_gratuitous_sent_total',
+      'Unasked announcements',
+      ['vip'],
+      counts('gratuitousSent'),
+    ),
+    counter('vip_conflicts_total', 'Others claimed the address', ['vip'], counts('conflicts')),
+    counter('send_errors_total', 'Frames not sent', ['interface'], () =>
+      announcing
+        .interfaces()
+        .map(({ name, sendErrors }) => ({ labels: { interface: name }, value: sendErrors })),
+    ),
+  ];
+}
+
+function forwardingFamilies(
+  view: AdminView,
+  forwarding: ForwardingView,
+  clock: Clock,
+): MetricFamily[] {
+  const vips = shared(clock, () => vipUses(view).map((use) => vipOf(view, use)));
+  return [
+    gauge('flows', 'Flows in the table, at the last sweep', [], () => [
+      { value: forwarding.usage().flows.used },
+    ]),
+    gauge('flows_limit', 'Size of the flow table', [], () => [
+      { value: forwarding.usage().flows.limit },
+    ]),
+    counter('packets_total', 'What became of packets', ['result'], () =>
+      [...forwarding.counters()].map(([result, count]) => ({
+        labels: { result },
+        value: Number(count),
+      })),
+    ),
+    gauge('vip_backends', 'Backends of an address', ['vip', 'state'], function* () {
+      for (const { address: vip, serving } of vips()) {
+        yield { labels: { vip, state: 'usable' }, value: serving?.usable ?? 0 };
+        yield { labels: { vip, state: 'total' }, value: serving?.total ?? 0 };
+      }
+    }),
+    ...trafficFamilies(forwarding, clock),
+  ];
+}
+
+const SERVER = ['service', 'vip', 'protocol', 'port'];
+
+function trafficFamilies(forwarding: ForwardingView, clock: Clock): MetricFamily[] {
+  const servers = shared(clock, () =>
+    [...(forwarding.plan()?.servers.values() ?? [])].map((server) => ({
+      labels: serverLabels(server),
+      stats: forwarding.serverStats(server.id),
+    })),
+  );
+  const backends = shared(clock, () =>
+    [...(forwarding.plan()?.servers.values() ?? [])].flatMap((server) =>
+      server.backends.map((backend: Backend) => ({
+        labels: { ...serverLabels(server), backend: backend.id },
+        use: backend.use,
+        stats: forwarding.backendStats(server.id, backend.id),
+      })),
+    ),
+  );
+  const bothWays = (rows: typeof servers, unit: 'Packets' | 'Bytes'): Read =>
+    function* () {
+      for (const { labels, stats } of rows()) {
+        yield { labels: { ...labels, direction: 'in' }, value: Number(stats?.[`in${unit}`] ?? 0n) };
+        yield {
+          labels: { ...labels, direction: 'out' },
+          value: Number(stats?.[`out${unit}`] ?? 0n),
+        };
+      }
+    };
+  const newFlows = (rows: typeof servers): Read =>
+    function* () {
+      for (const { labels, stats } of rows())
+        yield { labels, value: Number(stats?.newFlows ?? 0n) };
+    };
+  const ways = [...SERVER, 'direction'];
+  const backend = [...SERVER, 'backend'];
+  return [
+    counter('server_new_flows_total', 'New flows', SERVER, newFlows(servers)),
+    counter('server_packets_total', 'Forwarded packets', ways, bothWays(servers, 'Packets')),
+    counter('server_bytes_total', 'Forwarded bytes', ways, bothWays(servers, 'Bytes')),
+    counter('backend_new_flows_total', 'New flows', backend, newFlows(backends)),
+    counter(
+      'backend_bytes_total',
+      'Forwarded bytes',
+      [...backend, 'direction'],
+      bothWays(backends, 'Bytes'),
+    ),
+    gauge('backend_active', '1 while the backend takes new flows', backend, () =>
+      backends().map(({ labels, use }) => ({ labels, value: use === 'active' ? 1 : 0 })),
+    ),
+  ];
+}
+
+function serverLabels({ service, address, protocol, port }: VirtualServer) {
+  return { service, vip: formatAddress(address), protocol, port: String(port) };
+}
+
+/** Reads at most once in `SHARED_MS`, so that the families of one scrape agree. */
+function shared<T>(clock: Clock, read: () => T): () => T {
+  let held: { readonly value: T; readonly atMs: number } | undefined;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (!held || nowMs - held.atMs > SHARED_MS) held = { value: read(), atMs: nowMs };
+    return held.value;
+  };
+}
