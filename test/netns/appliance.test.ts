@@ -1,0 +1,228 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { addPod, buildEdgeSite, type EdgeSite, type Pod } from '../../lab/edge-site.ts';
+import { createLab, type Lab } from '../../lab/lab.ts';
+import type { LabProcess } from '../../lab/process.ts';
+import type { RoleName } from '../../src/domain/role.ts';
+import type { TcpJob, TrafficResult } from './traffic.ts';
+
+/**
+ * The whole appliance on one box as systemd would run it, one process a role, from manifests in a
+ * folder to packets at Pods: what one role decides reaches the others, and none of them is in the
+ * packets' way.
+ */
+const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
+const TRAFFIC = fileURLToPath(new URL('traffic.ts', import.meta.url));
+const ROLES = ['controller', 'forwarder', 'speaker'] as const;
+const V4 = '192.0.2.100';
+const V6 = '2001:db8:f::100';
+
+let lab: Lab;
+let site: EdgeSite;
+let pods: readonly Pod[];
+const running = new Map<RoleName, LabProcess>();
+
+test.before(async () => {
+  lab = createLab();
+  site = buildEdgeSite(lab);
+  pods = site.workers.map((worker, index) => addPod(lab, worker, `pod-${index + 1}`, 11 + index));
+  for (const { host, name } of pods) {
+    await host.start([process.execPath, TRAFFIC, 'serve', name, '8080']).prints(/LISTENING/);
+  }
+  site.edge.run(['mkdir', manifests()]);
+  writeFileSync(
+    settings(),
+    `stateDir: ${lab.directory}/state
+runDir: ${lab.directory}/run
+cluster: { files: { path: ${manifests()} } }
+speaker: { interfaces: [front] }
+forwarder:
+  interfaces: [front, back]
+  bpfDir: ${lab.bpffs}/edge
+  limits: { flows: 65536, servers: 1024, backends: 4096, affinity: 1024 }
+  health: { interval: 200ms, timeout: 100ms }
+`,
+  );
+  write('pool', pool('192.0.2.100-192.0.2.109', '2001:db8:f::100-2001:db8:f::109'));
+  write('web', service('web') + slices('web', pods));
+  await Promise.all(ROLES.map(start));
+});
+
+test.after.always(() => lab?.remove());
+
+for (const vip of [V4, V6]) {
+  test.serial(
+    `a manifest in a folder becomes ${vip}, announced and forwarded to Pods`,
+    async (t) => {
+      await untilAnswers(vip);
+      const result = await tcp({
+        host: vip,
+        port: 80,
+        connections: 200,
+        parallel: 10,
+        bytes: 2000,
+      });
+      t.deepEqual(result.failures, []);
+      t.deepEqual(Object.keys(result.answeredBy).sort(), ['pod-1', 'pod-2']);
+    },
+  );
+}
+
+for (const role of ROLES) {
+  test.serial(`kill -9 of the ${role} and its restart break none of 200 connections`, async (t) => {
+    const job = { port: 80, connections: 100, parallel: 100, bytes: 40_000, pieces: 40 };
+    const transfers = Promise.all([V4, V6].map((host) => tcp({ ...job, host, pauseMs: 80 })));
+    await sleep(800);
+    await running.get(role)?.stop('SIGKILL');
+    await sleep(500);
+    await start(role);
+    for (const result of await transfers) {
+      t.deepEqual({ good: result.good, failures: result.failures }, { good: 100, failures: [] });
+    }
+    const later = await tcp({ host: V4, port: 80, connections: 50, parallel: 10, bytes: 500 });
+    t.deepEqual(later.failures, []);
+  });
+}
+
+test.serial('a backend that stops answering is taken out, and comes back', async (t) => {
+  const [first] = pods as [Pod];
+  // Refuses connections as a dead process does, and leaves the Pod in place.
+  first.host.run(['nft', '-f', '-'], REFUSE);
+  await untilAnsweredBy(['pod-2']);
+  first.host.run(['nft', 'delete', 'table', 'inet', 'refuse']);
+  await untilAnsweredBy(['pod-1', 'pod-2']);
+  t.pass();
+});
+
+test.serial('a Service that goes takes its address off the wire at once', async (t) => {
+  write('other', service('other') + slices('other', pods));
+  await untilAnswers('192.0.2.101');
+  site.edge.run(['rm', `${manifests()}/other.yaml`]);
+  await sleep(500);
+  site.router.ip('neigh flush to 192.0.2.101 dev front');
+  const asked = await site.router.finish([
+    'arping',
+    '-c',
+    '2',
+    '-w',
+    '1',
+    '-I',
+    'front',
+    '192.0.2.101',
+  ]);
+  t.not(asked.code, 0, asked.stdout);
+});
+
+test.serial(
+  'addresses stay over a restart of everything, also while a manifest is broken',
+  async (t) => {
+    const before = statusLines();
+    for (const role of ROLES) await running.get(role)?.stop('SIGKILL');
+    write('web', `${service('web')}  broken: [`);
+    await Promise.all(ROLES.map(start));
+    const result = await tcp({ host: V4, port: 80, connections: 50, parallel: 10, bytes: 500 });
+    t.deepEqual(result.failures, []);
+    t.deepEqual(addressesIn(statusLines()), addressesIn(before));
+    t.regex(running.get('controller')?.output() ?? '', /web\.yaml:\d+:\d+/);
+    write('web', service('web') + slices('web', pods));
+  },
+);
+
+const REFUSE = `table inet refuse {
+  chain input { type filter hook input priority 0; tcp dport 8080 reject with tcp reset; }
+}`;
+
+function manifests(): string {
+  return `${lab.directory}/manifests`;
+}
+
+function settings(): string {
+  return `${lab.directory}/tidegate.yaml`;
+}
+
+function write(name: string, text: string): void {
+  writeFileSync(`${manifests()}/${name}.yaml`, text);
+}
+
+function statusLines(): string[] {
+  return readFileSync(`${lab.directory}/state/status.ledger`, 'utf8').trim().split('\n');
+}
+
+/** Addresses by Service, as the ledger says last. */
+function addressesIn(lines: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    lines.map((line) => JSON.parse(line)).map(({ k, v }) => [k, v?.addresses]),
+  );
+}
+
+async function start(role: RoleName): Promise<void> {
+  const started = site.edge.start([TIDEGATE, 'run', '--config', settings(), '--roles', role]);
+  running.set(role, started);
+  await started.prints(/"Running"/);
+}
+
+/** Until connections get through; announcing and forwarding follow the manifest by some milliseconds. */
+async function untilAnswers(vip: string): Promise<void> {
+  const job = { host: vip, port: 80, connections: 1, parallel: 1, bytes: 10 };
+  await until(async () => (await tcp(job)).good === 1);
+}
+
+async function untilAnsweredBy(names: readonly string[]): Promise<void> {
+  await until(async () => {
+    const result = await tcp({ host: V4, port: 80, connections: 40, parallel: 8, bytes: 10 });
+    const answered = Object.keys(result.answeredBy).sort();
+    return result.failures.length === 0 && answered.join() === names.join();
+  });
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 10_000;
+  while (!(await condition())) {
+    if (performance.now() > deadlineMs) throw new Error('What was waited for did not happen');
+    await sleep(20);
+  }
+}
+
+async function tcp(job: TcpJob): Promise<TrafficResult> {
+  const command = [process.execPath, TRAFFIC, 'tcp', JSON.stringify(job)];
+  const { stdout, stderr } = await site.client.finish(command);
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+function pool(...addresses: readonly string[]): string {
+  return `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: { name: public, namespace: metallb-system }
+spec: { addresses: ${JSON.stringify(addresses)} }
+`;
+}
+
+function service(name: string): string {
+  return `apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: default }
+spec:
+  type: LoadBalancer
+  ipFamilyPolicy: RequireDualStack
+  ports: [{ port: 80, targetPort: 8080 }]
+`;
+}
+
+function slices(name: string, of: readonly Pod[]): string {
+  const slice = (family: 'IPv4' | 'IPv6', index: 0 | 1) => `---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: ${name}-${family.toLowerCase()}
+  namespace: default
+  labels: { kubernetes.io/service-name: ${name} }
+addressType: ${family}
+ports: [{ name: "", port: 8080 }]
+endpoints:
+${of.map((pod) => `- { addresses: ["${pod.addresses[index]}"] }`).join('\n')}
+`;
+  return slice('IPv4', 0) + slice('IPv6', 1);
+}
