@@ -75,9 +75,9 @@ export async function show(host: Host, words: readonly string[]): Promise<string
 }
 
 /** Shows a command as the reader would type it in the project's folder. */
-export function showCommand(host: Host, words: readonly string[]): void {
+export function showCommand(host: Host, words: readonly string[], ending = ''): void {
   const shown = words.map((word) => (word === process.execPath ? 'node' : word.replace(ROOT, '')));
-  command(host.name, shown);
+  command(host.name, shown, ending);
 }
 
 /** Runs a command on a host without showing it; throws with its stderr when it fails. */

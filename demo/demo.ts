@@ -49,11 +49,11 @@ const STEPS: readonly Step[] = [
 ];
 
 const PICTURE = `
-     client ──── router ──┬── edge ──┬── worker-1   Pods web-1, web-2
-                          │    │     └── worker-2   Pods web-3, web-4
-      Service addresses live   │
-      on this segment:         └── Tidegate runs here
-      192.0.2.0/24, 2001:db8:f::/64`;
+     client ──── router ──┬── edge box ──┬── worker-1   Pods web-1, web-2
+                          │   Tidegate   │
+          Service addresses              └── worker-2   Pods web-3, web-4
+          live on this segment
+`;
 
 interface Outcome {
   readonly step: Step;
@@ -108,6 +108,8 @@ async function runSteps(demo: DemoSite): Promise<Outcome[]> {
       outcomes.push({ step, state: 'passed', text });
     } catch (error) {
       failed((error as Error).message);
+      explain('The last lines of the log of Tidegate:');
+      output(demo.tidegate.logTail());
       const [text = ''] = (error as Error).message.split('\n');
       outcomes.push({ step, state: 'failed', text });
       stopped = step.essential ?? false;

@@ -10,6 +10,8 @@ import { until } from './until.ts';
 const PROGRAM = fileURLToPath(new URL('../bin/tidegate', import.meta.url));
 const ROLES = ['controller', 'speaker', 'forwarder'];
 
+const LOG_LINES = 10;
+
 /** Tidegate on the edge box of the demo. */
 export interface Tidegate {
   /** The command line that starts it. */
@@ -19,6 +21,8 @@ export interface Tidegate {
   /** Ends it by SIGKILL. */
   kill(): Promise<void>;
   pid(): number;
+  /** The last lines of its log. */
+  logTail(): string;
   /** A command line of the CLI that asks the running one. */
   command(...words: readonly string[]): readonly string[];
   /** A Service, as soon as its addresses are announced and packets to them forwarded. */
@@ -63,6 +67,7 @@ forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
       await running?.stop('SIGKILL');
     },
     pid: () => running?.pid ?? 0,
+    logTail: () => (running?.output() ?? '').trimEnd().split('\n').slice(-LOG_LINES).join('\n'),
     command: (...words) => [PROGRAM, ...words, '--run-dir', runDir],
     servedService: (key) =>
       until(`Service ${key} is served`, async () => {

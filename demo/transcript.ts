@@ -14,8 +14,8 @@ export function explain(text: string): void {
 }
 
 /** A command as it would be typed on that host. */
-export function command(host: string, words: readonly string[]): void {
-  console.log(styleText('dim', `${INDENT}${host}$ ${words.map(quote).join(' ')}`));
+export function command(host: string, words: readonly string[], ending = ''): void {
+  console.log(styleText('dim', `${INDENT}${host}$ ${words.map(quote).join(' ')}${ending}`));
 }
 
 /** What a command printed. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const WAIT_MS = 5000;
+const WAIT_MS = 10_000;
 const POLL_MS = 20;
 
 /** Asks again and again until there is an answer; throws when `WAIT_MS` are over. */

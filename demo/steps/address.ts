@@ -12,7 +12,12 @@ export const startTidegate: Step = {
     'One process with all three roles: the controller gives out addresses, the speaker tells the ' +
     'network where they live, the forwarder sends packets on with an XDP program in the kernel.',
   essential: true,
-  run: async ({ edge, tidegate }) => {
+  run: async ({ edge, tidegate, manifests, pods }) => {
+    for (const file of ['pool.yaml', 'nodes.yaml']) {
+      showCommand(edge, ['cp', `config/demo/${file}`, manifests.folder]);
+      manifests.drop(file);
+    }
+    manifests.writeEndpoints([...pods.values()].map((pod) => ({ pod, condition: 'ready' })));
     showCommand(edge, tidegate.runCommand);
     const start = performance.now();
     await tidegate.start();
@@ -27,9 +32,7 @@ export const allocateAddress: Step = {
     'This is an ordinary Kubernetes manifest. A cloud would answer "type: LoadBalancer"; on bare ' +
     'metal nobody does, so Tidegate takes an address of each family from the pool.',
   essential: true,
-  run: async ({ edge, tidegate, manifests, pods }) => {
-    for (const file of ['pool.yaml', 'nodes.yaml']) manifests.drop(file);
-    manifests.writeEndpoints([...pods.values()].map((pod) => ({ pod, condition: 'ready' })));
+  run: async ({ edge, tidegate, manifests }) => {
     showCommand(edge, ['cp', 'config/demo/web.yaml', manifests.folder]);
     output(manifests.drop('web.yaml'));
     const start = performance.now();

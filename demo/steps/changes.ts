@@ -148,7 +148,7 @@ async function startLoad({ client, tidegate }: DemoSite): Promise<LabProcess> {
   const [v4 = ''] = (await tidegate.servedService('default/web')).addresses;
   const program = [process.execPath, programPath('load.ts')];
   const words = [...program, urlOf(v4), String(REQUESTS_PER_SECOND)];
-  showCommand(client, [...words, '&']);
+  showCommand(client, words, ' &');
   const load = client.start(words);
   await load.prints(/"pod"/);
   return load;
@@ -167,7 +167,7 @@ function startDownload({ client }: DemoSite, address: string): LabProcess {
   const url = `${urlOf(address)}download?seconds=${DOWNLOAD_SECONDS}`;
   const summary = '%{size_download} bytes in %{time_total} s';
   const words = ['curl', '-s', '-D', '-', '-o', '/dev/null', '-w', summary, url];
-  showCommand(client, [...words, '&']);
+  showCommand(client, words, ' &');
   return client.start(words);
 }
 
