@@ -85,21 +85,23 @@ function announcementOf(address: Address, observed: Reader): Verdict {
   const text = formatAddress(address);
   const report = observed.announcement(address);
   if (!report) {
-    const message = `The speaker on this box has not reported on ${text}. Look at the log of the role "speaker"`;
-    return { status: 'Unknown', reason: 'notReported', message };
+    const message = `The speaker on this box has not reported on ${text}`;
+    const remedy = 'Look at the log of the role "speaker"';
+    return { status: 'Unknown', reason: 'notReported', message: `${message}. ${remedy}` };
   }
   if (report.announced) {
     const message = `${text} on ${report.interfaces.join(', ') || 'no interface'}`;
     return { status: 'True', reason: 'Announced', message };
   }
+  const message = `${text} is not announced: ${report.reason || 'no reason given'}`;
   return {
     status: 'False',
     reason: conditionReason(report.reason, 'NotAnnounced'),
-    message: `${text} is not announced: ${report.reason || 'no reason given'}. See by "tidegate explain service" what is missing`,
+    message: `${message}. See by "tidegate explain service" what is missing`,
   };
 }
 
-/** Reasons of conditions are one word (meta/v1 Condition); one of MetalLB's event reasons is not. */
+/** Reasons of conditions are one word (meta/v1 Condition); not all event reasons are. */
 function conditionReason(reason: string, otherwise: string): string {
   return /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/.test(reason) ? reason : otherwise;
 }

@@ -27,7 +27,7 @@ export interface ControllerDeps {
 /** The running role, and what the admin API and metrics show of it. */
 export interface Controller extends Role {
   readonly name: 'controller';
-  /** Who has what and why others have nothing, with the counters of pools; none before the first. */
+  /** Who has what and why others have nothing, with the counters of pools. */
   allocation(): Allocation | undefined;
   counters(): ControllerCounters;
 }
@@ -49,8 +49,8 @@ export const REPORTS_SETTLE_MS = 200;
 
 /**
  * Starts to allocate addresses: for each new snapshot plans, writes the statuses that differ, and
- * awaits that before it plans again, so that it always plans on its own decisions. What could not be
- * written stays decided (nobody else gets the address) and is tried again with backoff.
+ * awaits that before it plans again, so that it always plans on its own decisions. What could not
+ * be written stays decided (nobody else gets the address) and is tried again with backoff.
  */
 export function startController(deps: ControllerDeps): Controller {
   const { source, clock, observed } = deps;
@@ -80,6 +80,13 @@ export function startController(deps: ControllerDeps): Controller {
   };
 }
 
+/** Until `retryAtMs` is planned only. */
+interface Failure {
+  readonly attempts: number;
+  readonly message: string;
+  readonly retryAtMs: number;
+}
+
 /** One pass at a time: plan, write, await. A class, since it is all state. */
 class Loop {
   allocation: Allocation | undefined;
@@ -90,7 +97,7 @@ class Loop {
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
-  #failure: { readonly attempts: number; readonly message: string } | undefined;
+  #failure: Failure | undefined;
   #cancelRetry = () => {};
 
   constructor(deps: ControllerDeps) {
@@ -146,8 +153,6 @@ class Loop {
       this.#again = false;
       try {
         await this.#pass();
-        this.#failure = undefined;
-        this.#cancelRetry();
       } catch (error) {
         this.#retryLater(error);
       }
@@ -164,12 +169,16 @@ class Loop {
     const allocation = allocate(before, snapshot, settings.allocation);
     this.allocation = allocation;
     this.#work.addDecisions(before, allocation);
+    if (this.#failure && startedMs < this.#failure.retryAtMs) return;
     const keys = this.#work.next();
-    if (keys.length === 0) return;
-    await this.#write(this.#changesOf(keys, allocation));
-    for (const key of keys) this.#logEvents(key, snapshot.revision, startedMs);
-    this.#work.done(keys);
-    this.#again = true;
+    if (keys.length > 0) {
+      await this.#write(this.#changesOf(keys, allocation));
+      for (const key of keys) this.#logEvents(key, snapshot.revision, startedMs);
+      this.#work.done(keys);
+      this.#again = true;
+    }
+    this.#failure = undefined;
+    this.#cancelRetry();
   }
 
   async #write(changes: ReadonlyMap<ObjectKey, ServiceStatus | undefined>): Promise<void> {
@@ -225,7 +234,8 @@ class Loop {
     const { log, clock } = this.#deps;
     const attempts = (this.#failure?.attempts ?? 0) + 1;
     const retryInMs = backoffMs(attempts);
-    this.#failure = { attempts, message: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    this.#failure = { attempts, message, retryAtMs: clock.monotonicMs() + retryInMs };
     log.error('Cannot allocate; addresses stay as decided', { attempts, retryInMs, error });
     this.#cancelRetry();
     if (!this.#stopped) this.#cancelRetry = clock.after(retryInMs, () => this.run());

@@ -14,7 +14,7 @@ export interface Work {
   /** Notes Services about which reports changed; `settle` makes them due. */
   report(keys: Iterable<ObjectKey>): void;
   settle(): void;
-  /** The next to look at: all about which something was decided, else some about which was reported. */
+  /** The next to look at: all with decisions about them, else some with reports. */
   next(): readonly ObjectKey[];
   /** True for one that was ours a moment ago: its status goes, whatever it is now. */
   isReleased(key: ObjectKey): boolean;

@@ -33,7 +33,7 @@ import { type World, worldOf } from './allocation/world.ts';
 
 /** What allocation takes from the settings. */
 export interface AllocationSettings extends LoadBalancerClass {
-  /** True: a sharing key is one within its namespace. False, as with MetalLB: within the cluster. */
+  /** True: a sharing key counts within its namespace. False, as with MetalLB: in the cluster. */
   readonly scopeSharingKeys: boolean;
 }
 
@@ -66,10 +66,10 @@ export interface AllocationBasis {
  * Allocates addresses from pools to Services, by MetalLB's rules (docs/allocation.md).
  *
  * The statuses are the truth: what a Service holds by its status and may still hold, it keeps; then
- * those who have none are served. `previous` saves work: only Services that changed are looked at, and
- * those that waited for what they left; pools and selected namespaces concern everybody. It also
- * tells a decision that is not yet in the statuses, who of two sharers changed, and which version of a
- * pool was in force. Pure: equal arguments give equal results.
+ * those who have none are served. `previous` saves work: only Services that changed are looked at,
+ * and those that waited for what they left; pools and selected namespaces concern everybody. It
+ * also tells what was decided and is not yet in the statuses, who of two sharers changed, and which
+ * version of a pool was in force. Pure: equal arguments give equal results.
  */
 export function allocate(
   previous: Allocation | undefined,
@@ -90,7 +90,7 @@ export function usersOf(allocation: Allocation, address: Address): ReadonlySet<O
   return allocation.basis.occupancy.uses.get(addressKey(address))?.users ?? new Set();
 }
 
-/** True for a Service that is absent while it may stand in input that could not be read: it keeps its status. */
+/** True for a Service that is absent and may stand in unreadable input: it keeps its status. */
 export function mayBeHidden(allocation: Allocation, service: ObjectKey): boolean {
   return allocation.basis.world.hidden.has(service);
 }
@@ -121,7 +121,7 @@ function openStep(
   };
 }
 
-/** Everybody to be looked at lets go, so that what they keep or take is decided among all of them. */
+/** Everybody in scope lets go, so that what they keep or take is decided among all of them. */
 function letGo({ scope, draft, snapshot, settings, world }: OpenStep) {
   const keys = [...scope.keys];
   for (const key of keys) draft.release(key);

@@ -1,17 +1,21 @@
-import { type Address, type Family, familyOf, formatAddress } from '../../domain/address.ts';
+import { type Address, type Family, familyOf } from '../../domain/address.ts';
 import type { Service } from '../../domain/service.ts';
 import type { Refusal } from './assignment.ts';
-import { type Candidate, familiesText, wantedFamilies } from './candidate.ts';
+import { type Candidate, wantedFamilies } from './candidate.ts';
 import { conflictOf, ownerOf } from './keep.ts';
 import { admits, hasFamily, type TablePool } from './pool-table.ts';
+import { remedies } from './remedies.ts';
 import { POOL_FIELD, requestOf, unreadableRequest } from './request.ts';
 import type { StepView } from './step-view.ts';
 import {
   noAddressInPool,
+  notEnoughFamilies,
   notInConfig,
+  otherFamilies,
+  otherPool,
   poolLacksFamily,
   poolNotCompatible,
-  quoted,
+  unknownPool,
 } from './texts.ts';
 
 /** Addresses to give, or why there are none. */
@@ -21,9 +25,9 @@ export type Choice =
   | { readonly refusal: Refusal; readonly waits: boolean };
 
 /**
- * Chooses addresses for a Service that holds none: those asked for, else from the pool asked for, else
- * from the pools meant for it, else from the general ones. A request is never replaced by something
- * else. The draft is only read.
+ * Chooses addresses for a Service that holds none: those asked for, else from the pool asked for,
+ * else from the pools meant for it, else from the general ones. A request is never replaced by
+ * something else. The draft is only read.
  */
 export function choose(service: Service, who: Candidate, view: StepView): Choice {
   const wanted = wantedFamilies(service);
@@ -59,22 +63,19 @@ export function chooseSecond(
   });
   const request = requestOf(service);
   if (request.kind === 'addresses') {
-    const why = `requested loadBalancer IP(s) ${quoted(request.addresses)} does not match the ipFamily of the service`;
-    return refuse(why, false, 'Ask for one address of each family, or set SingleStack');
+    return refuse(otherFamilies(request.addresses), false, remedies.askPerFamily);
   }
   const pool = view.table.byName.get(poolName);
   if (!pool) {
-    const remedy = `Correct IPAddressPool "${poolName}", which cannot be read`;
-    return refuse(`unknown pool "${poolName}"`, false, remedy);
+    return refuse(unknownPool(poolName), false, remedies.correctPool(poolName));
   }
   if (!hasFamily(pool, family)) {
-    const remedy = `Add ${familiesText([family])} addresses to IPAddressPool "${poolName}", or set SingleStack`;
+    const remedy = `${remedies.addAddresses([family], poolName)}, or set SingleStack`;
     return refuse(poolLacksFamily(poolName, [family]), false, remedy);
   }
   const second = view.draft.lowestUsable(pool, family, who);
   if (second === undefined) {
-    const remedy = `Add ${familiesText([family])} addresses to IPAddressPool "${poolName}"`;
-    return refuse(noAddressInPool(poolName), true, remedy);
+    return refuse(noAddressInPool(poolName), true, remedies.addAddresses([family], poolName));
   }
   return { addresses: [second], pool: poolName };
 }
@@ -82,15 +83,14 @@ export function chooseSecond(
 /** What rules out an address whatever the pools hold. */
 function refuseByItself(service: Service, wanted: readonly Family[]): Refusal | undefined {
   if (wanted.length === 0) {
-    const remedy = 'Remove "clusterIP: None", or make it a Service of type ClusterIP';
-    return failed(service, 'No ClusterIPs', 'spec.clusterIP', remedy);
+    return failed(service, 'No ClusterIPs', 'spec.clusterIP', remedies.notHeadless);
   }
   if (service.ipFamilyPolicy === 'RequireDualStack' && wanted.length < 2) {
     return {
       reason: 'not enough clusterips',
-      message: `Service requires dual stack but not enough clusterips [${wanted.map((family) => familiesText([family])).join(' ')}]`,
+      message: notEnoughFamilies(wanted),
       field: 'spec.ipFamilyPolicy',
-      remedy: 'Give the Service two families, or set PreferDualStack or SingleStack',
+      remedy: remedies.giveFamilies,
     };
   }
   return unreadableRequest(service, false);
@@ -110,24 +110,22 @@ function fromRequest(
   });
   const families = addresses.map(familyOf);
   if (families.length !== wanted.length || !families.every((family) => wanted.includes(family))) {
-    const why = `requested loadBalancer IP(s) ${quoted(addresses)} does not match the ipFamily of the service`;
-    const remedy = `Ask for ${wanted.length === 2 ? 'one IPv4 and one IPv6 address' : `one ${familiesText(wanted)} address`}, or change spec.ipFamilyPolicy`;
-    return refuse(why, false, remedy);
+    return refuse(otherFamilies(addresses), false, remedies.askFor(wanted));
   }
   const owner = ownerOf(addresses, view);
-  if (!owner) {
-    const remedy = 'Ask for addresses that one IPAddressPool contains, or add them to a pool';
-    return refuse(notInConfig(addresses), false, remedy);
-  }
+  if (!owner) return refuse(notInConfig(addresses), false, remedies.askPooled);
   if (!admits(owner.pool, service, view.namespaces)) {
-    return refuse(poolNotCompatible(owner.pool.name), false, remedyOfAdmission(owner));
+    return refuse(poolNotCompatible(owner.pool.name), false, remedies.letIn(owner.pool.name));
   }
   if (service.poolRequest !== undefined && service.poolRequest !== owner.pool.name) {
-    const why = `requested loadBalancer IP(s) ${quoted(addresses)} is not compatible with requested address pool ${service.poolRequest}`;
-    return refuse(why, false, `Ask for the pool "${owner.pool.name}", or for no pool`);
+    const why = otherPool(addresses, service.poolRequest);
+    return refuse(why, false, remedies.askForPool(owner.pool.name));
   }
   const conflict = conflictOf(who, addresses, view);
-  if (conflict !== undefined) return refuse(conflict, true, remedyOfConflict(addresses, view));
+  if (conflict !== undefined) {
+    const users = addresses.flatMap((address) => view.draft.usersOf(address));
+    return refuse(conflict, true, remedies.share(addresses, users));
+  }
   return { addresses, pool: owner.pool.name };
 }
 
@@ -145,24 +143,22 @@ function fromPool(
   const pool = view.table.byName.get(name);
   if (!pool) {
     const remedy = view.unreadable.has(name)
-      ? `Correct IPAddressPool "${name}", which cannot be used as it is`
-      : `Create an IPAddressPool "${name}", or ask for another`;
-    return refuse(`unknown pool "${name}"`, false, remedy);
+      ? remedies.correctPool(name)
+      : remedies.createPool(name);
+    return refuse(unknownPool(name), false, remedy);
   }
   if (!admits(pool.pool, service, view.namespaces)) {
-    return refuse(poolNotCompatible(name), false, remedyOfAdmission(pool));
+    return refuse(poolNotCompatible(name), false, remedies.letIn(name));
   }
   const addresses = chooseFrom([pool], service, who, wanted, view)?.addresses;
   if (addresses) return { addresses, pool: name };
-  const present = wanted.filter((family) => hasFamily(pool, family));
-  const enough = service.ipFamilyPolicy === 'PreferDualStack' ? 1 : wanted.length;
-  return present.length < enough
-    ? refuse(
-        poolLacksFamily(name, wanted),
-        false,
-        `Add ${familiesText(wanted.filter((family) => !present.includes(family)))} addresses to IPAddressPool "${name}", or ask for another`,
-      )
-    : refuse(noAddressInPool(name), true, `Add addresses to IPAddressPool "${name}"`);
+  const lacking = wanted.filter((family) => !hasFamily(pool, family));
+  const bearable = service.ipFamilyPolicy === 'PreferDualStack' ? wanted.length - 1 : 0;
+  if (lacking.length <= bearable) {
+    return refuse(noAddressInPool(name), true, remedies.addAddresses(wanted, name));
+  }
+  const remedy = `${remedies.addAddresses(lacking, name)}, or ask for another pool`;
+  return refuse(poolLacksFamily(name, wanted), false, remedy);
 }
 
 function fromAnyPool(
@@ -175,7 +171,7 @@ function fromAnyPool(
     chooseFrom(dedicatedFor(service, view), service, who, wanted, view) ??
     chooseFrom(view.table.general, service, who, wanted, view);
   if (chosen) return chosen;
-  const remedy = `Create an IPAddressPool with free ${familiesText(wanted)} addresses that this Service may use, or enlarge one`;
+  const remedy = remedies.addPool(wanted);
   return { refusal: failed(service, 'no available IPs', 'spec.type', remedy), waits: true };
 }
 
@@ -215,17 +211,3 @@ function failed(service: Service, why: string, field: string, remedy: string): R
   const message = `Failed to allocate IP for "${service.key}": ${why}`;
   return { reason: 'AllocationFailed', message, field, remedy };
 }
-
-function remedyOfAdmission({ pool }: TablePool): string {
-  return `Ask for another pool, or let this Service in by spec.serviceAllocation of IPAddressPool "${pool.name}"`;
-}
-
-function remedyOfConflict(addresses: readonly Address[], { draft }: StepView): string {
-  const users = addresses.flatMap((address) => draft.usersOf(address));
-  const list = [...new Set(users)].sort().slice(0, NAMED_USERS).join(', ');
-  const named = addresses.map(formatAddress).join(' or ');
-  return `Ask for another address than ${named}, or give this Service and its users (${list}) one metallb.io/allow-shared-ip key, different ports, and equal selectors where externalTrafficPolicy is Local`;
-}
-
-/** So many users of an address are named in a remedy; all of them are in the API. */
-const NAMED_USERS = 5;

@@ -31,8 +31,8 @@ export interface Kept {
 
 /**
  * Decides what a Service keeps of what it holds. Everything that still satisfies the rules stays,
- * whatever else there may be that suits it better; a request that names something else ends the hold
- * even if it cannot be met, an unreadable one leaves it alone.
+ * whatever else may suit it better; a request that names something else ends the hold even if it
+ * cannot be met, an unreadable one leaves it alone.
  */
 export function keep(service: Service, who: Candidate, held: Held, view: StepView): Kept {
   if (held.addresses.length === 0) return NOTHING;

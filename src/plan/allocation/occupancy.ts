@@ -110,7 +110,7 @@ export class OccupancyDraft {
     return port === undefined ? undefined : { kind: 'port', port, address };
   }
 
-  /** The first address of a pool's family that `candidate` may use: free, or shared by its rules. */
+  /** The first address of a pool and family that `candidate` may use: free, or to be shared. */
   lowestUsable(pool: TablePool, family: Family, candidate: Candidate): Address | undefined {
     for (const lane of pool.lanes) {
       if (lane.family !== family || lane.last < lane.first) continue;
@@ -157,7 +157,7 @@ export class OccupancyDraft {
     };
   }
 
-  /** The users of an address as a set of this draft's own, so that many sharers are not copied each time. */
+  /** The users of an address as a set of this draft's own: many sharers are copied once a step. */
   #ownUsers(key: string): Set<ObjectKey> {
     return this.#uses.get(key)?.users ?? new Set(this.#useOf(key)?.users);
   }
@@ -171,7 +171,7 @@ export class OccupancyDraft {
     return runs ?? EMPTY_RUNS;
   }
 
-  /** The first place below `end` that others with the same key use, on none of the candidate's ports. */
+  /** The first place below `end` used with the same key, and on none of the candidate's ports. */
   #lowestShared(lane: Lane, { sharing, ports }: Candidate, end: bigint): bigint | undefined {
     if (sharing === '') return undefined;
     const members = this.#runs(memberRuns(lane, sharing));

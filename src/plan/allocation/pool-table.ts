@@ -16,7 +16,7 @@ export interface TablePool {
 /** The pools in force, arranged for look-up. */
 export interface PoolTable {
   readonly byName: ReadonlyMap<string, TablePool>;
-  /** With `serviceAllocation` and `autoAssign`: lowest priority number first, 0 last, then by name. */
+  /** With `serviceAllocation` and `autoAssign`: lowest priority first, 0 last, then by name. */
   readonly dedicated: readonly TablePool[];
   /** Without `serviceAllocation`, with `autoAssign`: by name. */
   readonly general: readonly TablePool[];

@@ -75,7 +75,7 @@ function firstConflict(
   return undefined;
 }
 
-/** Pools that conflict with some other; found by one sweep, so that many sound pools cost little. */
+/** Pools that conflict with some other; found by one sweep: many sound pools cost little. */
 function suspectsOf(pools: readonly Pool[]): Set<Pool> {
   const suspects = new Set<Pool>();
   const byName = new Map<string, Pool>();
@@ -125,6 +125,7 @@ function problemOf({ loser, winner }: Conflict, keepsLastGood: boolean): Problem
     : 'until then no address is given from this pool';
   const object = { kind: 'IPAddressPool', key: loser.key };
   const index = overlapOf(loser, winner);
+  const theirs = winner.addressTexts.map((text) => `"${text}"`).join(', ');
   if (index === undefined) {
     return {
       severity: 'error',
@@ -138,7 +139,7 @@ function problemOf({ loser, winner }: Conflict, keepsLastGood: boolean): Problem
     severity: 'error',
     object,
     field: `spec.addresses[${index}]`,
-    message: `"${loser.addressTexts[index] ?? ''}" overlaps IPAddressPool "${winner.name}" ("${winner.addressTexts.join('", "')}")`,
+    message: `"${loser.addressTexts[index]}" overlaps IPAddressPool "${winner.name}" (${theirs})`,
     remedy: `Take the common addresses out of one of the two pools; ${until}`,
   };
 }

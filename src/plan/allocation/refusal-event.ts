@@ -21,7 +21,7 @@ export function refusalEvent(
 const WITH_ADDRESS: readonly string[] = ['AdditionalAssignFailed', 'LoadBalancerFailed'];
 const WITHOUT_ADDRESS: readonly string[] = ['AllocationFailed', 'not enough clusterips'];
 
-/** Of one without an address an assignment ends what was said before; of one with an address it does not. */
+/** To be given an address ends what was said of having none, not what is said of having one. */
 function isVerdict(said: string, reason: EventReason): boolean {
   const ends = said === 'IPAllocated' && !WITH_ADDRESS.includes(reason);
   return ends || WITH_ADDRESS.includes(said) || WITHOUT_ADDRESS.includes(said);

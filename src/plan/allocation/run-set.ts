@@ -1,6 +1,6 @@
 /**
- * An immutable set of numbers held as sorted runs without gaps between members, so that ten thousand
- * addresses given lowest first are one entry, and the next gap in a /8 or a v6 /64 is one binary search.
+ * An immutable set of numbers held as sorted runs: ten thousand addresses given lowest first are
+ * one entry, and the next gap in a /8 or a v6 /64 is one binary search.
  */
 export interface RunSet {
   /** First and last of each run, ascending: `[1n, 3n, 7n, 7n]` holds 1, 2, 3 and 7. */

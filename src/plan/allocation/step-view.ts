@@ -9,8 +9,8 @@ export interface StepView {
   readonly namespaces: KeyedMap<Namespace>;
   readonly draft: OccupancyDraft;
   /**
-   * Names of pools that are in the input and cannot be read: holders keep their addresses, nothing new
-   * is given.
+   * Names of pools that are in the input and cannot be read: holders keep their addresses, nothing
+   * new is given.
    */
   readonly unreadable: ReadonlySet<string>;
 }

@@ -21,7 +21,8 @@ export function assignedAdditional(address: Address): PlannedEvent {
 }
 
 export function cleared(service: ObjectKey, why: string): PlannedEvent {
-  const message = `current IP for "${service}" not allowed by config, will attempt for new IP assignment: ${why}`;
+  const what = `current IP for "${service}" not allowed by config`;
+  const message = `${what}, will attempt for new IP assignment: ${why}`;
   return { type: 'Normal', reason: 'ClearAssignment', message };
 }
 
@@ -35,7 +36,8 @@ export function unreadableFamilies(addresses: readonly Address[]): PlannedEvent 
     addresses.length === 2
       ? `same address family ${quoted(addresses)}`
       : `invalid ips length ${addresses.length} ${quoted(addresses)}`;
-  const message = `Failed to retrieve LBIPs IPFamily for ${quoted(addresses)}: IPFamilyForAddresses: ${why}`;
+  const what = `Failed to retrieve LBIPs IPFamily for ${quoted(addresses)}`;
+  const message = `${what}: IPFamilyForAddresses: ${why}`;
   return { type: 'Warning', reason: 'nolbIPsIPFamily', message };
 }
 
@@ -55,8 +57,31 @@ export function poolLacksFamily(pool: string, families: readonly Family[]): stri
   return `no available IPs in pool ${pool} for ${familiesText(families)} IPFamily`;
 }
 
+export function unknownPool(pool: string): string {
+  return `unknown pool "${pool}"`;
+}
+
+export function otherFamilies(addresses: readonly Address[]): string {
+  const what = `requested loadBalancer IP(s) ${quoted(addresses)}`;
+  return `${what} does not match the ipFamily of the service`;
+}
+
+export function otherPool(addresses: readonly Address[], pool: string): string {
+  const what = `requested loadBalancer IP(s) ${quoted(addresses)}`;
+  return `${what} is not compatible with requested address pool ${pool}`;
+}
+
+/** MetalLB lists the cluster IPs here; a Service at the edge has their families. */
+export function notEnoughFamilies(families: readonly Family[]): string {
+  const list = families.map((family) => familiesText([family])).join(' ');
+  return `Service requires dual stack but not enough clusterips [${list}]`;
+}
+
 export function conflictText(service: ObjectKey, conflict: Conflict): string {
-  return conflict.kind === 'port'
-    ? `port ${formatPort(conflict.port)} is already in use on "${formatAddress(conflict.address)}"`
-    : `can't change sharing key for "${service}", address also in use by ${conflict.users.join(',')}`;
+  if (conflict.kind === 'port') {
+    const { port, address } = conflict;
+    return `port ${formatPort(port)} is already in use on "${formatAddress(address)}"`;
+  }
+  const what = `can't change sharing key for "${service}"`;
+  return `${what}, address also in use by ${conflict.users.join(',')}`;
 }

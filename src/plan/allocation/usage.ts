@@ -5,7 +5,7 @@ import { laneSize } from './lane.ts';
 import { laneRuns, type Occupancy } from './occupancy.ts';
 import { type PoolTable, slotOf, type TablePool } from './pool-table.ts';
 
-/** The counters after a step; those of pools that it did not touch are the same objects as before. */
+/** The counters after a step; of pools that it did not touch they are the same objects. */
 export function usageOf(
   before: KeyedMap<PoolUsage> | undefined,
   table: PoolTable,

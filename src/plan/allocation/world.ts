@@ -16,8 +16,8 @@ export interface World {
   /** Those of them that could not be read when this process began. */
   readonly missing: ReadonlySet<string>;
   /**
-   * Services with a status that are absent from the first snapshot, while something in the input could
-   * not be read: they may be in there, so nobody else gets their addresses.
+   * Services with a status that are absent from the first snapshot, while something in the input
+   * could not be read: they may be in there, so nobody else gets their addresses.
    */
   readonly hidden: ReadonlySet<ObjectKey>;
 }

@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { type Address, familyOf, formatAddress } from '../../src/domain/address.ts';
-import type { Service } from '../../src/domain/service.ts';
-import { isOurs } from '../../src/domain/service-class.ts';
-import { type Allocation, allocate } from '../../src/plan/allocate.ts';
-import { candidateOf, wantedFamilies } from '../../src/plan/allocation/candidate.ts';
-import { placeOf } from '../../src/plan/allocation/lane.ts';
-import { admits, poolTable, slotOf } from '../../src/plan/allocation/pool-table.ts';
+import { type Address, familyOf, formatAddress } from '../../../src/domain/address.ts';
+import type { Service } from '../../../src/domain/service.ts';
+import { isOurs } from '../../../src/domain/service-class.ts';
+import { type Allocation, allocate } from '../../../src/plan/allocate.ts';
+import { candidateOf, wantedFamilies } from '../../../src/plan/allocation/candidate.ts';
+import { placeOf } from '../../../src/plan/allocation/lane.ts';
+import { admits, poolTable, slotOf } from '../../../src/plan/allocation/pool-table.ts';
 import {
   addr,
   type Cluster,
@@ -14,7 +14,7 @@ import {
   has,
   outcome,
   type ServiceSpec,
-} from './allocation-cluster.ts';
+} from '../allocation-cluster.ts';
 
 /** A small world, so that Services meet on the same addresses, ports and keys again and again. */
 const KEYS = ['ns1/a', 'ns1/b', 'ns2/c', 'ns2/d', 'ns1/e', 'ns2/f'];

@@ -1,0 +1,165 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { startController } from '../../src/controller/controller.ts';
+import type { Observed } from '../../src/controller/observed.ts';
+import { type Address, formatAddress } from '../../src/domain/address.ts';
+import type { ClusterSource } from '../../src/domain/cluster-source.ts';
+import type { ObjectKey } from '../../src/domain/object.ts';
+import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
+import type { ServiceStatus } from '../../src/domain/service.ts';
+import type { Snapshot } from '../../src/domain/snapshot.ts';
+import { addr, Cluster, SETTINGS } from '../plan/allocation-cluster.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+import { recordingLog } from '../support/recording-log.ts';
+
+export type Changes = ReadonlyMap<ObjectKey, ServiceStatus | undefined>;
+
+/** A cluster in memory, with a disk that can be slow or full. */
+export interface FakeSource extends ClusterSource {
+  /** Changes the cluster and publishes it. */
+  change(edit: (cluster: Cluster) => unknown): void;
+  /** Every write that succeeded. */
+  readonly writes: Changes[];
+  /** Every write that was asked for. */
+  readonly attempts: Changes[];
+  /** Set to make writes fail. */
+  failure: Error | undefined;
+  /** Set to make writes wait for it. */
+  delay: Promise<void> | undefined;
+}
+
+export function fakeSource(cluster = new Cluster()): FakeSource {
+  const listeners = new Set<(snapshot: Snapshot) => void>();
+  const publish = () => {
+    const { snapshot } = cluster;
+    cluster.snapshot = { ...snapshot, revision: snapshot.revision + 1 };
+    setImmediate(() => {
+      for (const listener of listeners) listener(cluster.snapshot);
+    });
+  };
+  const source: FakeSource = {
+    writes: [],
+    attempts: [],
+    failure: undefined,
+    delay: undefined,
+    current: () => cluster.snapshot,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    change(edit) {
+      edit(cluster);
+      publish();
+    },
+    async writeStatuses(changes) {
+      source.attempts.push(changes);
+      await source.delay;
+      if (source.failure) throw source.failure;
+      const statuses = cluster.snapshot.statuses.withAll(changes);
+      cluster.snapshot = { ...cluster.snapshot, statuses };
+      source.writes.push(changes);
+      publish();
+    },
+    async stop() {},
+  };
+  return source;
+}
+
+/** Reports that the test says, instead of forwarder and speaker. */
+export interface FakeObserved extends Observed {
+  ready: boolean;
+  serve(ip: string, servable: boolean, reason?: string): void;
+  announce(ip: string, announced: boolean, reason?: string): void;
+  /** Says that something changed which concerns all. */
+  tellAll(): void;
+  readonly closed: boolean;
+}
+
+export function fakeObserved(): FakeObserved {
+  const listeners = new Set<(addresses: readonly Address[] | undefined) => void>();
+  const serving = new Map<Address, VipServing>();
+  const announcements = new Map<Address, VipAnnouncement>();
+  let closed = false;
+  const tell = (address: Address) => {
+    for (const listener of listeners) listener([address]);
+  };
+  return {
+    ready: true,
+    forwarderReady() {
+      return this.ready;
+    },
+    serving: (address) => serving.get(address),
+    announcement: (address) => announcements.get(address),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close() {
+      closed = true;
+    },
+    get closed() {
+      return closed;
+    },
+    tellAll() {
+      for (const listener of listeners) listener(undefined);
+    },
+    serve(ip, servable, reason = '') {
+      const address = addr(ip);
+      const usableBackends = servable ? 1 : 0;
+      serving.set(address, {
+        address,
+        service: '',
+        servable,
+        usableBackends,
+        backends: 1,
+        reason,
+        revision: 1,
+      });
+      tell(address);
+    },
+    announce(ip, announced, reason = '') {
+      const address = addr(ip);
+      const interfaces = announced ? ['eth0'] : [];
+      announcements.set(address, { address, announced, interfaces, reason, sinceMs: 0 });
+      tell(address);
+    },
+  };
+}
+
+/** A running controller on a fake cluster. */
+export function bench(edit: (cluster: Cluster) => unknown = () => {}, source = fakeSource()) {
+  source.change(edit);
+  return run(source);
+}
+
+/** Starts a controller on what is there, as after a restart of the process. */
+export function run(source: FakeSource) {
+  const clock = fakeClock();
+  const log = recordingLog();
+  const observed = fakeObserved();
+  const controller = startController({
+    source,
+    settings: { allocation: SETTINGS },
+    clock,
+    log,
+    observed,
+  });
+  const status = (name: string) => source.current().statuses.get(`default/${name}`);
+  return {
+    source,
+    clock,
+    log,
+    observed,
+    controller,
+    status,
+    ips: (name: string) => status(name)?.addresses.map(formatAddress),
+    condition: (name: string, type: string) =>
+      status(name)?.conditions.find((one) => one.type === `tidegate.io/${type}`),
+    events: (name: string) =>
+      status(name)?.events.map(({ reason, count }) => `${reason} ${count}`) ?? [],
+  };
+}
+
+/** Lets everything happen that does not wait for the clock. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await nextTurn();
+}

@@ -1,0 +1,65 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { watchObserved } from '../../src/controller/observed.ts';
+import type { Address } from '../../src/domain/address.ts';
+import { openLedger } from '../../src/system/ledger.ts';
+import {
+  encodeAnnouncement,
+  encodeServing,
+  FORWARDER_REPORT,
+  SPEAKER_REPORT,
+} from '../../src/system/reports.ts';
+import { addr } from '../plan/allocation-cluster.ts';
+
+test('watchObserved() reads what forwarder and speaker report, and tells of changes', async (t) => {
+  const runDir = await mkdtemp(join(tmpdir(), 'tidegate-observed-'));
+  t.teardown(() => rm(runDir, { recursive: true }));
+  const observed = watchObserved(runDir);
+  t.teardown(() => observed.close());
+  const address = addr('192.0.2.1');
+  t.is(observed.serving(address), undefined);
+  t.false(observed.forwarderReady());
+
+  const told: (readonly Address[] | undefined)[] = [];
+  let wake = () => {};
+  const unsubscribe = observed.subscribe((addresses) => {
+    told.push(addresses);
+    wake();
+  });
+  const next = () => new Promise<void>((resolve) => (wake = resolve));
+
+  const forwarder = await openLedger(join(runDir, FORWARDER_REPORT), { durable: false });
+  t.teardown(() => forwarder.close());
+  const serving = {
+    address,
+    service: 'default/web',
+    servable: false,
+    usableBackends: 0,
+    backends: 2,
+    reason: 'noEndpoints',
+    revision: 3,
+  };
+  let change = next();
+  await forwarder.put([['192.0.2.1', encodeServing(serving)]]);
+  await change;
+  t.deepEqual(observed.serving(address), serving);
+
+  change = next();
+  await forwarder.put([['!ready', { ready: true, atMs: 1 }]]);
+  await change;
+  t.true(observed.forwarderReady());
+
+  const speaker = await openLedger(join(runDir, SPEAKER_REPORT), { durable: false });
+  t.teardown(() => speaker.close());
+  const announcement = { address, announced: true, interfaces: ['eth0'], reason: '', sinceMs: 5 };
+  change = next();
+  await speaker.put([['192.0.2.1', encodeAnnouncement(announcement)]]);
+  await change;
+  t.deepEqual(observed.announcement(address), announcement);
+  t.deepEqual(told, [[address], undefined, [address]]);
+
+  unsubscribe();
+  observed.close();
+});
