@@ -2,8 +2,6 @@ import { type Address, formatAddress, isUnusableAsVip, parseAddress } from '../d
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import type { VipServing } from '../domain/observed.ts';
-import type { Pool } from '../domain/pool.ts';
-import { rangeContains } from '../domain/prefix.ts';
 import { isOurs, type LoadBalancerClass } from '../domain/service-class.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
 
@@ -18,8 +16,8 @@ export interface PlannedAnnouncement {
 }
 
 /**
- * Why an address is not announced. `invalidIP`, `ipNotAllowed` and `noEndpoints` are MetalLB's words;
- * the forwarder may report others. `forwarderNotReady`: it has not spoken yet; `notForwarded`: it has,
+ * Why an address is not announced. `invalidIP` and `noEndpoints` are MetalLB's words; the forwarder
+ * may report others. `forwarderNotReady`: it has not spoken yet; `notForwarded`: it has,
  * but not of this address.
  */
 export type WithholdReason = string;
@@ -40,15 +38,15 @@ export interface AnnouncePlan {
 }
 
 /**
- * Plans which addresses this box announces: those in the status of a LoadBalancer Service of ours,
- * inside a pool, that the forwarding core can serve. `serving` is the forwarder's report by address
+ * Plans which addresses this box announces: those in the status of a LoadBalancer Service of ours
+ * that the forwarding core can serve. Whether a pool allows an address is the controller's word alone: it
+ * takes the address out of the status, or keeps it while a pool is unreadable. `serving` is the forwarder's report by address
  * text; it stays true while its writer restarts, since the pinned program goes on forwarding.
  *
  * Before the first complete read of the cluster (revision 0) the report alone decides: a speaker that
  * restarts while the API is away must not take down what works.
  *
- * Incremental by identity: an address is planned anew when its holders or its report changed, or the
- * pools did. The result is the same as planning from nothing.
+ * Incremental by identity: an address is planned anew when its holders or its report changed. The result is the same as planning from nothing.
  */
 export function planAnnounce(
   previous: AnnouncePlan | undefined,
@@ -60,7 +58,7 @@ export function planAnnounce(
   const { holders, dirty } = updateHolders(usable, snapshot, serving, ours);
   const before = usable?.vips ?? KeyedMap.empty<PlannedAnnouncement>();
   const changes = [...dirty].map((text) => {
-    const next = planAddress(text, holders.get(text), snapshot, serving);
+    const next = planAddress(text, holders.get(text), serving);
     const old = before.get(text);
     return [text, old && next && samePlan(old, next) ? old : next] as const;
   });
@@ -83,7 +81,6 @@ function isUsable(
   const { basis } = previous;
   return (
     basis.ours === ours &&
-    basis.snapshot.pools === snapshot.pools &&
     basis.snapshot.revision > 0 === snapshot.revision > 0 &&
     basis.serving.size > 0 === serving.size > 0
   );
@@ -134,32 +131,23 @@ function heldBy(key: ObjectKey, snapshot: Snapshot, ours: LoadBalancerClass): st
 function planAddress(
   text: string,
   services: readonly ObjectKey[] | undefined,
-  snapshot: Snapshot,
   serving: KeyedMap<VipServing>,
 ): PlannedAnnouncement | undefined {
   const address = parseAddress(text);
   if (!services || address === undefined) return undefined;
-  const reason = withholdReason(address, text, snapshot, serving);
+  const reason = withholdReason(address, text, serving);
   return { address, announce: reason === '', reason, services };
 }
 
 function withholdReason(
   address: Address,
   text: string,
-  snapshot: Snapshot,
   serving: KeyedMap<VipServing>,
 ): WithholdReason {
   if (isUnusableAsVip(address)) return 'invalidIP';
-  if (snapshot.revision > 0 && !isPooled(address, snapshot.pools)) return 'ipNotAllowed';
   const report = serving.get(text);
   if (!report) return serving.size === 0 ? 'forwarderNotReady' : 'notForwarded';
   return report.servable ? '' : report.reason || 'noEndpoints';
-}
-
-function isPooled(address: Address, pools: KeyedMap<Pool>): boolean {
-  for (const pool of pools.values())
-    if (pool.ranges.some((range) => rangeContains(range, address))) return true;
-  return false;
 }
 
 function samePlan(a: PlannedAnnouncement, b: PlannedAnnouncement): boolean {

@@ -10,7 +10,7 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { startSpeaker } from '../../src/speaker/speaker.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { encodeAnnouncement } from '../../src/system/reports.ts';
-import { pool, service, status } from '../support/objects.ts';
+import { service, status } from '../support/objects.ts';
 
 const [runDir = '', name = '', ...addresses] = process.argv.slice(2);
 
@@ -20,7 +20,6 @@ const snapshot: Snapshot = {
   revision: 1,
   services: KeyedMap.from(keys.map(([key, address]) => [key, service(`s${address}`)])),
   statuses: KeyedMap.from(keys.map(([key, address]) => [key, status([address])])),
-  pools: KeyedMap.from([['all', pool('all', ['192.0.2.0/24', '2001:db8:f::/64'])]]),
 };
 
 const source: ClusterSource = {
