@@ -31,8 +31,9 @@ export interface NeighbourKeeperParts {
 
 /** A confirmed neighbour is asked for so often; the kernel confirms it when 15 to 45 s have passed. */
 const REFRESH_MS = 10_000;
-/** One that did not answer is asked for first so soon, and then ever more rarely. */
+/** One that did not answer is asked for again so soon at first, and then ever more rarely. */
 const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 4000;
 const TICK_MS = 250;
 /** Bounds the work of one tick; what is left waits for the next. */
 const USES_PER_TICK = 200;
@@ -74,6 +75,8 @@ export function keepNeighbours({
   function use(entry: Entry): void {
     const { ifindex, address } = entry;
     entry.dueMs = clock.monotonicMs() + delayMs(entry);
+    // The kernel would take "use" for the end of the administrator's word.
+    if (network.neighbour(ifindex, address)?.state === 'fixed') return;
     network.useNeighbour(ifindex, address).then(
       () => setRefusal(entry, ''),
       (error: NodeJS.ErrnoException) => setRefusal(entry, error.code ?? error.message),
@@ -86,7 +89,7 @@ export function keepNeighbours({
       return REFRESH_MS;
     }
     entry.failures += 1;
-    return Math.min(RETRY_MIN_MS * 2 ** Math.min(entry.failures - 1, 10), REFRESH_MS);
+    return Math.min(RETRY_MIN_MS * 2 ** Math.min(entry.failures - 1, 10), RETRY_MAX_MS);
   }
 
   function setRefusal(entry: Entry, refusal: string): void {

@@ -10,10 +10,11 @@ export interface Neighbour {
   /** Known and usable now. */
   readonly mac: Mac | undefined;
   /**
-   * `fresh`: confirmed, or fixed by the administrator; `stale`: usable, but not confirmed lately;
-   * `probing`: being confirmed; `resolving`: asked for the first time; `failed`: nobody answered.
+   * `fixed`: by the administrator, or without a protocol that could ask; `fresh`: confirmed;
+   * `stale`: usable, but not confirmed lately; `probing`: being confirmed; `resolving`: asked for the
+   * first time; `failed`: nobody answered.
    */
-  readonly state: 'fresh' | 'stale' | 'probing' | 'resolving' | 'failed';
+  readonly state: 'fixed' | 'fresh' | 'stale' | 'probing' | 'resolving' | 'failed';
 }
 
 export const RTM_NEWNEIGH = 28;
@@ -31,6 +32,8 @@ const NUD_STALE = 0x04;
 const NUD_DELAY = 0x08;
 const NUD_PROBE = 0x10;
 const NUD_FAILED = 0x20;
+const NUD_NOARP = 0x40;
+const NUD_PERMANENT = 0x80;
 
 export function encodeNeighbourDump(): Uint8Array {
   return new Uint8Array(NEIGHBOUR_BYTES);
@@ -38,7 +41,7 @@ export function encodeNeighbourDump(): Uint8Array {
 
 /**
  * The body of an `RTM_NEWNEIGH` that uses the entry, as a packet to it would: makes it when it is not
- * there, and has the kernel resolve or confirm it.
+ * there, and has the kernel resolve or confirm it. Not for `fixed` ones: Linux would unfix them.
  */
 export function encodeNeighbourUse(ifindex: number, address: Address): Uint8Array {
   const fixed = new Uint8Array(NEIGHBOUR_BYTES);
@@ -63,6 +66,7 @@ export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
 }
 
 function stateOf(bits: number): Neighbour['state'] {
+  if (bits & (NUD_PERMANENT | NUD_NOARP)) return 'fixed';
   if (bits & NUD_FAILED) return 'failed';
   if (bits & NUD_STALE) return 'stale';
   if (bits & (NUD_DELAY | NUD_PROBE)) return 'probing';

@@ -17,7 +17,7 @@ test('decodeNeighbour() reads a resolved neighbour of either family', (t) => {
     ifindex: 2,
     address: address('2001:db8:1::2'),
     mac,
-    state: 'fresh',
+    state: 'fixed',
   });
 });
 
@@ -37,6 +37,7 @@ for (const [bits, state, known] of [
   [0x08, 'probing', true],
   [0x10, 'probing', true],
   [0x00, 'resolving', false],
+  [0x40, 'fixed', true],
 ] as const) {
   test(`NUD state 0x${bits.toString(16)} is ${state}, its MAC ${known ? 'known' : 'not known'}`, (t) => {
     const body = Uint8Array.from(capturedBody('neighbour IPv4 state 2'));
