@@ -36,6 +36,7 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 /** A file has gone when it is missing for so long: git and editors remove a file to write it anew. */
 const GONE_SETTLE_MS = 50;
 const NOTHING_NEW: Finding = { kind: 'nothing new' };
+const LIST_AGAIN: Finding = { kind: 'list again' };
 
 export function createManifestFiles(
   root: string,
@@ -79,11 +80,11 @@ export function createManifestFiles(
   }
 
   function findMissing(path: string, cause: unknown): Finding {
-    if (folders.has(path)) return { kind: 'list again' };
-    if (!isManifestPath(path)) return NOTHING_NEW;
+    if (folders.has(path)) return LIST_AGAIN;
     const isThere = (cause as NodeJS.ErrnoException).code !== 'ENOENT' || isLink(join(root, path));
-    if (isThere) return unreadable(path, cause as Error);
-    if (!known.has(path) || isHidden(path)) return NOTHING_NEW;
+    if (isHidden(path)) return NOTHING_NEW;
+    if (isThere) return isManifestPath(path) ? unreadable(path, cause as Error) : LIST_AGAIN;
+    if (!known.has(path)) return NOTHING_NEW;
     const now = clock.monotonicMs();
     const sinceMs = missingSinceMs.get(path) ?? now;
     missingSinceMs.set(path, sinceMs);
@@ -107,18 +108,23 @@ export function createManifestFiles(
       return new Set([...changed.map(([path]) => path), ...missing, ...unreadable]);
     },
     examine(path) {
+      if (errors.has(path)) return LIST_AGAIN;
       try {
         const stat = statSync(join(root, path), { bigint: true });
         missingSinceMs.delete(path);
-        if (stat.isDirectory()) return folders.has(path) ? NOTHING_NEW : { kind: 'list again' };
+        if (stat.isDirectory()) return folders.has(path) ? NOTHING_NEW : LIST_AGAIN;
         return isManifestPath(path) ? findText(path, stat) : NOTHING_NEW;
       } catch (cause) {
         return findMissing(path, cause);
       }
     },
     isCurrent(path, signature) {
-      const stat = statSync(join(root, path), { bigint: true, throwIfNoEntry: false });
-      return stat !== undefined && signatureOf(stat) === signature && watch.writerHasMs(path) === 0;
+      if (watch.writerHasMs(path) > 0) return false;
+      try {
+        return signatureOf(statSync(join(root, path), { bigint: true })) === signature;
+      } catch {
+        return false;
+      }
     },
     told(path, signature) {
       missingSinceMs.delete(path);
@@ -133,5 +139,9 @@ function isManifestPath(path: string): boolean {
 }
 
 function isLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
 }

@@ -350,6 +350,63 @@ test('a file that cannot be read leaves its objects', async (t) => {
   t.is(source.current().problems.length, 2);
 });
 
+/** Does one thing to a random file or folder; what cannot be done is left undone. */
+function stir(folder: string, random: (below: number) => number, name: string) {
+  const folders = ['', 'a', 'a/b', 'c', '..d'];
+  const path = () => join(folder, folders[random(5)] ?? '', `${random(4)}.yaml`);
+  const inner = () => join(folder, folders[1 + random(3)] ?? '');
+  const text = service(name);
+  const deeds = [
+    () => writeFileSync(path(), text),
+    () => {
+      const to = path();
+      writeFileSync(`${to}.tmp`, text);
+      renameSync(`${to}.tmp`, to);
+    },
+    () => {
+      const fd = openSync(path(), 'w');
+      for (const part of text.match(/.{1,30}/gs) ?? []) writeSync(fd, part);
+      closeSync(fd);
+    },
+    () => renameSync(path(), path()),
+    () => unlinkSync(path()),
+    () => mkdirSync(inner()),
+    () => rmSync(inner(), { recursive: true }),
+    () => renameSync(inner(), inner()),
+    () => symlinkSync(inner(), inner()),
+  ];
+  try {
+    deeds[random(deeds.length)]?.();
+  } catch (cause) {
+    if (!('code' in (cause as object))) throw cause;
+  }
+}
+
+test('after any deeds in the folder, what is in it is what a fresh start finds', async (t) => {
+  const { folder, open } = box(t);
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  let state = seed;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return (state >>> 8) % below;
+  };
+  const source = await open();
+  for (let round = 0; round < 8; round++) {
+    for (let deed = 0; deed < 60; deed++) {
+      stir(folder, random, `s${round}-${deed}`);
+      if (random(4) === 0) await sleep(random(8));
+    }
+    writeFileSync(join(folder, 'marker.yaml'), service(`marker-${round}`));
+    await until(source, ({ services }) => services.has(`default/marker-${round}`));
+    await sleep(150);
+    const fresh = await open(false);
+    const wanted = summary(fresh.current());
+    await until(source, says(wanted)).catch(() => undefined);
+    t.is(summary(source.current()), wanted, `seed ${seed}`);
+    await fresh.stop();
+  }
+});
+
 test('a restart with a broken file still has what was good', async (t) => {
   const { folder, write, open } = box(t);
   write('a.yaml', `${service('a')}---\n${service('b')}`);
