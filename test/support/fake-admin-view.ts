@@ -177,6 +177,7 @@ export function fakeAdminView(roles: readonly RoleName[]): AdminView {
           revision: 41,
         },
       ]
+        .filter(({ role }) => roles.includes(role))
         .filter((event) => object === undefined || event.object.key === object)
         .slice(-limit),
   };

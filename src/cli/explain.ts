@@ -1,0 +1,189 @@
+import type { Backend, Server, ServiceDetail, Status } from '../admin/api.ts';
+import { type Answer, askAll } from './admin-client.ts';
+import { EXIT } from './exit-code.ts';
+import { ago, bytes, endpoint, plural, problemLine, when } from './format.ts';
+import { type Io, paint } from './io.ts';
+import { mergeDetails, valuesOf } from './merge.ts';
+import { nextSteps } from './next-steps.ts';
+import { reasonText } from './reasons.ts';
+import { type Cell, paragraph, table } from './table.ts';
+
+/** Where the facts begin, right of their names. */
+const FACT_INDENT = ' '.repeat(13);
+/** Newest events told; `--json` has them all. */
+const EVENTS_SHOWN = 10;
+
+export interface Explanation {
+  /** `undefined` when nobody knows the Service. */
+  readonly detail: ServiceDetail | undefined;
+  /** What to do, most important first. */
+  readonly nextSteps: readonly string[];
+  /** Processes that did not answer. */
+  readonly silent: readonly { readonly instance: string; readonly message: string }[];
+  /** Whether anybody answered. */
+  readonly reached: boolean;
+}
+
+export async function readExplanation(
+  runDir: string,
+  instances: readonly string[],
+  key: string,
+): Promise<Explanation> {
+  const path = `/v1/services/${key.split('/').map(encodeURIComponent).join('/')}`;
+  const [answers, states] = await Promise.all([
+    askAll<ServiceDetail>(runDir, instances, path),
+    askAll<Status>(runDir, instances, '/v1/status'),
+  ]);
+  const detail = mergeDetails(valuesOf(answers));
+  const roles = new Set(valuesOf(states).flatMap((state) => state.roles.map(({ role }) => role)));
+  return {
+    detail,
+    nextSteps: detail ? nextSteps(detail, roles) : [],
+    silent: states.flatMap(silentOf),
+    reached: states.some(({ ok }) => ok),
+  };
+}
+
+function silentOf(answer: Answer<unknown>): { instance: string; message: string }[] {
+  if (answer.ok) return [];
+  const { message, remedy } = answer.failure;
+  return [{ instance: answer.instance, message: `${message}. ${remedy}` }];
+}
+
+export function explanationExitCode({ detail, nextSteps, reached }: Explanation): number {
+  if (!reached) return EXIT.unreachable;
+  return detail && nextSteps.length === 0 ? EXIT.ok : EXIT.problem;
+}
+
+export function renderExplanation(io: Io, key: string, explanation: Explanation): string {
+  const { detail, silent } = explanation;
+  const notes = silent
+    .map(({ instance, message }) => paragraph(io, `${instance} ${message}`, '! '))
+    .join('');
+  if (!detail) return `${notes}There is no Service "${key}". See "tidegate status" for all.\n`;
+  const pool = detail.pool === undefined ? '' : ` from the pool "${detail.pool}"`;
+  return [
+    `${paint(io, 'bold', `Service ${detail.service}`)}\n${notes}`,
+    facts(io, [
+      ['Type', typeText(detail)],
+      ['Asks for', requestText(detail)],
+      ['Address', detail.addresses.length > 0 ? `${detail.addresses.join(', ')}${pool}` : 'none'],
+      ['Refused', detail.refusal ? `${detail.refusal.reason}: ${detail.refusal.message}` : ''],
+      ...(detail.announcements ?? []).map(({ address, announced, interfaces, reason, since }) => [
+        'Announced',
+        announced
+          ? `${address} on ${interfaces.join(', ')} for ${ago(since, io.nowMs())}`
+          : `${address} is not: ${reasonText(reason)}`,
+      ]),
+      ...(detail.notes ?? []).map((note) => ['Note', note]),
+    ]),
+    ...(detail.servers ?? []).map((server) => serverText(io, server)),
+    problemText(io, detail),
+    eventText(io, detail),
+    stepText(io, explanation),
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+function typeText({ spec, ours }: ServiceDetail): string {
+  const ports = spec.ports.map(({ port, protocol }) => `${port}/${protocol}`).join(', ');
+  const kind = spec.class === undefined ? spec.type : `${spec.type} of class "${spec.class}"`;
+  return `${kind}${ours ? '' : ' (not ours)'}, ports ${ports || 'none'}`;
+}
+
+function requestText({ spec }: ServiceDetail): string {
+  return [
+    spec.requestedAddresses ? `address ${spec.requestedAddresses.join(', ')}` : '',
+    spec.requestedPool === undefined ? '' : `pool "${spec.requestedPool}"`,
+    spec.sharingKey === undefined ? '' : `sharing key "${spec.sharingKey}"`,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+function facts(io: Io, rows: readonly (readonly string[])[]): string {
+  return rows
+    .filter(([, text]) => text !== '')
+    .map(([name = '', text = '']) => {
+      const [first, ...more] = paragraph(io, text, FACT_INDENT).split('\n');
+      return [
+        `${`  ${name}`.padEnd(FACT_INDENT.length)}${first?.slice(FACT_INDENT.length)}`,
+        ...more,
+      ].join('\n');
+    })
+    .join('');
+}
+
+function serverText(io: Io, server: Server): string {
+  const { backends, traffic, affinitySeconds, installed } = server;
+  const usable = backends.filter(({ use }) => use === 'active').length;
+  const head = [
+    `${usable} of ${plural(backends.length, 'backend')} take new flows`,
+    ...(affinitySeconds > 0 ? [`clients stay for ${affinitySeconds} s`] : []),
+    ...(traffic
+      ? [
+          `${plural(traffic.newFlows, 'flow')}`,
+          `${bytes(traffic.inBytes)} in`,
+          `${bytes(traffic.outBytes)} out`,
+        ]
+      : []),
+    ...(installed && installed.state !== 'done' ? [`in the kernel: ${installed.state}`] : []),
+  ].join(', ');
+  const name = `${endpoint(server.address, server.port)}/${server.protocol}`;
+  return (
+    `${paint(io, usable > 0 ? 'good' : 'bad', name)}\n` +
+    paragraph(io, head, '  ') +
+    table(
+      io,
+      ['BACKEND', 'POD', 'NODE', 'USE', 'HEALTH', 'FLOWS', 'WHY'],
+      backends.map((backend) => backendRow(io, backend)),
+      '  ',
+    )
+  );
+}
+
+function backendRow(io: Io, backend: Backend): Cell[] {
+  const { use, health, nextHop, traffic } = backend;
+  const tones = { active: 'good', draining: 'warn', down: 'bad' } as const;
+  const since = health?.since ? ` ${ago(health.since, io.nowMs())}` : '';
+  const wayOut = nextHop?.state === 'unreachable' ? nextHop.reason : '';
+  return [
+    endpoint(backend.address, backend.port),
+    backend.pod ?? '-',
+    backend.node ?? '-',
+    { text: use, tone: tones[use] },
+    health ? `${health.state}${since}` : 'not checked',
+    traffic ? String(traffic.newFlows) : '-',
+    [backend.reason, wayOut].filter(Boolean).join('; ') || '-',
+  ];
+}
+
+function problemText(io: Io, { problems }: ServiceDetail): string {
+  if (problems.length === 0) return '';
+  const lines = problems.map((problem) => paragraph(io, problemLine(problem), '  '));
+  return `${paint(io, 'bold', 'Problems in its manifest')}\n${lines.join('')}`;
+}
+
+function eventText(io: Io, { statusEvents, events }: ServiceDetail): string {
+  const all = [
+    ...statusEvents.map(({ last, reason, message, count }) => ({
+      at: last,
+      reason,
+      message: count > 1 ? `${message} (${count} times)` : message,
+    })),
+    ...events,
+  ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  if (all.length === 0) return '';
+  const rows = all
+    .slice(-EVENTS_SHOWN)
+    .map(({ at, reason, message }): Cell[] => [when(at, io.nowMs()), reason, message]);
+  return `${paint(io, 'bold', 'Last events')}\n${table(io, ['TIME', 'REASON', 'MESSAGE'], rows, '  ')}`;
+}
+
+function stepText(io: Io, { nextSteps, detail }: Explanation): string {
+  const [server] = detail?.servers ?? [];
+  const reach = server ? `: clients reach it at ${endpoint(server.address, server.port)}` : '';
+  const steps = nextSteps.length > 0 ? nextSteps : [`Nothing to do${reach}.`];
+  return `${paint(io, 'bold', 'Next step')}\n${steps.map((step) => paragraph(io, step, '  ')).join('')}`;
+}

@@ -1,0 +1,31 @@
+/** Why an address is not announced or served, in a sentence; words that nobody explained stay. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  noEndpoints: 'no backend takes new flows',
+  noIPAllocated: 'it has no address yet',
+  invalidIP: 'the address may not be used for a Service',
+  ipNotAllowed: 'the address is in no pool',
+  forwarderNotReady: 'the forwarder of this box has not reported yet',
+  notForwarded: 'the forwarder of this box does not know the address yet',
+};
+
+export function reasonText(reason: string): string {
+  return SENTENCES[reason] ?? reason;
+}
+
+const DROPS: Readonly<Record<string, string>> = {
+  malformed: 'a length or header that lies',
+  no_port: 'a port or protocol that the address does not serve',
+  no_backend: 'no backend takes new flows',
+  no_flow: 'TCP in mid-stream of an unknown connection',
+  flow_table_full: 'the flow table is full: raise forwarder.limits.flows',
+  nat_ports: 'no free NAT port: add forwarder.natAddresses',
+  no_neighbour: 'the way to the backend is not known: look at routes and neighbours',
+  fragment: 'a fragment',
+  ttl: 'TTL or hop limit used up',
+  too_big: 'larger than the way out',
+};
+
+/** What a drop counter counts, and what to do where something can be done. */
+export function dropText(name: string): string {
+  return DROPS[name] ?? '';
+}
