@@ -1,21 +1,33 @@
 import { hostname } from 'node:os';
-import { parseArgs } from 'node:util';
-import { runProcess } from './app/run-process.ts';
-import { loadSettings } from './settings/load.ts';
+import packageJson from '../package.json' with { type: 'json' };
+import { runCli } from './cli/cli.ts';
+import type { Actions } from './cli/command.ts';
+import { processIo } from './cli/io.ts';
 
-const { values } = parseArgs({
-  args: process.argv.slice(3),
-  options: { config: { type: 'string', default: '' }, roles: { type: 'string', default: '' } },
+/**
+ * The process: arguments in, exit code out. What a command does not need is not loaded, so that
+ * `tidegate status` answers in a moment.
+ */
+const { version } = packageJson;
+
+const actions: Actions = {
+  async run({ settings, roles }) {
+    const { runProcess } = await import('./app/run-process.ts');
+    return runProcess({ settings, roles, version });
+  },
+  async checkManifests(folder) {
+    const { checkManifests } = await import('./app/check-manifests.ts');
+    return checkManifests(folder);
+  },
+  async detach({ runDir, forwarder }) {
+    const { detach } = await import('./forwarder/detach.ts');
+    return detach({ runDir, bpfDir: forwarder.bpfDir });
+  },
+};
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  io: processIo(),
+  actions,
+  version,
+  hostname: hostname(),
 });
-const result = await loadSettings(values.config, { hostname: hostname() });
-if (!result.ok) {
-  console.error(result.problems);
-  process.exit(2);
-}
-process.exit(
-  await runProcess({
-    settings: result.settings,
-    roles: values.roles.split(',') as never,
-    version: '0.1.0',
-  }),
-);

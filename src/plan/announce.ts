@@ -46,7 +46,8 @@ export interface AnnouncePlan {
  * Before the first complete read of the cluster (revision 0) the report alone decides: a speaker that
  * restarts while the API is away must not take down what works.
  *
- * Incremental by identity: an address is planned anew when its holders or its report changed. The result is the same as planning from nothing.
+ * Incremental by identity: an address is planned anew when its holders or its report changed. The
+ * result is the same as planning from nothing.
  */
 export function planAnnounce(
   previous: AnnouncePlan | undefined,

@@ -63,7 +63,8 @@ export function nodeCandidates(
   nodes: KeyedMap<Node>,
 ): Candidates {
   if (port.nodePort === 0) {
-    const note = `Port ${port.port}/${port.protocol} has no nodePort; set spec.ports[].nodePort or use tidegate.io/target: pod`;
+    const remedy = 'set spec.ports[].nodePort or use tidegate.io/target: pod';
+    const note = `Port ${port.port}/${port.protocol} has no nodePort; ${remedy}`;
     return { candidates: [], notes: [note] };
   }
   const usable = usableEndpoints(endpoints);
@@ -140,5 +141,7 @@ function rank({ stage }: Candidate): number {
 
 function noEndpointsNote(service: Service, port: ServicePort, family: Family): string {
   const named = port.name === '' ? '' : ` "${port.name}"`;
-  return `No IPv${family} endpoint for port${named} ${port.port}/${port.protocol} of ${service.key}; check the selector's Pods or the EndpointSlice's port names`;
+  const what = `port${named} ${port.port}/${port.protocol} of ${service.key}`;
+  const remedy = "check the selector's Pods or the EndpointSlice's port names";
+  return `No IPv${family} endpoint for ${what}; ${remedy}`;
 }
