@@ -53,6 +53,8 @@ export interface Forwarder extends Role {
   /** How packets get to a backend's address, or why they cannot. */
   reachability(address: Address): NextHop;
   interfaces(): Iterable<Port>;
+  /** What is wrong with the box, in sentences with a remedy. */
+  problems(): readonly string[];
   /** What became of packets, by counter name. */
   counters(): ReadonlyMap<string, bigint>;
   serverStats(serverId: string): TrafficStats | undefined;
@@ -188,6 +190,10 @@ class RunningForwarder implements Forwarder {
 
   interfaces(): Iterable<Port> {
     return this.#interfaces.ports();
+  }
+
+  problems(): readonly string[] {
+    return this.#interfaces.problems();
   }
 
   counters(): ReadonlyMap<string, bigint> {

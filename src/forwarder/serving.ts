@@ -1,15 +1,15 @@
 import { type Address, formatAddress } from '../domain/address.ts';
-import type { Backend, ServiceForwarding, VirtualServer } from '../domain/forwarding.ts';
+import type { ServiceForwarding, VirtualServer } from '../domain/forwarding.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import type { VipServing } from '../domain/observed.ts';
 
 /** What is really in the maps, as against what is planned. */
 export interface Applied {
-  /** Why the server is not in the maps as planned; `undefined` when it is. */
+  /** Why the server is not in the maps as planned; an earlier version of it may be there. */
   failure(serverId: string): string | undefined;
   /** Its backends that take new flows and can be reached. */
-  usableBackends(serverId: string): readonly Backend[];
+  usableBackends(serverId: string): readonly Address[];
 }
 
 /** The parts of the Services that hold an address, as it is served: true only when packets arrive. */
@@ -21,20 +21,16 @@ export function servingOf(
 ): VipServing {
   const byKey = [...parts].sort((a, b) => (a.service < b.service ? -1 : 1));
   const servers = byKey.flatMap((part) => part.servers.filter((each) => each.address === address));
-  const working = servers.filter(
-    ({ id }) => applied.failure(id) === undefined && applied.usableBackends(id).length > 0,
-  );
-  const usable = new Set(
-    working.flatMap(({ id }) => applied.usableBackends(id).map((each) => each.address)),
-  );
-  const all = new Set(servers.flatMap(({ backends }) => backends.map((each) => each.address)));
+  const usable = servers.map(({ id }) => applied.usableBackends(id));
+  const working = servers[usable.findIndex((addresses) => addresses.length > 0)];
+  const all = servers.flatMap(({ backends }) => backends.map((each) => each.address));
   return {
     address,
-    service: (working[0] ?? byKey[0])?.service ?? '',
-    servable: working.length > 0,
-    usableBackends: usable.size,
-    backends: all.size,
-    reason: working.length > 0 ? '' : reasonOf(byKey, servers, applied),
+    service: (working ?? byKey[0])?.service ?? '',
+    servable: working !== undefined,
+    usableBackends: new Set(usable.flat()).size,
+    backends: new Set(all).size,
+    reason: working ? '' : reasonOf(byKey, servers, applied),
     revision,
   };
 }

@@ -42,7 +42,7 @@ function part(service: string, servers: readonly VirtualServer[], addresses = [V
 function applied(state: Readonly<Record<string, readonly string[] | string>>): Applied {
   return {
     failure: (id) => (typeof state[id] === 'string' ? state[id] : undefined),
-    usableBackends: (id) => (Array.isArray(state[id]) ? state[id].map(backend) : []),
+    usableBackends: (id) => (Array.isArray(state[id]) ? state[id].map(address) : []),
   };
 }
 

@@ -105,8 +105,10 @@ export class BackendTable {
     return natAddress === NO_ADDRESS || this.#parts.nextHops.mayUseSource(natAddress);
   }
 
-  isReachable(index: number): boolean {
-    return (this.entry(index).flags & this.#reachable) !== 0;
+  /** True when it takes new flows and packets can go to it. */
+  isUsable(index: number): boolean {
+    const both = this.#active | this.#reachable;
+    return (this.entry(index).flags & both) === both;
   }
 
   /** The next hop of the address changed: writes it into all its entries. Returns their servers. */

@@ -168,13 +168,12 @@ export class Dataplane implements Target<VirtualServer> {
     return result;
   }
 
-  /** The server's backends that take new flows and can be reached. */
-  usableBackends(id: string): readonly Backend[] {
-    const state = this.#states.get(id);
-    return (state?.value?.backends ?? []).filter((backend) => {
-      const index = state?.backends.get(backend.id);
-      return backend.use === 'active' && index !== undefined && this.#backends.isReachable(index);
-    });
+  /** The server's backends that take new flows and can be reached, by what the maps hold. */
+  usableBackends(id: string): readonly Address[] {
+    const indices = [...(this.#states.get(id)?.backends.values() ?? [])];
+    return indices
+      .filter((index) => this.#backends.isUsable(index))
+      .map((index) => this.#backends.entry(index).address);
   }
 
   serverIndex(id: string): number | undefined {

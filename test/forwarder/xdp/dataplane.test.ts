@@ -236,6 +236,17 @@ test('a full table fails with its limit and the remedy, and what worked stays', 
   t.deepEqual([...dataplane.list()].length, 2);
 });
 
+test('a server that cannot be changed goes on as it was, also after a restart', (t) => {
+  const { dataplane, restart } = bench({ backends: 3 });
+  const id = `${VIP} TCP 80`;
+  apply(dataplane, server([backend(1), backend(2)]));
+  const adopted = restart();
+  for (const each of [dataplane, adopted]) {
+    t.throws(() => apply(each, server([backend(1), backend(3)])));
+    t.deepEqual(each.usableBackends(id), [address('10.0.1.1'), address('10.0.1.2')]);
+  }
+});
+
 test('a VIP that does not fit leaves no marker behind, and fits once there is room', async (t) => {
   const { bpf, clock, dataplane } = bench({ vips: 2 });
   const other = server([backend(1)], { address: address('192.0.2.11') });
