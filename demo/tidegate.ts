@@ -59,7 +59,7 @@ forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
         return readiness?.ready || undefined;
       });
       const ended = started.exited.then((code) => {
-        throw new Error(`Tidegate ended with ${code}:\n${started.output()}`);
+        throw new Error(`Tidegate ended with ${code}`);
       });
       await Promise.race([ready, ended]);
     },
