@@ -36,14 +36,22 @@ export async function openLastGood(path: string, writable: boolean, log: Log): P
   const writer = writable ? await openLedger(path, { durable: false }) : undefined;
   const earlier = readEntries(writer?.entries ?? readOnce(path));
   const byFile = Map.groupBy(earlier, ([, { file }]) => file);
+  /** What the file says when all that is under way is written. */
+  const saved = new Map(earlier);
+  /** What is not written yet; what could not be written is tried again with the next change. */
+  const unsaved = new Map<string, Entry | undefined>();
   let saving: Promise<void> = Promise.resolve();
 
   function save(identities: Iterable<string>, inForce: (identity: string) => Holder | undefined) {
     if (writer === undefined) return;
-    const changes = [...identities]
-      .map((identity) => [identity, entryOf(inForce(identity))] as const)
-      .filter(([identity, entry]) => !isSaved(writer, identity, entry));
-    if (changes.length > 0) saving = saving.then(() => putAll(writer, changes, log));
+    for (const identity of identities) {
+      const entry = entryOf(inForce(identity));
+      if (isSame(saved.get(identity), entry)) continue;
+      if (entry) saved.set(identity, entry);
+      else saved.delete(identity);
+      unsaved.set(identity, entry);
+    }
+    if (unsaved.size > 0) saving = saving.then(() => putAll(writer, unsaved, log));
   }
 
   return {
@@ -52,7 +60,7 @@ export async function openLastGood(path: string, writable: boolean, log: Log): P
     files: () => byFile.keys(),
     wasInForce: (identity, file) => earlier.get(identity)?.file === file,
     save,
-    saveOnly: (inForce) => save([...(writer?.entries.keys() ?? [])], inForce),
+    saveOnly: (inForce) => save([...saved.keys()], inForce),
     async close() {
       await saving;
       await writer?.close();
@@ -81,22 +89,21 @@ function entryOf(holder: Holder | undefined): Entry | undefined {
   return holder && written !== undefined ? { file: holder.document, written } : undefined;
 }
 
-function isSaved(writer: LedgerWriter, identity: string, entry: Entry | undefined): boolean {
-  const saved = writer.entries.get(identity) as Entry | undefined;
-  return saved?.file === entry?.file && saved?.written === entry?.written;
+function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
+  return a?.file === b?.file && a?.written === b?.written;
 }
 
 async function putAll(
   writer: LedgerWriter,
-  changes: readonly (readonly [string, Entry | undefined])[],
+  unsaved: Map<string, Entry | undefined>,
   log: Log,
 ): Promise<void> {
   try {
-    for (let at = 0; at < changes.length; at += BATCH) {
-      const batch = changes.slice(at, at + BATCH);
-      await writer.put(
-        batch.map(([identity, entry]) => [identity, entry && { ...entry }] as const),
-      );
+    while (unsaved.size > 0) {
+      const batch = [...unsaved].slice(0, BATCH);
+      await writer.put(batch.map(([identity, entry]) => [identity, entry && { ...entry }]));
+      for (const [identity, entry] of batch)
+        if (unsaved.get(identity) === entry) unsaved.delete(identity);
     }
   } catch (cause) {
     log.warn('Cannot save the last good manifests; a restart with a broken file would miss them', {

@@ -135,8 +135,9 @@ export async function openManifestFolder(options: ManifestFolderOptions): Promis
     async close() {
       closed = true;
       cancelStart();
-      watch.close();
+      for (const cancel of waiting.values()) cancel();
       await running;
+      watch.close();
     },
   };
 }
