@@ -1,5 +1,6 @@
 import { type Address, compareAddresses, formatAddress } from '../domain/address.ts';
 import { isOurs } from '../domain/service-class.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import type { Vip } from './api.ts';
 import { encodeAnnouncement, encodeTraffic } from './encode.ts';
 import type { AdminView, ForwardingView, TrafficCounts } from './view.ts';
@@ -11,9 +12,20 @@ export interface VipUse {
   readonly pool: string;
 }
 
-/** Addresses that Services of ours hold, by number; several Services may share one. */
-export function vipUses(view: AdminView): VipUse[] {
-  const { services, statuses } = view.snapshot();
+/**
+ * Addresses that Services of ours hold, by number; several Services may share one. Made once a
+ * snapshot, so that a list read in pages is not made anew for each.
+ */
+export function vipIndex(view: AdminView): () => readonly VipUse[] {
+  let made: { readonly from: Snapshot; readonly uses: readonly VipUse[] } | undefined;
+  return () => {
+    const from = view.snapshot();
+    if (made?.from !== from) made = { from, uses: vipUses(view, from) };
+    return made.uses;
+  };
+}
+
+function vipUses(view: AdminView, { services, statuses }: Snapshot): VipUse[] {
   const uses = new Map<Address, { address: Address; services: string[]; pool: string }>();
   for (const [key, status] of statuses) {
     const service = services.get(key);

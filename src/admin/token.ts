@@ -21,7 +21,7 @@ export async function readToken(file: string): Promise<string> {
   );
 }
 
-/** True when the header carries the token (RFC 6750 §2.1); takes the same time whatever differs. */
+/** True when the header carries the token (RFC 6750 §2.1), in the same time whatever differs. */
 export function isAuthorized(header: string | undefined, token: string): boolean {
   const match = /^Bearer +([^ ]+) *$/i.exec(header ?? '');
   const shown = digest(match?.[1] ?? '');

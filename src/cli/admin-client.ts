@@ -15,7 +15,7 @@ export type Answer<T> =
   | { readonly instance: string; readonly ok: false; readonly failure: Failure };
 
 export interface Failure {
-  /** `silent`: no answer (in time). `refused`: an answer, but a refusal: what it says is in `message`. */
+  /** `silent`: no answer in time. `refused`: an answer, whose words are in `message`. */
   readonly kind: 'silent' | 'refused';
   /** HTTP status of a refusal, else 0. */
   readonly status: number;
@@ -23,7 +23,7 @@ export interface Failure {
   readonly remedy: string;
 }
 
-/** Names of the processes that have (or had) a socket below `runDir`. Throws when it is unreadable. */
+/** Names of processes with a socket below `runDir`, live or dead. Throws when it is unreadable. */
 export async function findInstances(runDir: string): Promise<string[]> {
   try {
     const names = await readdir(join(runDir, 'admin'));

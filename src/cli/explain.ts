@@ -178,12 +178,14 @@ function eventText(io: Io, { statusEvents, events }: ServiceDetail): string {
   const rows = all
     .slice(-EVENTS_SHOWN)
     .map(({ at, reason, message }): Cell[] => [when(at, io.nowMs()), reason, message]);
-  return `${paint(io, 'bold', 'Last events')}\n${table(io, ['TIME', 'REASON', 'MESSAGE'], rows, '  ')}`;
+  const title = paint(io, 'bold', 'Last events');
+  return `${title}\n${table(io, ['TIME', 'REASON', 'MESSAGE'], rows, '  ')}`;
 }
 
 function stepText(io: Io, { nextSteps, detail }: Explanation): string {
   const [server] = detail?.servers ?? [];
   const reach = server ? `: clients reach it at ${endpoint(server.address, server.port)}` : '';
   const steps = nextSteps.length > 0 ? nextSteps : [`Nothing to do${reach}.`];
-  return `${paint(io, 'bold', 'Next step')}\n${steps.map((step) => paragraph(io, step, '  ')).join('')}`;
+  const lines = steps.map((step) => paragraph(io, step, '  '));
+  return `${paint(io, 'bold', 'Next step')}\n${lines.join('')}`;
 }

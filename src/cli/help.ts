@@ -1,7 +1,7 @@
 import type { Command, Option } from './command.ts';
 
-const EXIT_CODES = `Ends with 0 when all is well, 1 when a problem was found, 2 when the command line is wrong,
-3 when no Tidegate answers, 70 on a fault of Tidegate itself.
+const EXIT_CODES = `Ends with 0 when all is well, 1 when a problem was found, 2 when the command line is
+wrong, 3 when no Tidegate answers, 70 on a fault of Tidegate itself.
 `;
 
 /** Help of the whole program. */
@@ -36,5 +36,6 @@ export function commandHelp(command: Command): string {
 }
 
 function nameOf(name: string, { short, value }: Option): string {
-  return `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+  const letter = short === undefined ? '' : `-${short}, `;
+  return `${letter}--${name}${value === undefined ? '' : ` ${value}`}`;
 }

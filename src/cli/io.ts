@@ -30,7 +30,7 @@ export function paint(io: Io, tone: Tone, text: string): string {
 const COLUMNS_MIN = 80;
 const COLUMNS_MAX = 160;
 
-/** The process's own terminal. No colours where standard output is no terminal, or NO_COLOR is set. */
+/** The process's own. No colours where standard output is no terminal, or NO_COLOR is set. */
 export function processIo(): Io {
   const { stdout, stderr, env } = process;
   const columns = stdout.isTTY ? stdout.columns : 120;

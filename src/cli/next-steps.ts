@@ -11,8 +11,10 @@ export function nextSteps(detail: ServiceDetail, roles: ReadonlySet<string>): st
   if (!detail.ours) {
     return [
       spec.class === undefined
-        ? 'It names no class, and loadBalancer.handleUnclassed is off. Set spec.loadBalancerClass to the class in the settings.'
-        : `Its class is "${spec.class}", which another load balancer serves. Classes cannot be changed: create it anew with the class in the settings.`,
+        ? 'It names no class, and loadBalancer.handleUnclassed is off. ' +
+          'Set spec.loadBalancerClass to the class in the settings.'
+        : `Its class is "${spec.class}", which another load balancer serves. ` +
+          'A class cannot be changed: create the Service anew with the class in the settings.',
     ];
   }
   return [

@@ -7,7 +7,7 @@ const GAP = '  ';
 /** The last column is never squeezed below this; the line gets longer instead. */
 const LAST_MIN = 20;
 
-/** Aligned columns under headings; the last column wraps within the terminal. Empty without rows. */
+/** Aligned columns under headings; the last one wraps within the terminal. Empty without rows. */
 export function table(
   io: Io,
   headings: readonly string[],

@@ -4,11 +4,12 @@ import { formatAddress, parseAddress } from '../../domain/address.ts';
 import { ErrorBody, PoolList, VipPage } from '../api.ts';
 import { encodePool } from '../encode.ts';
 import { PageQuery, pageOf } from '../page.ts';
-import { vipOf, vipUses } from '../read-vips.ts';
+import { vipIndex, vipOf } from '../read-vips.ts';
 import type { AdminView } from '../view.ts';
 
 /** `/v1/pools` and `/v1/vips`. */
 export function addressRoutes(app: FastifyInstance, view: AdminView): void {
+  const vips = vipIndex(view);
   app.get(
     '/v1/pools',
     { schema: { summary: 'Address pools, by name', response: { 200: PoolList } } },
@@ -30,7 +31,7 @@ export function addressRoutes(app: FastifyInstance, view: AdminView): void {
     },
     (request) =>
       pageOf(
-        vipUses(view),
+        vips(),
         ({ address }) => formatAddress(address),
         request.query,
         (use) => vipOf(view, use),

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { type Address, parseAddress } from '../../domain/address.ts';
-import type { VirtualServer } from '../../domain/forwarding.ts';
+import type { Backend, VirtualServer } from '../../domain/forwarding.ts';
 import { BackendPage, Counters, ErrorBody, FlowList } from '../api.ts';
 import { ApiError, roleAbsent } from '../api-error.ts';
 import { encodeBackend, encodeFlow } from '../encode.ts';
@@ -61,24 +61,44 @@ function backendRoute(app: FastifyInstance, forwarding: () => ForwardingView): v
     },
     (request) => {
       const view = forwarding();
-      const servers: VirtualServer[] = [...(view.plan()?.servers.values() ?? [])];
-      const rows = servers
-        .flatMap((server) =>
-          server.backends.map((backend) => ({ id: `${server.id} ${backend.id}`, server, backend })),
-        )
-        .sort((a, b) => (a.id < b.id ? -1 : 1));
+      const servers = [...(view.plan()?.servers.values() ?? [])];
+      const rows = backendRows(servers, request.query.after, request.query.limit + 1);
       return pageOf(
         rows,
-        ({ id }) => id,
+        idOf,
         request.query,
         ({ server, backend }) => ({
           service: server.service,
           server: server.id,
           ...encodeBackend(server.id, backend, view),
         }),
+        () => true,
       );
     },
   );
+}
+
+interface Row {
+  readonly server: VirtualServer;
+  readonly backend: Backend;
+}
+
+/** No id of a server or backend holds a comma. */
+const idOf = ({ server, backend }: Row): string => `${server.id},${backend.id}`;
+
+/** At most `limit` backends, by server and backend, after the one with the id `after`. */
+function backendRows(servers: VirtualServer[], after: string | undefined, limit: number): Row[] {
+  const [fromServer = ''] = (after ?? '').split(',');
+  const rows: Row[] = [];
+  for (const server of servers.sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    if (server.id < fromServer) continue;
+    for (const backend of [...server.backends].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+      const row = { server, backend };
+      if (after === undefined || server.id > fromServer || idOf(row) > after) rows.push(row);
+    }
+    if (rows.length >= limit) break;
+  }
+  return rows;
 }
 
 function flowRoute(app: FastifyInstance, forwarding: () => ForwardingView): void {
