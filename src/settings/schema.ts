@@ -108,8 +108,8 @@ const loadBalancer = section('Which Services are served, and how by default.', {
 
 const speaker = section('How the network learns where an address lives (role speaker).', {
   interfaces: interfaces(
-    'Interfaces that answer ARP and neighbour discovery. Empty: every Ethernet interface that ' +
-      'is up.',
+    'Interfaces that answer ARP and neighbour discovery: names, or patterns with "*" and "?". ' +
+      'Empty: every Ethernet interface that is up.',
   ),
   gratuitous: section(
     'Unasked announcements (gratuitous ARP, unsolicited neighbour advertisements), so that ' +
