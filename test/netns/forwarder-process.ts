@@ -36,6 +36,7 @@ export interface ForwarderStatus {
   readonly usage: ReturnType<Forwarder['usage']>;
   readonly interfaces: readonly { readonly name: string; readonly mode: string }[];
   readonly reachability: Readonly<Record<string, string>>;
+  /** Established TCP connections. */
   readonly flows: readonly string[];
 }
 
@@ -89,7 +90,9 @@ async function printStatus(forwarder: Forwarder): Promise<void> {
         JSON.stringify(forwarder.reachability(each), (_, value) => plain(value)),
       ]),
     ),
-    flows: flows.map((flow) => `${flow.protocol} ${flow.state} ${formatAddress(flow.backend)}`),
+    flows: flows
+      .filter(({ state }) => state === 'established')
+      .map(({ client, backend }) => `${formatAddress(client)} to ${formatAddress(backend)}`),
   };
   console.log(`STATUS ${JSON.stringify(answer, (_, value) => plain(value))}`);
 }

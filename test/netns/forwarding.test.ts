@@ -114,6 +114,11 @@ test.serial('an endpoint that is removed gets no new flows, and its open ones go
   const [a, b] = pods.map((pod) => pod.addresses) as [Pair, Pair];
   setCluster({ ...cluster, web: { ...web, endpoints: [...a, ...b] } });
   await forwarder.prints(/"revision":3/);
+  const { flows } = await statusOf(forwarder);
+  t.true(
+    flows.some((flow) => flow.endsWith(pods[2]?.addresses[0] as string)),
+    flows.join(),
+  );
   const later = await tcp({ ...job, connections: 100 });
   t.deepEqual(Object.keys(later.answeredBy).sort(), ['pod-a', 'pod-b']);
   const result = await open;
@@ -125,8 +130,8 @@ test.serial('a neighbour that changes its MAC address is followed', async (t) =>
   const { host, addresses } = site.workers[0];
   const mac = parseMac('02:00:00:00:be:ef') as number;
   const sawMac = async () => {
-    const { reachability } = await statusOf(forwarder);
-    return addresses.every((each) => reachability[each]?.includes(`"destinationMac":${mac},`));
+    const status = await statusOf(forwarder);
+    return addresses.every((each) => hopOf(status, each)['destinationMac'] === mac);
   };
   t.false(await sawMac());
   // As a host does that takes over another's address; by itself Linux is silent.
@@ -140,6 +145,38 @@ test.serial('a neighbour that changes its MAC address is followed', async (t) =>
   const result = await tcp({ host: OTHER_VIP, port: 80, connections: 50, parallel: 5, bytes: 100 });
   t.deepEqual({ good: result.good, failures: result.failures }, { good: 50, failures: [] });
 });
+
+test.serial('a route that leads another way is followed', async (t) => {
+  const [first, second] = site.workers;
+  const pod = pods[1]?.addresses[0] as string;
+  const macOf = async (address: string) =>
+    hopOf(await statusOf(forwarder), address)['destinationMac'];
+  const direct = await macOf(pod);
+  site.edge.ip(`route replace 10.244.2.0/24 via ${first.addresses[0]}`);
+  await waitFor(async () => (await macOf(pod)) === (await macOf(first.addresses[0])));
+  t.not(await macOf(pod), direct);
+  const result = await tcp({ host: VIPS[0], port: 80, connections: 50, parallel: 5, bytes: 100 });
+  t.deepEqual({ good: result.good, failures: result.failures }, { good: 50, failures: [] });
+  site.edge.ip(`route replace 10.244.2.0/24 via ${second.addresses[0]}`);
+  await waitFor(async () => (await macOf(pod)) === direct);
+});
+
+test.serial(
+  'an interface that comes, goes and comes again carries the program each time',
+  async (t) => {
+    const { edge, client } = site;
+    const modeOfExtra = async () =>
+      (await statusOf(forwarder)).interfaces.find(({ name }) => name === 'extra')?.mode;
+    t.is(await modeOfExtra(), undefined);
+    for (let round = 0; round < 2; round++) {
+      lab.cable({ host: edge, name: 'extra' }, { host: client, name: 'extra' });
+      await waitFor(async () => (await modeOfExtra()) === 'native');
+      edge.ip('link del extra');
+      await waitFor(async () => (await modeOfExtra()) === undefined);
+    }
+    t.pass();
+  },
+);
 
 test.serial('a backend without a way to it is said with the reason', async (t) => {
   const { workers } = site;
@@ -209,7 +246,10 @@ test.serial('generic mode forwards as native mode does', async (t) => {
 test.serial('detach() leaves nothing behind', async (t) => {
   const detached = startProgram(site.edge, 'forwarder-process', ['detach', settings({})]);
   t.is(await detached.exited, 0);
-  t.deepEqual(JSON.parse(detached.output()), { interfaces: ['back', 'front'], maps: true });
+  t.deepEqual(JSON.parse(detached.output()), {
+    interfaces: ['back', 'extra', 'front'],
+    maps: true,
+  });
   t.false(existsSync(bpfDir()));
   const links = JSON.parse(site.edge.run(['ip', '-j', 'link', 'show']));
   t.deepEqual(
@@ -242,7 +282,7 @@ function settings(fields: Partial<ForwarderSettings>): string {
   return JSON.stringify({
     bpfDir: bpfDir(),
     runDir: runDir(),
-    interfaces: ['front', 'back'],
+    interfaces: ['front', 'back', 'extra'],
     ...fields,
   });
 }
@@ -278,12 +318,15 @@ function announce(): void {
 }
 
 async function statusOf(process_: LabProcess): Promise<ForwarderStatus> {
-  const count = () => process_.output().match(/^STATUS /gm)?.length ?? 0;
+  const count = () => process_.output().match(/^STATUS .*\n/gm)?.length ?? 0;
   const before = count();
   process.kill(process_.pid, 'SIGUSR2');
   await waitFor(async () => count() > before);
-  const lines = process_.output().split('\n');
-  const last = lines.findLast((line) => line.startsWith('STATUS ')) as string;
+  const last =
+    process_
+      .output()
+      .match(/^STATUS .*\n/gm)
+      ?.at(-1) ?? '';
   return JSON.parse(last.slice('STATUS '.length));
 }
 
@@ -293,6 +336,10 @@ async function waitFor(condition: () => Promise<boolean>): Promise<void> {
     if (performance.now() > deadlineMs) throw new Error('What was waited for did not happen');
     await sleep(10);
   }
+}
+
+function hopOf(status: ForwarderStatus, address: string): Readonly<Record<string, unknown>> {
+  return JSON.parse(status.reachability[address] ?? '{}');
 }
 
 function difference(before: ForwarderStatus, after: ForwarderStatus) {

@@ -1,0 +1,75 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { EMPTY_SNAPSHOT } from '../../src/domain/snapshot.ts';
+import { detach } from '../../src/forwarder/detach.ts';
+import { type ForwarderDeps, startForwarder } from '../../src/forwarder/forwarder.ts';
+import { FORWARDER_LOCK, type ForwarderSettings } from '../../src/forwarder/settings.ts';
+import { lockFile } from '../../src/system/process-lock.ts';
+import { forwarderSettings } from '../netns/forwarder-settings.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+import { recordingLog } from '../support/recording-log.ts';
+
+/** What goes wrong at the start; forwarding itself is tested between namespaces. */
+let runDir: string;
+const bpfDir = `/sys/fs/bpf/tg-${process.pid}-start`;
+
+// Waiting for the kernel's answer does not keep a process alive.
+const alive = setInterval(() => undefined, 1000);
+
+test.after.always(() => clearInterval(alive));
+
+test.beforeEach(() => {
+  runDir = mkdtempSync(join(tmpdir(), 'tg-run-'));
+});
+
+test.afterEach.always(() => {
+  rmSync(runDir, { recursive: true, force: true });
+  rmSync(bpfDir, { recursive: true, force: true });
+});
+
+function deps(fields: Partial<ForwarderSettings> = {}): ForwarderDeps {
+  return {
+    source: {
+      current: () => EMPTY_SNAPSHOT,
+      subscribe: () => () => undefined,
+      writeStatuses: async () => undefined,
+      stop: async () => undefined,
+    },
+    settings: forwarderSettings({ bpfDir, runDir, interfaces: ['tg-none'], ...fields }),
+    clock: fakeClock(),
+    log: recordingLog(),
+    startHealth: () => Promise.reject(new Error('health cannot start')),
+  };
+}
+
+test.serial(
+  'startForwarder() refuses NAT ports that the box uses, before it touches anything',
+  async (t) => {
+    await t.throwsAsync(startForwarder(deps({ natPorts: { first: 1, last: 65_535 } })), {
+      code: 'EADDRINUSE',
+    });
+    t.false(existsSync(bpfDir));
+  },
+);
+
+test.serial('a start that fails half way gives back what it took', async (t) => {
+  await t.throwsAsync(startForwarder(deps()), { message: 'health cannot start' });
+  t.notThrows(() => lockFile(join(runDir, FORWARDER_LOCK)).release());
+});
+
+test.serial(
+  'startForwarder() and detach() refuse while another forwarder holds the box',
+  async (t) => {
+    const lock = lockFile(join(runDir, FORWARDER_LOCK));
+    const refusal = { code: 'ELOCKED', message: new RegExp(`process ${process.pid} holds it`) };
+    await t.throwsAsync(startForwarder(deps()), refusal);
+    await t.throwsAsync(detach({ bpfDir, runDir }), refusal);
+    lock.release();
+  },
+);
+
+test.serial('detach() of a box where nothing is attached says so', async (t) => {
+  t.deepEqual(await detach({ bpfDir, runDir }), { interfaces: [], maps: false });
+});
