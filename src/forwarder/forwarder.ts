@@ -70,8 +70,8 @@ export interface ForwarderUsage extends DataplaneUsage {
 }
 
 /**
- * Starts forwarding. Rejects with a sentence that names what stands in the way: another forwarder on
- * this box (`ELOCKED`), ports of the box among the NAT ports, maps of another size (`EABI`).
+ * Starts forwarding. Rejects with a sentence that names what stands in the way: another forwarder
+ * on this box (`ELOCKED`), ports of the box among the NAT ports, maps of another size (`EABI`).
  */
 export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
   const { settings, clock } = deps;

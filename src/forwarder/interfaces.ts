@@ -38,8 +38,8 @@ const RETRY_MS = 10_000;
 const TUNNELS: readonly string[] = ['vxlan', 'geneve', 'gretap', 'ip6gretap', 'erspan', 'tun'];
 
 /**
- * Has the XDP program on the interfaces, and follows interfaces that come and go. A pinned link keeps
- * the program where it is while no forwarder runs; the next one takes it over without a gap.
+ * Has the XDP program on the interfaces, and follows interfaces that come and go. A pinned link
+ * keeps the program where it is while no forwarder runs; the next one takes it over without a gap.
  */
 export class Interfaces {
   readonly #parts: InterfacesParts;
@@ -164,7 +164,10 @@ export class Interfaces {
   }
 }
 
-/** Modes in the order of trying. A program of ours that is there keeps its mode: changing it is a gap. */
+/**
+ * Modes in the order of trying. A program of ours that is there keeps its mode: changing it is a
+ * gap.
+ */
 function modesFor(setting: XdpModeSetting, link: Link, pinned: boolean): readonly XdpMode[] {
   if (setting !== 'auto') return [setting];
   return pinned && link.xdp === 'generic' ? ['generic', 'native'] : ['native', 'generic'];
@@ -175,7 +178,8 @@ function reasonOf(refusal: NodeJS.ErrnoException | undefined): { readonly reason
 }
 
 function missing(name: string): string {
-  return `Interface "${name}" of forwarder.interfaces does not exist; correct its name or create it`;
+  const problem = `Interface "${name}" of forwarder.interfaces does not exist`;
+  return `${problem}; correct its name or create it`;
 }
 
 function cannotAttach(

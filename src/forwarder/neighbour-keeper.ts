@@ -8,20 +8,6 @@ export interface KeptNeighbour {
   readonly address: Address;
 }
 
-/**
- * Keeps neighbours resolved. Packets that XDP forwards never pass the kernel's own tables, so it has
- * no reason to resolve or confirm anybody; it is asked to, again and again, at a bounded rate.
- */
-export interface NeighbourKeeper {
-  keep(neighbour: KeptNeighbour): void;
-  release(neighbour: KeptNeighbour): void;
-  /** The kernel's entry changed: looks at it at once. */
-  changed(ifindex: number, address: Address): void;
-  /** Why the kernel refuses to resolve it, as an errno's name; empty when it does not. */
-  refusal(neighbour: KeptNeighbour): string;
-  stop(): void;
-}
-
 export interface NeighbourKeeperParts {
   readonly network: Network;
   readonly clock: Clock;
@@ -29,7 +15,9 @@ export interface NeighbourKeeperParts {
   readonly onRefusal: (neighbour: KeptNeighbour) => void;
 }
 
-/** A confirmed neighbour is asked for so often; the kernel confirms it when 15 to 45 s have passed. */
+/**
+ * A confirmed neighbour is asked for so often; the kernel confirms it when 15 to 45 s have passed.
+ */
 const REFRESH_MS = 10_000;
 /** One that did not answer is asked for again so soon at first, and then ever more rarely. */
 const RETRY_MIN_MS = 1000;
@@ -45,46 +33,97 @@ interface Entry extends KeptNeighbour {
   refusal: string;
 }
 
-export function keepNeighbours({
-  network,
-  clock,
-  onRefusal,
-}: NeighbourKeeperParts): NeighbourKeeper {
-  const entries = new Map<string, Entry>();
-  const due = new Set<Entry>();
-  let budget = USES_PER_TICK;
-  let cancel = clock.after(TICK_MS, tick);
+/**
+ * Keeps neighbours resolved. Packets that XDP forwards never pass the kernel's own tables, so it
+ * has no reason to resolve or confirm anybody; it is asked to, again and again, at a bounded rate.
+ */
+export class NeighbourKeeper {
+  readonly #parts: NeighbourKeeperParts;
+  readonly #entries = new Map<string, Entry>();
+  readonly #due = new Set<Entry>();
+  #budget = USES_PER_TICK;
+  #cancel: () => void;
 
-  function tick(): void {
-    cancel = clock.after(TICK_MS, tick);
-    budget = USES_PER_TICK;
-    const now = clock.monotonicMs();
-    for (const entry of entries.values()) if (entry.dueMs <= now) due.add(entry);
-    useDue();
+  constructor(parts: NeighbourKeeperParts) {
+    this.#parts = parts;
+    this.#cancel = parts.clock.after(TICK_MS, () => this.#tick());
   }
 
-  function useDue(): void {
-    for (const entry of due) {
-      if (budget === 0) return;
-      budget -= 1;
-      due.delete(entry);
-      use(entry);
+  keep(neighbour: KeptNeighbour): void {
+    const key = keyOf(neighbour);
+    const known = this.#entries.get(key);
+    if (known) {
+      known.users += 1;
+      return;
+    }
+    const { ifindex, address } = neighbour;
+    const entry = { ifindex, address, users: 1, dueMs: 0, failures: 0, refusal: '' };
+    this.#entries.set(key, entry);
+    this.#due.add(entry);
+    this.#useDue();
+  }
+
+  release(neighbour: KeptNeighbour): void {
+    const entry = this.#entries.get(keyOf(neighbour));
+    if (!entry) return;
+    entry.users -= 1;
+    if (entry.users > 0) return;
+    this.#entries.delete(keyOf(neighbour));
+    this.#due.delete(entry);
+  }
+
+  /** The kernel's entry changed: looks at it at once. */
+  changed(ifindex: number, address: Address): void {
+    const entry = this.#entries.get(keyOf({ ifindex, address }));
+    if (!entry) return;
+    const now = this.#parts.network.neighbour(ifindex, address);
+    // Stale: has it confirmed. Forgotten: has it resolved anew. Failed ones wait for their turn.
+    if (now !== undefined && now.state !== 'stale') return;
+    this.#due.add(entry);
+    this.#useDue();
+  }
+
+  /** Why the kernel refuses to resolve it, as an errno's name; empty when it does not. */
+  refusal(neighbour: KeptNeighbour): string {
+    return this.#entries.get(keyOf(neighbour))?.refusal ?? '';
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  #tick(): void {
+    const { clock } = this.#parts;
+    this.#cancel = clock.after(TICK_MS, () => this.#tick());
+    this.#budget = USES_PER_TICK;
+    const now = clock.monotonicMs();
+    for (const entry of this.#entries.values()) if (entry.dueMs <= now) this.#due.add(entry);
+    this.#useDue();
+  }
+
+  #useDue(): void {
+    for (const entry of this.#due) {
+      if (this.#budget === 0) return;
+      this.#budget -= 1;
+      this.#due.delete(entry);
+      this.#use(entry);
     }
   }
 
-  function use(entry: Entry): void {
+  #use(entry: Entry): void {
+    const { network, clock } = this.#parts;
     const { ifindex, address } = entry;
-    entry.dueMs = clock.monotonicMs() + delayMs(entry);
+    entry.dueMs = clock.monotonicMs() + this.#delayMs(entry);
     // The kernel would take "use" for the end of the administrator's word.
     if (network.neighbour(ifindex, address)?.state === 'fixed') return;
     network.useNeighbour(ifindex, address).then(
-      () => setRefusal(entry, ''),
-      (error: NodeJS.ErrnoException) => setRefusal(entry, error.code ?? error.message),
+      () => this.#setRefusal(entry, ''),
+      (error: NodeJS.ErrnoException) => this.#setRefusal(entry, error.code ?? error.message),
     );
   }
 
-  function delayMs(entry: Entry): number {
-    if (network.neighbour(entry.ifindex, entry.address)?.mac !== undefined) {
+  #delayMs(entry: Entry): number {
+    if (this.#parts.network.neighbour(entry.ifindex, entry.address)?.mac !== undefined) {
       entry.failures = 0;
       return REFRESH_MS;
     }
@@ -92,46 +131,11 @@ export function keepNeighbours({
     return Math.min(RETRY_MIN_MS * 2 ** Math.min(entry.failures - 1, 10), RETRY_MAX_MS);
   }
 
-  function setRefusal(entry: Entry, refusal: string): void {
+  #setRefusal(entry: Entry, refusal: string): void {
     if (entry.refusal === refusal || entry.users === 0) return;
     entry.refusal = refusal;
-    onRefusal(entry);
+    this.#parts.onRefusal(entry);
   }
-
-  return {
-    keep(neighbour) {
-      const key = keyOf(neighbour);
-      const known = entries.get(key);
-      if (known) {
-        known.users += 1;
-        return;
-      }
-      const { ifindex, address } = neighbour;
-      const entry = { ifindex, address, users: 1, dueMs: 0, failures: 0, refusal: '' };
-      entries.set(key, entry);
-      due.add(entry);
-      useDue();
-    },
-    release(neighbour) {
-      const entry = entries.get(keyOf(neighbour));
-      if (!entry) return;
-      entry.users -= 1;
-      if (entry.users > 0) return;
-      entries.delete(keyOf(neighbour));
-      due.delete(entry);
-    },
-    changed(ifindex, address) {
-      const entry = entries.get(keyOf({ ifindex, address }));
-      if (!entry) return;
-      const now = network.neighbour(ifindex, address);
-      // Stale: has it confirmed. Forgotten: has it resolved anew. Failed ones wait for their turn.
-      if (now !== undefined && now.state !== 'stale') return;
-      due.add(entry);
-      useDue();
-    },
-    refusal: (neighbour) => entries.get(keyOf(neighbour))?.refusal ?? '',
-    stop: () => cancel(),
-  };
 }
 
 function keyOf({ ifindex, address }: KeptNeighbour): string {

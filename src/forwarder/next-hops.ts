@@ -4,7 +4,7 @@ import { type Prefix, prefixContains } from '../domain/prefix.ts';
 import type { Link } from '../protocol/rtnetlink/link.ts';
 import type { Route } from '../protocol/rtnetlink/route.ts';
 import type { RouteAnswer } from '../system/rtnetlink.ts';
-import { type KeptNeighbour, keepNeighbours, type NeighbourKeeper } from './neighbour-keeper.ts';
+import { type KeptNeighbour, NeighbourKeeper } from './neighbour-keeper.ts';
 import type { Network, NetworkChange } from './network.ts';
 import type { NextHop, NextHops } from './next-hop.ts';
 
@@ -36,8 +36,8 @@ interface Target {
 const PENDING: NextHop = { state: 'pending' };
 
 /**
- * Next hops by the kernel's routes and neighbours. Each address is asked for once and then followed by
- * events; cost grows with distinct addresses, and for neighbours with distinct gateways.
+ * Next hops by the kernel's routes and neighbours. Each address is asked for once and then followed
+ * by events; cost grows with distinct addresses, and for neighbours with distinct gateways.
  */
 export class KernelNextHops implements NextHops {
   readonly #parts: KernelNextHopsParts;
@@ -54,7 +54,11 @@ export class KernelNextHops implements NextHops {
   constructor(parts: KernelNextHopsParts) {
     const { network, clock } = parts;
     this.#parts = parts;
-    this.#keeper = keepNeighbours({ network, clock, onRefusal: (each) => this.#judgeBehind(each) });
+    this.#keeper = new NeighbourKeeper({
+      network,
+      clock,
+      onRefusal: (each) => this.#judgeBehind(each),
+    });
     this.#unsubscribe = network.onChange((change) => this.#onNetwork(change));
     this.#cancelRecheck = clock.after(ROUTE_RECHECK_MS, () => this.#recheck());
   }
@@ -211,7 +215,7 @@ export class KernelNextHops implements NextHops {
     const link = this.#parts.network.links.get(route.ifindex);
     if (!link?.isUp) return unreachable(`Its interface ${link?.name ?? route.ifindex} is down`);
     if (!this.#parts.isPort(route.ifindex)) {
-      const problem = `The way to it leads out of ${link.name}, which does not carry the XDP program`;
+      const problem = `The way to it leads by ${link.name}, which does not carry the XDP program`;
       return unreachable(`${problem}; add ${link.name} to forwarder.interfaces`);
     }
     const source = this.#sourceTo(address) ?? route.source;

@@ -6,8 +6,8 @@ import type { Json, LedgerWriter } from '../system/ledger.ts';
 import { encodeServing } from '../system/reports.ts';
 
 /**
- * Tells the other roles of this box which VIPs can be served. Written behind the maps, never ahead of
- * them; only changes; several that come while one is being written go together.
+ * Tells the other roles of this box which VIPs can be served. Written behind the maps, never ahead
+ * of them; only changes; several that come while one is being written go together.
  */
 export interface ServingReport {
   /** By address text; `undefined` when nobody holds the address any more. */
@@ -74,7 +74,10 @@ export function createReport(ledger: LedgerWriter, clock: Clock, log: Log): Serv
   };
 }
 
-/** Equal but for the revision: it moves with every change of the cluster, and would make each one news. */
+/**
+ * Equal but for the revision: it moves with every change of the cluster, and would make each one
+ * news.
+ */
 function isSame(a: Json | undefined, b: Json | undefined): boolean {
   return isDeepStrictEqual(withoutRevision(a), withoutRevision(b));
 }

@@ -12,7 +12,9 @@ export interface Applied {
   usableBackends(serverId: string): readonly Address[];
 }
 
-/** The parts of the Services that hold an address, as it is served: true only when packets arrive. */
+/**
+ * The parts of the Services that hold an address, as it is served: true only when packets arrive.
+ */
 export function servingOf(
   address: Address,
   parts: readonly ServiceForwarding[],

@@ -6,14 +6,18 @@ export const FORWARDER_LOCK = 'forwarder.lock';
 
 /** What the operator chooses about the forwarding core. Times are in seconds. */
 export interface ForwarderSettings {
-  /** Interfaces that carry the XDP program; empty: all that are up, Ethernet and hold an address. */
+  /**
+   * Interfaces that carry the XDP program; empty: all that are up, Ethernet and hold an address.
+   */
   readonly interfaces: readonly string[];
   readonly xdpMode: XdpModeSetting;
   /** Folder in bpffs for pinned maps and links. */
   readonly bpfDir: string;
   /** Folder for the report and the lock; lives until reboot, as bpffs does. */
   readonly runDir: string;
-  /** Sources of packets to backends, per family; a family without any uses the route's own source. */
+  /**
+   * Sources of packets to backends, per family; a family without any uses the route's own source.
+   */
   readonly natAddresses: readonly Address[];
   /** Inclusive; must not overlap the box's own ephemeral ports. */
   readonly natPorts: { readonly first: number; readonly last: number };

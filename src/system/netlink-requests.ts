@@ -9,21 +9,7 @@ import {
   NLMSG_DONE,
   NLMSG_ERROR,
 } from '../protocol/rtnetlink/message.ts';
-import { openSocket } from './sockets.ts';
-
-/** Questions to the kernel over one netlink socket, each with its answer. */
-export interface NetlinkRequests {
-  /** One question, one answer: a message, or an errno (0: done, as asked). */
-  ask(type: number, flags: number, body: Uint8Array): Promise<NetlinkAnswer>;
-  /** A whole table, decoded; asked again when it changed while it was read. */
-  dump<T>(
-    type: number,
-    body: Uint8Array,
-    decode: (body: Uint8Array) => T | undefined,
-  ): Promise<readonly T[]>;
-  /** Rejects what is still open. Idempotent. */
-  close(): void;
-}
+import { type NetlinkSocket, openSocket } from './sockets.ts';
 
 export interface NetlinkAnswer {
   readonly errno: number;
@@ -44,107 +30,115 @@ interface Pending {
   onFailure(error: Error): void;
 }
 
-export function openRequests(protocol: number): NetlinkRequests {
-  const inFlight = new Map<number, Pending>();
-  const waiting: Pending[] = [];
-  let sequence = 0;
-  let dumping: Promise<unknown> = Promise.resolve();
+type Decode<T> = (body: Uint8Array) => T | undefined;
 
-  const socket = openSocket(
-    { family: 'netlink', protocol, groups: [] },
-    (bytes) => {
-      for (const message of decodeMessages(bytes)) receive(message);
-      sendWaiting();
-    },
-    (error) => failAll(error),
-  );
+/** Questions to the kernel over one netlink socket, each with its answer. */
+export class NetlinkRequests {
+  readonly #socket: NetlinkSocket;
+  readonly #inFlight = new Map<number, Pending>();
+  readonly #waiting: Pending[] = [];
+  #sequence = 0;
+  #dumping: Promise<unknown> = Promise.resolve();
 
-  function receive(message: NetlinkMessage): void {
-    const pending = inFlight.get(message.sequence);
-    if (pending?.onMessage(message)) inFlight.delete(message.sequence);
+  constructor(protocol: number) {
+    this.#socket = openSocket(
+      { family: 'netlink', protocol, groups: [] },
+      (bytes) => this.#receive(bytes),
+      (error) => this.#failAll(error),
+    );
   }
 
-  function sendWaiting(): void {
-    while (inFlight.size < IN_FLIGHT_MAX) {
-      const next = waiting.shift();
-      if (!next) return;
-      sequence = sequence >= 0xffff_ffff ? 1 : sequence + 1;
-      const flags = next.flags | NLM_F_REQUEST;
-      try {
-        socket.send(encodeMessage({ type: next.type, flags, sequence, body: next.body }));
-        inFlight.set(sequence, next);
-      } catch (error) {
-        next.onFailure(error as Error);
-      }
-    }
-  }
-
-  function failAll(error: Error): void {
-    const failed = [...inFlight.values()];
-    inFlight.clear();
-    for (const pending of failed) pending.onFailure(error);
-    sendWaiting();
-  }
-
-  function start(pending: Pending): void {
-    waiting.push(pending);
-    sendWaiting();
-  }
-
-  function ask(type: number, flags: number, body: Uint8Array): Promise<NetlinkAnswer> {
+  /** One question, one answer: a message, or an errno (0: done, as asked). */
+  ask(type: number, flags: number, body: Uint8Array): Promise<NetlinkAnswer> {
     return new Promise((resolve, reject) => {
       const onMessage = (message: NetlinkMessage) => {
         if (message.type !== NLMSG_ERROR) resolve({ errno: 0, message });
         else resolve({ errno: decodeErrno(message.body), message: undefined });
         return true;
       };
-      start({ type, flags, body, onMessage, onFailure: reject });
+      this.#start({ type, flags, body, onMessage, onFailure: reject });
     });
   }
 
-  function dumpOnce<T>(
-    type: number,
-    body: Uint8Array,
-    decode: (body: Uint8Array) => T | undefined,
-  ): Promise<{ readonly found: readonly T[]; readonly changed: boolean }> {
-    return new Promise((resolve, reject) => {
-      const found: T[] = [];
-      let changed = false;
-      const onMessage = (message: NetlinkMessage) => {
-        if ((message.flags & NLM_F_DUMP_INTR) !== 0) changed = true;
-        if (message.type !== NLMSG_DONE && message.type !== NLMSG_ERROR) {
-          const value = decode(message.body);
-          if (value !== undefined) found.push(value);
-          return false;
-        }
-        const errno = decodeErrno(message.body);
-        if (errno === 0) resolve({ found, changed });
-        else reject(new Error(`The kernel refuses to list what type ${type} asks for: ${errno}`));
-        return true;
-      };
-      start({ type, flags: NLM_F_DUMP, body, onMessage, onFailure: reject });
-    });
+  /** A whole table, decoded; asked again when it changed while it was read. */
+  dump<T>(type: number, body: Uint8Array, decode: Decode<T>): Promise<readonly T[]> {
+    const run = async () => {
+      for (let tries = 1; ; tries++) {
+        const { found, changed } = await this.#dumpOnce(type, body, decode);
+        if (!changed || tries === DUMP_TRIES_MAX) return found;
+      }
+    };
+    // The kernel does one dump at a time per socket.
+    const result = this.#dumping.then(run);
+    this.#dumping = result.catch(() => undefined);
+    return result;
   }
 
-  return {
-    ask,
-    dump(type, body, decode) {
-      const run = async () => {
-        for (let tries = 1; ; tries++) {
-          const { found, changed } = await dumpOnce(type, body, decode);
-          if (!changed || tries === DUMP_TRIES_MAX) return found;
-        }
-      };
-      // The kernel does one dump at a time per socket.
-      const result = dumping.then(run);
-      dumping = result.catch(() => undefined);
-      return result;
-    },
-    close() {
-      socket.close();
-      waiting.push(...inFlight.values());
-      inFlight.clear();
-      for (const pending of waiting.splice(0)) pending.onFailure(new Error('The socket is closed'));
-    },
-  };
+  /** Rejects what is still open. Idempotent. */
+  close(): void {
+    this.#socket.close();
+    this.#waiting.push(...this.#inFlight.values());
+    this.#inFlight.clear();
+    const closed = new Error('The netlink socket is closed');
+    for (const pending of this.#waiting.splice(0)) pending.onFailure(closed);
+  }
+
+  #dumpOnce<T>(type: number, body: Uint8Array, decode: Decode<T>) {
+    const found: T[] = [];
+    let changed = false;
+    return new Promise<{ readonly found: readonly T[]; readonly changed: boolean }>(
+      (resolve, reject) => {
+        const onMessage = (message: NetlinkMessage) => {
+          if ((message.flags & NLM_F_DUMP_INTR) !== 0) changed = true;
+          if (message.type !== NLMSG_DONE && message.type !== NLMSG_ERROR) {
+            const value = decode(message.body);
+            if (value !== undefined) found.push(value);
+            return false;
+          }
+          const errno = decodeErrno(message.body);
+          if (errno === 0) resolve({ found, changed });
+          else reject(new Error(`The kernel refuses the netlink dump ${type}: errno ${errno}`));
+          return true;
+        };
+        this.#start({ type, flags: NLM_F_DUMP, body, onMessage, onFailure: reject });
+      },
+    );
+  }
+
+  #start(pending: Pending): void {
+    this.#waiting.push(pending);
+    this.#sendWaiting();
+  }
+
+  #sendWaiting(): void {
+    while (this.#inFlight.size < IN_FLIGHT_MAX) {
+      const next = this.#waiting.shift();
+      if (!next) return;
+      this.#sequence = this.#sequence >= 0xffff_ffff ? 1 : this.#sequence + 1;
+      const { type, body } = next;
+      const message = { type, flags: next.flags | NLM_F_REQUEST, sequence: this.#sequence, body };
+      try {
+        this.#socket.send(encodeMessage(message));
+        this.#inFlight.set(this.#sequence, next);
+      } catch (error) {
+        next.onFailure(error as Error);
+      }
+    }
+  }
+
+  #receive(bytes: Uint8Array): void {
+    for (const message of decodeMessages(bytes)) {
+      const pending = this.#inFlight.get(message.sequence);
+      if (pending?.onMessage(message)) this.#inFlight.delete(message.sequence);
+    }
+    this.#sendWaiting();
+  }
+
+  /** Answers were lost, and nobody knows whose. */
+  #failAll(error: Error): void {
+    const failed = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    for (const pending of failed) pending.onFailure(error);
+    this.#sendWaiting();
+  }
 }

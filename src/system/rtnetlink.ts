@@ -40,7 +40,7 @@ import {
   RTM_GETROUTE,
   RTM_NEWROUTE,
 } from '../protocol/rtnetlink/route.ts';
-import { openRequests } from './netlink-requests.ts';
+import { NetlinkRequests } from './netlink-requests.ts';
 import { openSocket } from './sockets.ts';
 
 /** The kernel's interfaces, addresses, routes and neighbours: asked, and followed. */
@@ -79,7 +79,10 @@ const RTM_NEWRULE = 32;
 const RTM_DELRULE = 33;
 const RTM_NEWNEXTHOP = 104;
 const RTM_DELNEXTHOP = 105;
-/** `RTNLGRP_*`: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, NEXTHOP. */
+/**
+ * `RTNLGRP_*`: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE,
+ * NEXTHOP.
+ */
 const GROUPS = [1, 3, 5, 7, 8, 9, 11, 19, 32];
 
 /**
@@ -97,7 +100,7 @@ export function openRtnetlink(onEvent: (event: NetworkEvent) => void): Rtnetlink
     },
     () => onEvent({ kind: 'lost' }),
   );
-  const requests = openRequests(NETLINK_ROUTE);
+  const requests = new NetlinkRequests(NETLINK_ROUTE);
   return {
     links: () => requests.dump(RTM_GETLINK, encodeLinkDump(), decodeLink),
     addresses: () => requests.dump(RTM_GETADDR, encodeAddressDump(), decodeInterfaceAddress),

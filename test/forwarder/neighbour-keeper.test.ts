@@ -1,5 +1,5 @@
 import test from 'ava';
-import { keepNeighbours } from '../../src/forwarder/neighbour-keeper.ts';
+import { NeighbourKeeper } from '../../src/forwarder/neighbour-keeper.ts';
 import { followNetwork } from '../../src/forwarder/network.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 import { fakeRtnetlink, neighbour, settle } from '../support/fake-rtnetlink.ts';
@@ -13,7 +13,7 @@ async function bench() {
   const clock = fakeClock();
   const network = await followNetwork({ open: kernel.open, clock, log: recordingLog() });
   const refused: string[] = [];
-  const keeper = keepNeighbours({
+  const keeper: NeighbourKeeper = new NeighbourKeeper({
     network,
     clock,
     onRefusal: (each) => refused.push(keeper.refusal(each)),

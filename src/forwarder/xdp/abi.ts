@@ -2,8 +2,8 @@
  * Reads and writes the data plane's map keys and values. Where a field stands comes from the C
  * compiler (`dataplaneAbi()`), at run time; nothing here repeats the layout of `dataplane_abi.h`.
  *
- * Every codec works at a byte offset of a `DataView`, so that the same code serves a single value and
- * an array of values that the kernel shares with us as memory.
+ * Every codec works at a byte offset of a `DataView`, so that the same code serves a single value
+ * and an array of values that the kernel shares with us as memory.
  */
 import { type Address, addressFromBigInt } from '../../domain/address.ts';
 import type { Mac } from '../../domain/mac.ts';
@@ -178,7 +178,9 @@ export interface DataplaneLayout {
   constant(name: string): number;
 }
 
-/** Throws when the addon does not tell a field that this side uses: the two are of different builds. */
+/**
+ * Throws when the addon does not tell a field that this side uses: the two are of different builds.
+ */
 export function dataplaneLayout(abi: Abi): DataplaneLayout {
   return {
     version: abi.version,

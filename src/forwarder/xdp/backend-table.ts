@@ -27,8 +27,8 @@ const MTU_MAX = 0xffff;
 /**
  * The `backends` map: which index stands for which backend of which server, with its next hop.
  *
- * Address, port and NAT address of an index stay as they are while flows may hold it, since they are
- * part of those flows' identity; a backend whose NAT address is gone gets another index.
+ * Address, port and NAT address of an index stay as they are while flows may hold it, since they
+ * are part of those flows' identity; a backend whose NAT address is gone gets another index.
  */
 export class BackendTable {
   readonly #parts: BackendTableParts;

@@ -46,7 +46,10 @@ export interface FlowSource {
 /** The event loop gets its turn after so many entries. */
 const SLICE = 65_536;
 
-/** Reads the flow table as it is, without stopping it; a flow that comes or goes meanwhile may be missed. */
+/**
+ * Reads the flow table as it is, without stopping it; a flow that comes or goes meanwhile may be
+ * missed.
+ */
 export async function listFlows(
   source: FlowSource,
   filter: FlowFilter,

@@ -1,9 +1,10 @@
 /**
  * Gives out the indices by which flows, rings and statistics name servers and backends.
  *
- * An index that nobody wants any more is `retired`: flows may still hold it, so it is given out again
- * only after a sweep of the flow table that began at least `INDEX_GRACE_MS` later (no packet that saw
- * the old state is still being worked on) and found no flow with it. Index 0 is never given out.
+ * An index that nobody wants any more is `retired`: flows may still hold it, so it is given out
+ * again only after a sweep of the flow table that began at least `INDEX_GRACE_MS` later (no packet
+ * that saw the old state is still being worked on) and found no flow with it. Index 0 is never
+ * given out.
  */
 export interface IndexPool {
   /** How many may be in use at once, retired ones included. */

@@ -16,8 +16,9 @@ export interface LoadedProgram {
 }
 
 /**
- * Loads the XDP program with its pinned maps, those of an earlier process if there are any, and writes
- * the configuration. Throws with code `EABI` when pinned maps are of another size or version.
+ * Loads the XDP program with its pinned maps, those of an earlier process if there are any, and
+ * writes the configuration. Throws with code `EABI` when pinned maps are of another size or
+ * version.
  */
 export function loadProgram(settings: ForwarderSettings): LoadedProgram {
   const { limits, bpfDir } = settings;

@@ -1,7 +1,9 @@
 import type { BpfMap } from '../../system/bpf.ts';
 import type { Codec } from './abi.ts';
 
-/** An array map whose values are memory that the kernel shares with us: read and written in place. */
+/**
+ * An array map whose values are memory that the kernel shares with us: read and written in place.
+ */
 export interface SharedArray<T> {
   readonly length: number;
   get(index: number): T;

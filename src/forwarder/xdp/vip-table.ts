@@ -57,7 +57,9 @@ export class VipTable {
     this.#drop(markerOf(key.address));
   }
 
-  /** What an earlier process left. Markers are made to fit, should it have died between two writes. */
+  /**
+   * What an earlier process left. Markers are made to fit, should it have died between two writes.
+   */
   adopt(): ReadonlyArray<{ readonly key: VipKey; readonly entry: VipEntry }> {
     const all = this.#map.entries().map(({ key, value }) => ({
       key: decode(this.#layout.vipKey, key),
@@ -102,7 +104,7 @@ function portOf({ port, protocol }: VipKey): string {
 
 function full(limit: number, cause: unknown): Error {
   const message =
-    `The map "vips" is full at ${limit} entries (a virtual server takes one, its address another); ` +
+    `The map "vips" is full at ${limit} entries (one a virtual server, one an address); ` +
     'raise forwarder.limits.servers and start anew after "tidegate detach"';
   return Object.assign(new Error(message, { cause }), { code: 'ENOSPC' });
 }

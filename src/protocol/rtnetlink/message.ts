@@ -2,8 +2,8 @@
  * Framing of netlink messages (`linux/netlink.h`): a header, a body, attributes. Numbers are in the
  * machine's byte order, which is little-endian on both that we run on.
  *
- * Reading never goes beyond what a length says and what is there: a length that lies ends the reading
- * of its message or attribute list, as the kernel's own parser does.
+ * Reading never goes beyond what a length says and what is there: a length that lies ends the
+ * reading of its message or attribute list, as the kernel's own parser does.
  */
 export interface NetlinkMessage {
   readonly type: number;

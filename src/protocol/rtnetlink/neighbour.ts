@@ -11,8 +11,8 @@ export interface Neighbour {
   readonly mac: Mac | undefined;
   /**
    * `fixed`: by the administrator, or without a protocol that could ask; `fresh`: confirmed;
-   * `stale`: usable, but not confirmed lately; `probing`: being confirmed; `resolving`: asked for the
-   * first time; `failed`: nobody answered.
+   * `stale`: usable, but not confirmed lately; `probing`: being confirmed; `resolving`: asked for
+   * the first time; `failed`: nobody answered.
    */
   readonly state: 'fixed' | 'fresh' | 'stale' | 'probing' | 'resolving' | 'failed';
 }
@@ -40,8 +40,9 @@ export function encodeNeighbourDump(): Uint8Array {
 }
 
 /**
- * The body of an `RTM_NEWNEIGH` that uses the entry, as a packet to it would: makes it when it is not
- * there, and has the kernel resolve or confirm it. Not for `fixed` ones: Linux would unfix them.
+ * The body of an `RTM_NEWNEIGH` that uses the entry, as a packet to it would: makes it when it is
+ * not there, and has the kernel resolve or confirm it. Not for `fixed` ones: Linux would unfix
+ * them.
  */
 export function encodeNeighbourUse(ifindex: number, address: Address): Uint8Array {
   const fixed = new Uint8Array(NEIGHBOUR_BYTES);
@@ -51,7 +52,10 @@ export function encodeNeighbourUse(ifindex: number, address: Address): Uint8Arra
   return encodeBody(fixed, [[NDA_DST, addressToWire(address)]]);
 }
 
-/** Reads the body of `RTM_NEWNEIGH` or `RTM_DELNEIGH`; `undefined` when it is not about an IP address. */
+/**
+ * Reads the body of `RTM_NEWNEIGH` or `RTM_DELNEIGH`; `undefined` when it is not about an IP
+ * address.
+ */
 export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
   if (body.length < NEIGHBOUR_BYTES || body[0] === AF_BRIDGE) return undefined;
   const view = viewOf(body);
