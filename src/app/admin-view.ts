@@ -47,18 +47,21 @@ export function adminView(
 }
 
 /** The input's problems and the roles', errors first. */
-function problemsOf(source: ClusterSource, roles: RunningRoles): Problem[] {
-  const failures = (roles.speaker?.failures() ?? []).map(
-    ({ object, error }): Problem => ({
-      severity: 'error',
-      message: `Cannot announce ${object}: ${error}`,
-      remedy: 'It is tried again; look at the interface',
-    }),
-  );
+function problemsOf(
+  source: ClusterSource,
+  { controller, forwarder, speaker }: RunningRoles,
+): Problem[] {
   const all = [
     ...source.current().problems,
-    ...(roles.controller?.allocation()?.problems ?? []),
-    ...failures,
+    ...(controller?.allocation()?.problems ?? []),
+    ...(forwarder?.problems() ?? []).map((message) => ofBox(message, 'See forwarder.interfaces')),
+    ...(speaker?.failures() ?? []).map(({ object, error }) =>
+      ofBox(`Cannot announce ${object}: ${error}`, 'It is tried again; look at the interface'),
+    ),
   ];
   return all.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
+}
+
+function ofBox(message: string, remedy: string): Problem {
+  return { severity: 'error', message, remedy };
 }
