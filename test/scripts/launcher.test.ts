@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
-  copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 
-const LAUNCHER = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
+const BIN = fileURLToPath(new URL('../../bin', import.meta.url));
 const PACKAGE = `node-linux-${process.arch}`;
 
 /** An installation whose Node only says what it was called with. */
@@ -22,9 +22,8 @@ function installation(t: ExecutionContext): string {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'tg launcher-')));
   t.teardown(() => rmSync(root, { recursive: true }));
   const node = join(root, 'app', 'node_modules', PACKAGE, 'bin', 'node');
-  mkdirSync(join(root, 'app', 'bin'), { recursive: true });
   mkdirSync(join(node, '..'), { recursive: true });
-  copyFileSync(LAUNCHER, join(root, 'app', 'bin', 'tidegate'));
+  cpSync(BIN, join(root, 'app', 'bin'), { recursive: true });
   writeFileSync(node, '#!/bin/sh\nprintf "%s\\n" "$@"\nexit 3\n');
   chmodSync(node, 0o755);
   return root;
