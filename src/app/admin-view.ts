@@ -3,6 +3,7 @@ import type { ClusterSource } from '../domain/cluster-source.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { LoadBalancerClass } from '../domain/service-class.ts';
+import type { Forwarder } from '../forwarder/forwarder.ts';
 import type { EventHistory } from '../telemetry/event-history.ts';
 import type { RunningRoles } from './start-roles.ts';
 
@@ -55,11 +56,23 @@ function problemsOf(
     ...source.current().problems,
     ...(controller?.allocation()?.problems ?? []),
     ...(forwarder?.problems() ?? []).map((message) => ofBox(message, 'See forwarder.interfaces')),
+    ...alarmsOf(forwarder),
     ...(speaker?.failures() ?? []).map(({ object, error }) =>
       ofBox(`Cannot announce ${object}: ${error}`, 'It is tried again; look at the interface'),
     ),
   ];
   return all.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
+}
+
+function alarmsOf(forwarder: Forwarder | undefined): Problem[] {
+  return [...(forwarder?.plan()?.services.values() ?? [])].flatMap(({ service, alarms }) =>
+    alarms.map((message) => ({
+      severity: 'error' as const,
+      object: { kind: 'Service', key: service },
+      message,
+      remedy: `Look at its backends with "tidegate explain service ${service}"`,
+    })),
+  );
 }
 
 function ofBox(message: string, remedy: string): Problem {

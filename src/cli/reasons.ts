@@ -3,7 +3,12 @@ const SENTENCES: Readonly<Record<string, string>> = {
   noEndpoints: 'no backend takes new flows',
   noIPAllocated: 'it has no address yet',
   invalidIP: 'the address may not be used for a Service',
-  ipNotAllowed: 'the address is in no pool',
+  backendsFailing: 'every health check fails (forwarder.health.fallback is fail-closed)',
+  backendsUnreachable: 'the way to no backend is known',
+  forwardingFailed: 'the kernel refused the entries; see the problems in "tidegate status"',
+  noInterface: 'no interface of the speaker is up',
+  announceFailed: 'the interface refused it; see the problems in "tidegate status"',
+  speakerStopped: 'the speaker was stopped',
   forwarderNotReady: 'the forwarder of this box has not reported yet',
   notForwarded: 'the forwarder of this box does not know the address yet',
 };

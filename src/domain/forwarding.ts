@@ -28,9 +28,11 @@ export interface ServiceForwarding {
   readonly checks: readonly HealthCheck[];
   /** True when at least one server has a backend in use. */
   readonly servable: boolean;
-  /** MetalLB's withdrawal reason when not servable (`noEndpoints`), else empty. */
+  /** `noEndpoints` (MetalLB's word) or `backendsFailing` when not servable, else empty. */
   readonly reason: string;
-  /** Sentences about what is wrong or unusual: fail-open, a port without endpoints, … */
+  /** Said loudly: what makes the Service fail, or would if it were not for the fallback. */
+  readonly alarms: readonly string[];
+  /** Sentences about what is missing or unusual: a port without endpoints, … */
   readonly notes: readonly string[];
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { ForwardPlan, VirtualServer } from '../domain/forwarding.ts';
 import type { CheckId } from '../domain/health.ts';
+import { KeyedMap } from '../domain/keyed-map.ts';
 import type { Log } from '../domain/log.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import type { VipServing } from '../domain/observed.ts';
@@ -26,6 +27,7 @@ import { KernelNextHops } from './next-hops.ts';
 import { createReport, type ServingReport } from './report.ts';
 import { type AddressHolders, createAddressHolders, servingOf } from './serving.ts';
 import { FORWARDER_LOCK, type ForwarderSettings } from './settings.ts';
+import { tellAlarms } from './tell-alarms.ts';
 import type { TrafficStats } from './xdp/abi.ts';
 import { bpfMap, Dataplane, type DataplaneUsage } from './xdp/dataplane.ts';
 import { type FlowFilter, type FlowList, listFlows } from './xdp/flow-list.ts';
@@ -252,11 +254,12 @@ class RunningForwarder implements Forwarder {
   }
 
   #pass(): void {
-    const { source, settings, health } = this.#parts;
+    const { source, settings, health, log } = this.#parts;
     const snapshot = source.current();
     // Nothing has been read yet: what the maps hold is better than nothing.
     if (snapshot.revision === 0) return;
     const plan = planForward(this.#plan, snapshot, health.states(), settings.plan);
+    tellAlarms(this.#plan?.services ?? KeyedMap.empty(), plan.services, plan.revision, log);
     this.#plan = plan;
     this.#reconciler.want(plan.servers, plan.revision);
     for (const address of this.#holders.update(plan.services)) this.#dirty.add(address);

@@ -34,6 +34,7 @@ function part(service: string, servers: readonly VirtualServer[], addresses = [V
     checks: [],
     servable,
     reason: servable ? '' : 'noEndpoints',
+    alarms: [],
     notes: [],
   } satisfies ServiceForwarding;
 }

@@ -96,6 +96,21 @@ test.serial('a backend that stops answering is taken out, and comes back', async
   t.pass();
 });
 
+test.serial(
+  'when every check fails, it is said loudly and traffic goes on (fail-open)',
+  async (t) => {
+    for (const { host } of pods) host.run(['nft', '-f', '-'], REFUSE);
+    const status = [TIDEGATE, 'status', '--config', settings()];
+    await until(async () => (await site.edge.finish(status)).stdout.includes('fail-open'));
+    const { code, stdout } = await site.edge.finish(status);
+    t.is(code, 1);
+    t.regex(stdout, /default\/web.*Every health check of 192\.0\.2\.100 TCP 80 fails/s);
+    for (const { host } of pods) host.run(['nft', 'delete', 'table', 'inet', 'refuse']);
+    await untilAnsweredBy(['pod-1', 'pod-2']);
+    await until(async () => (await site.edge.finish(status)).code === 0);
+  },
+);
+
 test.serial('a Service that goes takes its address off the wire at once', async (t) => {
   write('other', service('other') + slices('other', pods));
   await untilAnswers('192.0.2.101');

@@ -291,7 +291,12 @@ test('planForward() prefers healthy, then unchecked backends, then falls back as
     '10.1.0.1 8080=active, 10.1.0.2 8080=active',
   );
   t.is(uses(plan({}, closed, health('down', 'down'))), '10.1.0.1 8080=down, 10.1.0.2 8080=down');
-  t.false(plan({}, closed, health('down', 'down')).services.get('default/web')?.servable);
+  const closedPart = plan({}, closed, health('down', 'down')).services.get('default/web');
+  t.like(closedPart, { servable: false, reason: 'backendsFailing' });
+  t.regex(closedPart?.alarms[0] ?? '', /192\.0\.2\.10 TCP 80 fails; no backend.*fail-closed/);
+  const openPart = plan({}, CHECKED, health('down', 'down')).services.get('default/web');
+  t.regex(openPart?.alarms[0] ?? '', /fails; traffic goes to all 2 of its backends.*fail-open/);
+  t.deepEqual(plan({}, CHECKED, health('up', 'down')).services.get('default/web')?.alarms, []);
   const open = plan({}, CHECKED, health('down', 'down')).servers.get('192.0.2.10 TCP 80');
   t.is(
     open?.backends[0]?.reason,

@@ -109,6 +109,7 @@ function forwarding(key: string, one: VirtualServer, notes: string[]): ServiceFo
     checks: [],
     servable,
     reason: servable ? '' : 'noEndpoints',
+    alarms: [],
     notes,
   };
 }

@@ -41,12 +41,14 @@ export function planService(input: ServiceInput): ServiceForwarding {
     .filter((port) => port.protocol === 'SCTP')
     .map((port) => `Port ${port.port}/SCTP is not forwarded: only TCP and UDP are`);
   const servers: VirtualServer[] = [];
+  const alarms: string[] = [];
   for (const address of addresses) {
     for (const port of service.ports) {
       if (!isPlain(port)) continue;
       const planned = planServer(input, address, port, checks);
       servers.push(planned.server);
       notes.push(...planned.notes);
+      if (planned.allFail) alarms.push(alarmOf(planned.server));
     }
   }
   const servable = servers.some(({ ring }) => ring.length > 0);
@@ -56,7 +58,8 @@ export function planService(input: ServiceInput): ServiceForwarding {
     servers,
     checks: [...checks.values()],
     servable,
-    reason: servable ? '' : 'noEndpoints',
+    reason: servable ? '' : alarms.length > 0 ? 'backendsFailing' : 'noEndpoints',
+    alarms,
     notes: [...new Set(notes)],
   };
 }
@@ -70,7 +73,7 @@ function planServer(
   address: Address,
   port: PlainPort,
   checks: Map<string, HealthCheck>,
-): { server: VirtualServer; notes: readonly string[] } {
+): { server: VirtualServer; notes: readonly string[]; allFail: boolean } {
   const { service, settings, health, before } = input;
   const { candidates, notes } = candidatesOf(input, port, address);
   const nodeTarget = targetOf(service, settings) === 'node';
@@ -79,7 +82,7 @@ function planServer(
     check: checkOf(service, candidate, port.protocol, nodeTarget, settings.health),
   }));
   for (const { check } of checked) if (check) checks.set(check.id, checks.get(check.id) ?? check);
-  const verdicts = decideUse(checked, health, settings.healthFallback);
+  const { verdicts, allFail } = decideUse(checked, health, settings.healthFallback);
   const backends = checked.map(({ candidate, check }, index): Backend => {
     const { use, reason } = verdicts[index] ?? { use: 'down', reason: '' };
     const { address, port, node, pod } = candidate;
@@ -99,7 +102,15 @@ function planServer(
     backends,
     ring: ringOf(backends, previous),
   };
-  return { server: previous && sameServer(previous, server) ? previous : server, notes };
+  const kept = previous && sameServer(previous, server) ? previous : server;
+  return { server: kept, notes, allFail };
+}
+
+function alarmOf({ id, ring, backends }: VirtualServer): string {
+  const what = `Every health check of ${id} fails`;
+  if (ring.length === 0) return `${what}; no backend takes new flows (fail-closed)`;
+  const used = backends.filter(({ use }) => use === 'active').length;
+  return `${what}; traffic goes to all ${used} of its backends all the same (fail-open)`;
 }
 
 function candidatesOf(input: ServiceInput, port: ServicePort, address: Address): Candidates {

@@ -6,7 +6,12 @@ import type { Candidate } from './candidates.ts';
 /** What to do when every check of a server fails. */
 export type HealthFallback = 'fail-open' | 'fail-closed';
 
-type Verdict = Pick<Backend, 'use' | 'reason'>;
+/** Who takes new flows, in the order of the candidates. */
+export interface Decision {
+  readonly verdicts: readonly Pick<Backend, 'use' | 'reason'>[];
+  /** There are backends that could be used, and the check of each fails. */
+  readonly allFail: boolean;
+}
 
 /** A candidate with its check (if it has one). */
 export interface CheckedCandidate {
@@ -23,13 +28,14 @@ export function decideUse(
   checked: readonly CheckedCandidate[],
   health: KeyedMap<CheckHealth>,
   fallback: HealthFallback,
-): readonly Verdict[] {
+): Decision {
   const ready = checked.filter(({ candidate }) => candidate.stage === 'ready');
   const stateOf = ({ check }: CheckedCandidate) =>
     check === undefined ? 'up' : (health.get(check.id)?.state ?? 'unknown');
   const anyUp = ready.some((each) => stateOf(each) === 'up');
   const anyUnknown = ready.some((each) => stateOf(each) === 'unknown');
-  return checked.map((each): Verdict => {
+  const allFail = ready.length > 0 && !anyUp && !anyUnknown;
+  const verdicts = checked.map((each): Decision['verdicts'][number] => {
     const { stage, reason } = each.candidate;
     if (stage === 'leaving') return { use: 'draining', reason };
     if (stage === 'unready') return { use: 'down', reason };
@@ -41,7 +47,8 @@ export function decideUse(
         : { use: 'active', reason: 'health not known yet, and no healthy backend' };
     }
     const failure = `health check failed: ${(each.check && health.get(each.check.id)?.reason) || 'no reason given'}`;
-    if (anyUp || anyUnknown || fallback === 'fail-closed') return { use: 'down', reason: failure };
+    if (!allFail || fallback === 'fail-closed') return { use: 'down', reason: failure };
     return { use: 'active', reason: `${failure}; used because all fail (fail-open)` };
   });
+  return { verdicts, allFail };
 }
