@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { run, SYSTEM_ENVIRONMENT } from './command.ts';
 import { type LabProcess, startProcess } from './process.ts';
 
@@ -31,9 +31,38 @@ export type HostKind = 'end' | 'forwards';
  * Makes the namespace. No duplicate address detection (the lab's addresses are unique, and it costs
  * a second) and no reverse path filter (a box at the edge sees one-sided traffic).
  */
-export function createHost(name: string, netns: string, kind: HostKind, directory: string): Host {
+export function createHost(options: {
+  readonly name: string;
+  readonly netns: string;
+  readonly kind: HostKind;
+  /** Folder for the logs of its programs. */
+  readonly directory: string;
+  /** Called with every process that is started on it. */
+  readonly onStart: (child: ChildProcess) => void;
+}): Host {
+  const { name, netns, directory, onStart } = options;
   run('ip', ['netns', 'add', netns]);
   const inside = (command: readonly string[]) => [`--net=/run/netns/${netns}`, '--', ...command];
+  configure(options);
+
+  let started = 0;
+  return {
+    name,
+    netns,
+    ip: (...commands) => {
+      run('nsenter', inside(['ip', '-batch', '-']), `${commands.join('\n')}\n`);
+    },
+    run: (command, input) => run('nsenter', inside(command), input),
+    finish: (command) => finish(inside(command), onStart),
+    start: (command, env = {}) => {
+      started += 1;
+      const log = `${directory}/${name}-${started}.log`;
+      return startProcess(inside(command), { log, env: { ...process.env, ...env }, onStart });
+    },
+  };
+}
+
+function configure({ netns, kind }: { readonly netns: string; readonly kind: HostKind }): void {
   const forwarding = kind === 'forwards' ? 1 : 0;
   const settings: Record<string, number> = {
     'ipv4/ip_forward': forwarding,
@@ -47,32 +76,21 @@ export function createHost(name: string, netns: string, kind: HostKind, director
   const lines = Object.entries(settings).map(
     ([key, value]) => `echo ${value} >/proc/sys/net/${key}`,
   );
-  run('nsenter', inside(['sh', '-e']), [...lines, 'ip link set lo up'].join('\n'));
-
-  let started = 0;
-  return {
-    name,
-    netns,
-    ip: (...commands) => {
-      run('nsenter', inside(['ip', '-batch', '-']), `${commands.join('\n')}\n`);
-    },
-    run: (command, input) => run('nsenter', inside(command), input),
-    finish: (command) => finish(inside(command)),
-    start: (command, env = {}) => {
-      started += 1;
-      const log = `${directory}/${name}-${started}.log`;
-      return startProcess(netns, command, { log, env: { ...process.env, ...env } });
-    },
-  };
+  const script = [...lines, 'ip link set lo up'].join('\n');
+  run('nsenter', [`--net=/run/netns/${netns}`, '--', 'sh', '-e'], script);
 }
 
-function finish(args: readonly string[]): Promise<Finished> {
+function finish(
+  args: readonly string[],
+  onStart: (child: ChildProcess) => void,
+): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn('nsenter', args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: SYSTEM_ENVIRONMENT,
     });
+    onStart(child);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -45,11 +46,18 @@ export function createLab(id = nextId()): Lab {
   const bpffs = `${BPFFS}/${id}`;
   mkdirSync(directory);
   mkdirSync(bpffs);
+  // A process that has only just been started is not in its namespace yet.
+  const children = new Set<ChildProcess>();
+  const onStart = (child: ChildProcess) => {
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+  };
   let present = true;
   const remove = () => {
     if (!present) return;
     present = false;
     open.delete(remove);
+    for (const child of children) child.kill('SIGKILL');
     removeLab(id);
   };
   open.add(remove);
@@ -58,7 +66,8 @@ export function createLab(id = nextId()): Lab {
     id,
     directory,
     bpffs,
-    host: (name, kind = 'end') => createHost(name, `${id}-${name}`, kind, directory),
+    host: (name, kind = 'end') =>
+      createHost({ name, netns: `${id}-${name}`, kind, directory, onStart }),
     cable: connect,
     remove,
     keep: () => {

@@ -20,23 +20,27 @@ export interface LabProcess {
 }
 
 /**
- * Starts a program in a network namespace. `nsenter` and not `ip netns exec`, which would mount
- * another /sys and hide bpffs. In a session of its own, so that Ctrl-C on the terminal reaches only
+ * Starts a program by `nsenter` (these are its arguments), and not by `ip netns exec`, which would
+ * mount another /sys and hide bpffs. In a session of its own, so that Ctrl-C on the terminal reaches only
  * the lab's owner, which then removes everything in order; output goes to a file, so that the
  * program can outlive its starter.
  */
 export function startProcess(
-  netns: string,
   command: readonly string[],
-  options: { readonly log: string; readonly env: NodeJS.ProcessEnv },
+  options: {
+    readonly log: string;
+    readonly env: NodeJS.ProcessEnv;
+    readonly onStart: (child: ChildProcess) => void;
+  },
 ): LabProcess {
   const file = openSync(options.log, 'a');
-  const child = spawn('nsenter', [`--net=/run/netns/${netns}`, '--', ...command], {
+  const child = spawn('nsenter', command, {
     stdio: ['ignore', file, file],
     detached: true,
     env: options.env,
   });
   closeSync(file);
+  options.onStart(child);
   if (child.pid === undefined) throw new Error(`Cannot start ${command.join(' ')}: no nsenter`);
   const exited = exitOf(child);
   const output = () => readFileSync(options.log, 'utf8');

@@ -72,6 +72,14 @@ test.serial('remove() takes away processes, namespaces, pins and folder', async 
     t.false(existsSync(path), path);
 });
 
+test.serial('remove() takes away a process that has only just been started', async (t) => {
+  const lab = createLab();
+  const host = lab.host('a');
+  const processes = Array.from({ length: 10 }, () => host.start(['sleep', '100']));
+  lab.remove();
+  for (const { exited } of processes) t.is(await exited, 'SIGKILL');
+});
+
 test.serial('a lab whose owner was killed is removed by the next one', async (t) => {
   const script = `
     const { createLab } = await import('${LAB}');
