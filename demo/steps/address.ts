@@ -22,7 +22,7 @@ export const startTidegate: Step = {
     const start = performance.now();
     await tidegate.start();
     const took = Math.round(performance.now() - start);
-    return `controller, speaker and forwarder are ready after ${took} ms`;
+    return `all three roles are ready after ${took} ms`;
   },
 };
 
@@ -39,8 +39,7 @@ export const allocateAddress: Step = {
     const service = await tidegate.servedService('default/web');
     const took = Math.round(performance.now() - start);
     expect(service.addresses.length === 2, `It got ${service.addresses.join(', ')}, not two`);
-    const addresses = service.addresses.join(' and ');
-    return `${addresses} from pool "${service.pool}", ${took} ms after the file appeared`;
+    return `${service.addresses.join(', ')} from pool "${service.pool}", served after ${took} ms`;
   },
 };
 
@@ -66,7 +65,7 @@ export const announceAddress: Step = {
       const named = answer.toLowerCase().includes(mac);
       expect(named, `The ${protocol} answer does not name ${mac}, the ${edge.name} box's ${FRONT}`);
     }
-    return `both answers name ${mac}, which is ${FRONT} of the edge box`;
+    return `ARP and NDP answers name ${mac}, ${FRONT} of the edge box`;
   },
 };
 

@@ -47,10 +47,8 @@ export const surviveKilledPod: Step = {
     expect(failures.length > 0, 'No request failed: the kill was not seen');
     const lastFailure = Math.max(...failures.map((failure) => failure.at)) - killedAt;
     await show(demo.edge, tidegate.command('explain', 'service', 'default/web'));
-    return (
-      `last failed request ${lastFailure} ms after the kill; ` +
-      `${failures.length} of ${results.length} requests failed, then none`
-    );
+    const share = `${failures.length} of ${results.length} in all`;
+    return `last failed request ${lastFailure} ms after the kill, ${share}`;
   },
 };
 
@@ -97,7 +95,7 @@ export const drainPod: Step = {
     expect(!counts.has(pod), `${pod} still gets new connections`);
     const size = await finishDownload(download);
     manifests.writeEndpoints([...pods.values()].map((each) => ({ pod: each, condition: 'ready' })));
-    return `${pod} got none of 100 new connections, and its download came whole (${size} bytes)`;
+    return `${pod} got no new connection, and its download came whole (${size} bytes)`;
   },
 };
 
@@ -134,7 +132,7 @@ export const surviveKilledTidegate: Step = {
     const results = await finishLoad(load);
     const failures = results.filter((result) => result.error !== undefined);
     expect(failures.length === 0, `${failures.length} requests failed: ${failures[0]?.error}`);
-    return `download whole (${size} bytes), none of ${results.length} new connections failed`;
+    return `download whole (${size} bytes), no failure in ${results.length} new connections`;
   },
 };
 
