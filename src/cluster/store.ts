@@ -112,7 +112,8 @@ export function createStore(): Store {
     };
     pending.clear();
     problemsChanged = false;
-    if (isShallowEqual(next, snapshot)) return snapshot;
+    // The first one counts even when it is empty: it says that there is nothing.
+    if (snapshot.revision > 0 && isShallowEqual(next, snapshot)) return snapshot;
     snapshot = { ...next, revision: snapshot.revision + 1 };
     announcer.announce(snapshot);
     return snapshot;

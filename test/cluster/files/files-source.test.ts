@@ -114,6 +114,12 @@ test('openFilesSource() has read everything when it resolves', async (t) => {
   t.is(source.current().revision, 1);
 });
 
+test('openFilesSource() of an empty folder says that there is nothing', async (t) => {
+  const source = await box(t).open();
+  t.is(source.current().revision, 1);
+  t.is(source.current().services.size, 0);
+});
+
 test('edits, new files, new folders and deletions take effect', async (t) => {
   const { folder, write, open } = box(t);
   write('a.yaml', service('a'));
