@@ -160,9 +160,23 @@ function backendRow(io: Io, backend: Backend): Cell[] {
 }
 
 function problemText(io: Io, { problems }: ServiceDetail): string {
-  if (problems.length === 0) return '';
-  const lines = problems.map((problem) => paragraph(io, problemLine(problem), '  '));
-  return `${paint(io, 'bold', 'Problems in its manifest')}\n${lines.join('')}`;
+  const written = problems.filter(({ file }) => file !== undefined);
+  const others = problems.filter(({ file }) => file === undefined);
+  return [
+    problemList(io, 'Problems in its manifest', written.map(problemLine)),
+    problemList(
+      io,
+      'Alarms',
+      others.map(({ message }) => message),
+    ),
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+function problemList(io: Io, title: string, lines: readonly string[]): string {
+  if (lines.length === 0) return '';
+  return `${paint(io, 'bold', title)}\n${lines.map((line) => paragraph(io, line, '  ')).join('')}`;
 }
 
 function eventText(io: Io, { statusEvents, events }: ServiceDetail): string {
@@ -172,7 +186,8 @@ function eventText(io: Io, { statusEvents, events }: ServiceDetail): string {
       reason,
       message: count > 1 ? `${message} (${count} times)` : message,
     })),
-    ...events,
+    // The controller's are the same, as this process remembers them.
+    ...events.filter(({ role }) => role !== 'controller'),
   ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   if (all.length === 0) return '';
   const rows = all

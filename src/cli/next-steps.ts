@@ -18,14 +18,16 @@ export function nextSteps(detail: ServiceDetail, roles: ReadonlySet<string>): st
     ];
   }
   return [
-    ...detail.problems.filter(({ severity }) => severity === 'error').map(manifestStep),
+    ...detail.problems
+      .filter(({ severity, file }) => severity === 'error' && file !== undefined)
+      .map(manifestStep),
     ...allocationSteps(detail, roles),
     ...(detail.addresses.length > 0 ? trafficSteps(detail, roles) : []),
   ];
 }
 
 function manifestStep({ file, line, remedy }: Problem): string {
-  const where = [file, line].filter((part) => part !== undefined).join(':') || 'its manifest';
+  const where = [file, line].filter((part) => part !== undefined).join(':');
   return `Mend ${where}; until then its last good version is in force. ${remedy}.`;
 }
 
@@ -63,8 +65,19 @@ function serverSteps(server: Server, detail: ServiceDetail): string[] {
   const wayOut = lost.map(
     ({ id, nextHop }) => `Packets cannot get to the backend ${id}: ${nextHop?.reason}.`,
   );
-  if (server.backends.some(({ use }) => use === 'active')) return wayOut;
+  if (server.backends.some(({ use }) => use === 'active')) {
+    return [...failingStep(where, server.backends), ...wayOut];
+  }
   return [`No backend of ${where} takes new flows: ${whyNot(server.backends)}.`, ...wayOut];
+}
+
+/** Used although its check fails: all of them do (fail-open). */
+function failingStep(where: string, backends: readonly Backend[]): string[] {
+  const active = backends.filter(({ use }) => use === 'active');
+  const failing = active.find(({ health }) => health?.state === 'down');
+  if (!failing || active.some(({ health }) => health?.state !== 'down')) return [];
+  const how = `Try from this box: nc -vz ${failing.address} ${failing.port}`;
+  return [`Every health check of ${where} fails: ${failing.health?.reason}. ${how}.`];
 }
 
 function noBackends(where: string, { spec, service }: ServiceDetail): string {
