@@ -6,6 +6,7 @@ import {
   decodeAnnouncement,
   decodeServing,
   FORWARDER_REPORT,
+  READY_KEY,
   SPEAKER_REPORT,
 } from '../system/reports.ts';
 import { watchLedger } from '../system/watch-ledger.ts';
@@ -19,9 +20,6 @@ export interface Observed {
   subscribe(listener: (addresses: readonly Address[] | undefined) => void): () => void;
   close(): void;
 }
-
-/** Entry of the forwarder's report about itself. */
-const READY_KEY = '!ready';
 
 /** Follows the reports in the run directory, which need not be there yet. */
 export function watchObserved(runDir: string): Observed {

@@ -3,7 +3,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
 import type { VipServing } from '../domain/observed.ts';
 import type { Json, LedgerWriter } from '../system/ledger.ts';
-import { encodeServing } from '../system/reports.ts';
+import { encodeServing, READY_KEY } from '../system/reports.ts';
 
 /**
  * Tells the other roles of this box which VIPs can be served. Written behind the maps, never ahead
@@ -19,8 +19,6 @@ export interface ServingReport {
   close(): Promise<void>;
 }
 
-/** Not an address: whether the forwarder as a whole is ready, and since when. */
-export const READY_KEY = '!ready';
 const RETRY_MS = 1000;
 
 export function createReport(ledger: LedgerWriter, clock: Clock, log: Log): ServingReport {

@@ -1,4 +1,5 @@
 import { type Address, addressFromBytes, type Family } from '../domain/address.ts';
+import { internetChecksum } from './checksum.ts';
 
 /** An echo request or reply (RFC 792; RFC 4443 §4.1 and §4.2). */
 export interface Echo {
@@ -110,16 +111,6 @@ function decodeQuoted(family: Family, packet: Uint8Array, reason: string): EchoA
     sequence: view.getUint16(headerSize + 6),
     reason,
   };
-}
-
-/** The checksum of RFC 1071; 0 over a message that holds a right one. */
-function internetChecksum(bytes: Uint8Array): number {
-  const view = viewOf(bytes);
-  let sum = 0;
-  for (let at = 0; at + 1 < bytes.length; at += 2) sum += view.getUint16(at);
-  if (bytes.length % 2 === 1) sum += (bytes[bytes.length - 1] ?? 0) << 8;
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

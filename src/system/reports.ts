@@ -9,6 +9,8 @@ import type { Json } from './ledger.ts';
  */
 export const FORWARDER_REPORT = 'forwarder.ledger';
 export const SPEAKER_REPORT = 'speaker.ledger';
+/** Key of the forwarder's report that is no address: `{ready, atMs}` of the forwarder as a whole. */
+export const READY_KEY = '!ready';
 
 export function encodeServing(serving: VipServing): Json {
   return { ...serving, address: formatAddress(serving.address) };
