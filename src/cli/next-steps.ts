@@ -82,10 +82,12 @@ function failingStep(where: string, backends: readonly Backend[]): string[] {
 
 function noBackends(where: string, { spec, service }: ServiceDetail): string {
   const [namespace, name] = service.split('/');
-  const look = `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`;
+  const slice =
+    `an EndpointSlice in the namespace ${namespace} ` +
+    `with the label kubernetes.io/service-name=${name}`;
   return spec.selector === ''
-    ? `${where} has no backend, and the Service has no selector: write an EndpointSlice for it.`
-    : `${where} has no backend. See whether Pods match "${spec.selector}" and listen: ${look}`;
+    ? `${where} has no backend, and the Service has no selector: write ${slice}.`
+    : `${where} has no backend. See whether Pods match "${spec.selector}", and whether ${slice} lists them.`;
 }
 
 /** The reasons of backends, each once, with how to go after a failed check. */

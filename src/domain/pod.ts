@@ -1,9 +1,9 @@
-import type { Address } from './address.ts';
 import type { ObjectMeta } from './object.ts';
 
-/** A Pod: a deleting one drains before its EndpointSlice says so; a hostNetwork one has its node's address. */
+/**
+ * A Pod. A deleting one drains at once, which its EndpointSlice says a little later; and it tells the
+ * node of endpoints whose slice names none.
+ */
 export interface Pod extends ObjectMeta {
-  readonly addresses: readonly Address[];
-  readonly hostNetwork: boolean;
   readonly nodeName: string | undefined;
 }

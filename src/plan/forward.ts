@@ -1,3 +1,4 @@
+import type { Endpoint } from '../domain/endpoints.ts';
 import type { ForwardPlan, ServiceForwarding, VirtualServer } from '../domain/forwarding.ts';
 import type { CheckHealth, HealthCheck } from '../domain/health.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
@@ -20,8 +21,8 @@ export interface ForwardPlanning extends ForwardPlan {
 /**
  * Plans forwarding for every LoadBalancer Service of ours that holds an address.
  *
- * Incremental by identity: a Service is planned anew when its object, status or endpoints changed,
- * when the health of one of its checks changed, or (node targets) when a Node changed. The result is
+ * Incremental by identity: a Service is planned anew when its object, status, endpoints or one of
+ * their Pods changed, when the health of one of its checks changed, or (node targets) when a Node changed. The result is
  * the same as planning from nothing. Cost grows with what changed.
  */
 export function planForward(
@@ -75,6 +76,7 @@ function dirtyServices(
   for (const id of health.changedKeys(previous.basis.health)) {
     mark(previous.basis.users.get(id) ?? []);
   }
+  mark(servicesOfPods(before, snapshot));
   if (snapshot.nodes !== before.nodes) {
     for (const key of previous.services.keys()) {
       const service = snapshot.services.get(key);
@@ -82,6 +84,25 @@ function dirtyServices(
     }
   }
   return dirty;
+}
+
+/**
+ * Services with an endpoint whose Pod changed in what counts here. A Pod does so a few times in its
+ * life; then all endpoints are looked through, which costs less than an index of them would.
+ */
+function servicesOfPods(before: Snapshot, now: Snapshot): ObjectKey[] {
+  if (now.pods === before.pods) return [];
+  const changed = new Set(
+    now.pods.changedKeys(before.pods).filter((key) => {
+      const [old, pod] = [before.pods.get(key), now.pods.get(key)];
+      return old?.deleting !== pod?.deleting || old?.nodeName !== pod?.nodeName;
+    }),
+  );
+  if (changed.size === 0) return [];
+  const concerns = ({ pod }: Endpoint) => pod !== undefined && changed.has(pod);
+  return [...now.endpoints.values()]
+    .filter(({ slices }) => slices.some(({ endpoints }) => endpoints.some(concerns)))
+    .map(({ service }) => service);
 }
 
 function planOne(

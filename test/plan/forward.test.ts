@@ -4,6 +4,7 @@ import type { ForwardPlan } from '../../src/domain/forwarding.ts';
 import type { CheckHealth } from '../../src/domain/health.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import { AUTOSCALER_TAINT, EXCLUDE_LABEL } from '../../src/domain/node.ts';
+import type { Pod } from '../../src/domain/pod.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { planForward } from '../../src/plan/forward.ts';
 import type { ForwardSettings } from '../../src/plan/forwarding/plan-service.ts';
@@ -113,6 +114,29 @@ test('planForward() honours publishNotReadyAddresses', (t) => {
     endpoints: KeyedMap.from([['default/web', unready]]),
   });
   t.is(uses(planned), '10.1.0.1 8080=active');
+});
+
+test('planForward() drains a Pod that is being deleted before its slice says so', (t) => {
+  const pod = (name: string, deleting: boolean): [string, Pod] => {
+    const key = `default/${name}`;
+    const meta = { key, namespace: 'default', name, uid: '', createdMs: 0, labels: {} };
+    return [key, { ...meta, deleting, nodeName: 'n1' }];
+  };
+  const of = (last: number) => endpoint(`10.1.0.${last}`, { pod: `default/p${last}` });
+  const slices = endpointsOf('default/web', [of(1), of(2)]);
+  const before = snapshot({
+    endpoints: KeyedMap.from([['default/web', slices]]),
+    pods: KeyedMap.from([pod('p1', false), pod('p2', false)]),
+  });
+  const first = planForward(undefined, before, NO_HEALTH, SETTINGS);
+  t.is(uses(first), '10.1.0.1 8080=active, 10.1.0.2 8080=active');
+  t.is(first.servers.get('192.0.2.10 TCP 80')?.backends[0]?.node, 'n1');
+  const relabelled = { ...before, pods: before.pods.withAll([pod('p1', false)]) };
+  t.is(planForward(first, relabelled, NO_HEALTH, SETTINGS).planned, 0);
+  const going = { ...before, pods: before.pods.withAll([pod('p2', true)]) };
+  const second = planForward(first, going, NO_HEALTH, SETTINGS);
+  t.is(second.planned, 1);
+  t.is(uses(second), '10.1.0.1 8080=active, 10.1.0.2 8080=draining');
 });
 
 test('planForward() takes named ports from each slice, both families, and merges duplicates', (t) => {

@@ -17,7 +17,8 @@ export function startSweeper(sweep: () => Promise<SweepResult>, clock: Clock, lo
   let last: SweepResult | undefined;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
-  let cancel = clock.after(SWEEP_INTERVAL_MS, begin);
+  // At once, so that what an earlier process left is counted.
+  let cancel = clock.after(0, begin);
 
   function begin(): void {
     running = sweep()

@@ -3,6 +3,7 @@ import type { Endpoint, ServiceEndpoints } from '../../domain/endpoints.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import { AUTOSCALER_TAINT, EXCLUDE_LABEL, type Node } from '../../domain/node.ts';
 import type { ObjectKey } from '../../domain/object.ts';
+import type { Pod } from '../../domain/pod.ts';
 import type { Service, ServicePort } from '../../domain/service.ts';
 
 /** A possible backend before its health is asked: what the cluster's objects say of it. */
@@ -33,6 +34,7 @@ export function podCandidates(
   port: ServicePort,
   family: Family,
   endpoints: ServiceEndpoints | undefined,
+  pods: KeyedMap<Pod>,
 ): Candidates {
   const found = new Map<string, Candidate>();
   for (const slice of endpoints?.slices ?? []) {
@@ -42,7 +44,8 @@ export function podCandidates(
     );
     if (slicePort?.port === undefined) continue;
     for (const endpoint of slice.endpoints) {
-      const candidate = fromEndpoint(endpoint, slicePort.port, service.publishNotReadyAddresses);
+      const known = withPod(endpoint, pods);
+      const candidate = fromEndpoint(known, slicePort.port, service.publishNotReadyAddresses);
       const id = `${formatAddress(candidate.address)} ${candidate.port}`;
       // Slices may repeat an endpoint while the cluster moves it from one to another; the better word counts.
       const other = found.get(id);
@@ -60,14 +63,14 @@ export function nodeCandidates(
   port: ServicePort,
   family: Family,
   endpoints: ServiceEndpoints | undefined,
-  nodes: KeyedMap<Node>,
+  { nodes, pods }: { readonly nodes: KeyedMap<Node>; readonly pods: KeyedMap<Pod> },
 ): Candidates {
   if (port.nodePort === 0) {
     const remedy = 'set spec.ports[].nodePort or use tidegate.io/target: pod';
     const note = `Port ${port.port}/${port.protocol} has no nodePort; ${remedy}`;
     return { candidates: [], notes: [note] };
   }
-  const usable = usableEndpoints(endpoints);
+  const usable = usableEndpoints(endpoints, pods);
   if (usable.length === 0)
     return { candidates: [], notes: [noEndpointsNote(service, port, family)] };
   const local = service.externalTrafficPolicy === 'Local';
@@ -90,6 +93,15 @@ export function nodeCandidates(
   return { candidates, notes };
 }
 
+/** What the Pod itself says is newer than what its slice says. */
+function withPod(endpoint: Endpoint, pods: KeyedMap<Pod>): Endpoint {
+  const pod = endpoint.pod === undefined ? undefined : pods.get(endpoint.pod);
+  if (!pod) return endpoint;
+  const nodeName = endpoint.nodeName ?? pod.nodeName;
+  if (!pod.deleting || endpoint.terminating) return { ...endpoint, nodeName };
+  return { ...endpoint, nodeName, ready: false, terminating: true };
+}
+
 function fromEndpoint(endpoint: Endpoint, port: number, publishNotReady: boolean): Candidate {
   const base = { address: endpoint.address, port, node: endpoint.nodeName, pod: endpoint.pod };
   if (endpoint.ready || publishNotReady) return { ...base, stage: 'ready', reason: '' };
@@ -110,8 +122,13 @@ function promoteTerminating(candidates: Candidate[]): Candidate[] {
 }
 
 /** Endpoints that count for "does this Service have any": ready ones, else serving terminating ones. */
-function usableEndpoints(endpoints: ServiceEndpoints | undefined): readonly Endpoint[] {
-  const all = (endpoints?.slices ?? []).flatMap((slice) => slice.endpoints);
+function usableEndpoints(
+  endpoints: ServiceEndpoints | undefined,
+  pods: KeyedMap<Pod>,
+): readonly Endpoint[] {
+  const all = (endpoints?.slices ?? [])
+    .flatMap((slice) => slice.endpoints)
+    .map((endpoint) => withPod(endpoint, pods));
   const ready = all.filter((endpoint) => endpoint.ready);
   return ready.length > 0 ? ready : all.filter((each) => each.serving && each.terminating);
 }

@@ -118,8 +118,8 @@ function candidatesOf(input: ServiceInput, port: ServicePort, address: Address):
   const endpoints = snapshot.endpoints.get(service.key);
   const family = familyOf(address);
   return targetOf(service, settings) === 'pod'
-    ? podCandidates(service, port, family, endpoints)
-    : nodeCandidates(service, port, family, endpoints, snapshot.nodes);
+    ? podCandidates(service, port, family, endpoints, snapshot.pods)
+    : nodeCandidates(service, port, family, endpoints, snapshot);
 }
 
 /** Where this Service's packets go. */
