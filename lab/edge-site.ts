@@ -30,9 +30,6 @@ export interface Pod {
 /** Interfaces of the edge box: towards the router, and towards the nodes. */
 export const EDGE_INTERFACES = ['front', 'back'] as const;
 
-/** The front segment, which VIPs are taken from: `.100` and up are free. */
-export const FRONT_NETWORKS = ['192.0.2.0/24', '2001:db8:f::/64'] as const;
-
 /** The client's addresses, IPv4 then IPv6 of each; a lab's client can play several. */
 export const CLIENT_ADDRESSES: readonly (readonly [string, string])[] = [10, 11, 12, 13].map(
   (host) => [`203.0.113.${host}`, `2001:db8:c::${host}`],
@@ -44,7 +41,7 @@ export const CLIENT_ADDRESSES: readonly (readonly [string, string])[] = [10, 11,
  *     client ── router ──┬── edge ──┬── worker-1 ── Pods 10.244.1.0/24, fd00:244:1::/64
  *     203.0.113.0/24     │          └── worker-2 ── Pods 10.244.2.0/24, fd00:244:2::/64
  *     2001:db8:c::/64    │       nodes 10.10.0.0/24, fd00:10::/64
- *              front 192.0.2.0/24, 2001:db8:f::/64
+ *              front 192.0.2.0/24, 2001:db8:f::/64; VIPs from .100 up
  *
  * Edge and nodes share one LAN segment (a switch); Pod networks are routed over their node.
  */

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 
 /** Most items of one answer; more are read in pages, so that no request holds up the process. */
-export const PAGE_MAX = 1000;
+const PAGE_MAX = 1000;
 
 /** Query of a list in pages: the items after the one named `after`. */
 export const PageQuery = Type.Object(

@@ -37,7 +37,7 @@ export function statusOf(view: AdminView): Status {
 }
 
 /** Counters of packets dropped, by reason, those at zero left out. */
-export function dropsOf(counters: ReadonlyMap<string, bigint>): Record<string, number> {
+function dropsOf(counters: ReadonlyMap<string, bigint>): Record<string, number> {
   const drops: Record<string, number> = {};
   for (const [name, count] of counters) {
     if (name.startsWith('drop_') && count > 0n) drops[name.slice('drop_'.length)] = Number(count);

@@ -24,7 +24,7 @@ export async function readSettings(
 }
 
 /** Where the sockets are: `--run-dir`, else what the settings file says, else the default. */
-export async function runDirOf(call: Call): Promise<string> {
+async function runDirOf(call: Call): Promise<string> {
   const wanted = call.text('run-dir');
   if (wanted !== undefined) return wanted;
   if (call.text('config') === undefined && !existsSync(DEFAULT_SETTINGS_FILE)) {

@@ -31,7 +31,7 @@ export function mergeDetails(details: readonly ServiceDetail[]): ServiceDetail |
 }
 
 /** Events of all processes in the order of their times. */
-export function mergeEvents(lists: readonly (readonly Event[])[]): Event[] {
+function mergeEvents(lists: readonly (readonly Event[])[]): Event[] {
   return lists.flat().sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 }
 

@@ -112,7 +112,7 @@ function roleDetail(role: string, status: Status): string {
 }
 
 /** What is not well with an address; empty when it is served and announced, as far as known. */
-export function vipState({ serving, announcement }: Vip): string {
+function vipState({ serving, announcement }: Vip): string {
   if (serving && !serving.servable) return serving.reason;
   return announcement && !announcement.announced ? announcement.reason : '';
 }

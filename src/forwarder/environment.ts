@@ -11,7 +11,7 @@ const RESERVED_PORTS = 'net.ipv4.ip_local_reserved_ports';
 /** Reads a setting of the kernel, in the current network namespace. */
 export type ReadSysctl = (name: string) => string;
 
-export const readSysctl: ReadSysctl = (name) =>
+const readSysctl: ReadSysctl = (name) =>
   readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8');
 
 /**

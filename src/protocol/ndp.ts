@@ -83,7 +83,7 @@ export function multicastMac(group: Address): Mac {
   return (0x3333_0000_0000 + Number(group & 0xffff_ffffn)) as Mac;
 }
 
-export function isMulticastAddress(address: Address): boolean {
+function isMulticastAddress(address: Address): boolean {
   return address >> 120n === 0xffn;
 }
 

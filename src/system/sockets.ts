@@ -34,12 +34,10 @@ export interface PacketOptions {
 /** `[code, jump if true, jump if false, operand]`, as `tcpdump -dd` prints it. */
 export type FilterInstruction = readonly [code: number, jt: number, jf: number, k: number];
 
-/** Values of `PacketMessage.packetType` (`linux/if_packet.h`). */
+/** Values of `PacketMessage.packetType` that mean something here (`linux/if_packet.h`). */
 export const PACKET_HOST = 0;
 export const PACKET_BROADCAST = 1;
-export const PACKET_MULTICAST = 2;
 export const PACKET_OTHERHOST = 3;
-export const PACKET_OUTGOING = 4;
 
 /** A frame from the wire, Ethernet header first. */
 export interface PacketMessage {

@@ -3,7 +3,7 @@ import type { ObjectRef } from '../domain/object.ts';
 import type { RoleName } from '../domain/role.ts';
 
 /** How many events a process remembers; the oldest go first. */
-export const EVENT_HISTORY_LIMIT = 1000;
+const EVENT_HISTORY_LIMIT = 1000;
 
 /** Something that happened on this box, for people: an address given, a backend lost. */
 export interface BoxEvent {

@@ -36,7 +36,7 @@ const MAX_PORTS = 20_000;
 const MAX_ADDRESSES = 100;
 
 /** KEP-752: the label that says whose endpoints a slice holds. */
-export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 /** Slices together with the Service they belong to. */
 export interface ServiceSlices {

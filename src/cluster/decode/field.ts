@@ -198,7 +198,7 @@ function pathOf(field: Field): FieldPath {
 }
 
 /** `spec.ports[0].port`, `metadata.annotations["metallb.io/address-pool"]`. */
-export function formatPath(path: FieldPath): string {
+function formatPath(path: FieldPath): string {
   return path
     .map((step, index) => {
       if (typeof step === 'number') return `[${step}]`;

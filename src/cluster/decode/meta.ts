@@ -83,7 +83,7 @@ export function isLabelName(name: string): boolean {
 }
 
 /** An RFC 3339 time in ms since 1970; 0 when absent. */
-export function readTime(field: Field): number {
+function readTime(field: Field): number {
   const written = text(field, '');
   if (written === '') return 0;
   const ms = /^\d{4}-\d\d-\d\dT/.test(written) ? Date.parse(written) : Number.NaN;

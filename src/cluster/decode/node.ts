@@ -42,7 +42,7 @@ export function decodeNode(value: unknown, locate?: Locate): Decoded<Node> {
 }
 
 /** An address as a list, empty when it is not readable. */
-export function readAddress(field: Field): Address[] {
+function readAddress(field: Field): Address[] {
   const address = parsed(field, parseAddress, 'an IP address', 'Write for example 192.0.2.10');
   return address === undefined ? [] : [address];
 }

@@ -111,12 +111,6 @@ export function readText(value: Uint8Array | undefined): string {
   return value ? String.fromCharCode(...value.subarray(0, end < 0 ? undefined : end)) : '';
 }
 
-export function encodeU32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  viewOf(bytes).setUint32(0, value, LITTLE);
-  return bytes;
-}
-
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
