@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { Host } from '../../lab/host.ts';
@@ -5,6 +6,7 @@ import { createLab, type Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import { type LedgerWriter, openLedger } from '../../src/system/ledger.ts';
 import { encodeServing } from '../../src/system/reports.ts';
+import { watchLedger } from '../../src/system/watch-ledger.ts';
 import { address } from '../support/objects.ts';
 
 const FIXTURE = fileURLToPath(new URL('./speaker.fixture.ts', import.meta.url));
@@ -146,8 +148,12 @@ test('a withdrawn VIP is not answered any more, and its group is left', async (t
 });
 
 test('a speaker that was killed announces at once when it is back', async (t) => {
-  const { neighbour, start } = await buildScene(t);
+  const { lab, neighbour, start } = await buildScene(t);
   const first = await start();
+  // The report is written a moment after what it tells of.
+  const report = watchLedger(`${lab.directory}/run/speaker.ledger`, () => {});
+  while (report.entries.size < 2) await sleep(5);
+  report.close();
   await first.stop('SIGKILL');
   const asked = ['arping', '-I', 'eth0', '-c1', '-w1', V4];
   t.is((await neighbour.finish(asked)).code, 1);
