@@ -227,6 +227,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
 	X(drop_too_big)          /* larger than the way out */                                     \
 	X(drop_contended)        /* another CPU was setting up the same flow at that moment */     \
+	X(drop_icmp)             /* to a VIP, other than echo requests and neighbour discovery */  \
 	X(echo_replied)          /* ICMP echo request to a VIP, answered */
 
 #define TG_COUNTER_ENUM(name) TG_COUNTER_##name,

@@ -1,4 +1,6 @@
-/* ICMP and ICMPv6 echo to a VIP: nobody holds that address, so the program answers itself. */
+/*
+ * ICMP and ICMPv6 to a VIP: nobody holds that address, so the program answers echo requests itself.
+ */
 #ifndef TIDEGATE_ECHO_H
 #define TIDEGATE_ECHO_H
 
@@ -10,6 +12,9 @@
 #define ICMPV4_ECHO_REPLY 0
 #define ICMPV6_ECHO_REQUEST 128
 #define ICMPV6_ECHO_REPLY 129
+/* Router solicitation to redirect (RFC 4861). */
+#define ICMPV6_ND_FIRST 133
+#define ICMPV6_ND_LAST 137
 
 /* Both versions' messages begin alike (RFC 792, RFC 4443); the system's header is not for BPF. */
 struct icmp_header {
@@ -59,6 +64,17 @@ static __always_inline int echo_ipv6(struct frame frame, const struct packet *pa
 	address_to_bytes(packet->dst, &ip->saddr);
 	address_to_bytes(packet->src, &ip->daddr);
 	return 1;
+}
+
+/* Neighbour discovery is the speaker's, who listens behind this program. */
+static __always_inline int is_neighbour_discovery(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct frame frame = frame_of(ctx);
+	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
+	struct icmp_header *icmp = (void *)(ip + 1);
+
+	return !packet->is_ipv4 && (void *)(icmp + 1) <= frame.end &&
+	       icmp->type >= ICMPV6_ND_FIRST && icmp->type <= ICMPV6_ND_LAST;
 }
 
 /* Turns an echo request into its reply; 0 when the packet is something else, and untouched. */

@@ -54,8 +54,11 @@ static __always_inline int handle_unusual(struct xdp_md *ctx, const struct packe
 		return drop(TG_COUNTER_drop_fragment);
 	if (kind == PACKET_OTHER_PROTOCOL)
 		return drop(TG_COUNTER_drop_no_port);
+	if (is_neighbour_discovery(ctx, packet))
+		return pass_to_kernel();
+	/* Not to the kernel: it does not hold the address either, and may route the packet in circles. */
 	if (!echo_reply(ctx, packet))
-		return pass_to_kernel(); /* neighbour discovery, errors */
+		return drop(TG_COUNTER_drop_icmp);
 	count(TG_COUNTER_echo_replied);
 	return XDP_TX;
 }

@@ -26,6 +26,8 @@ const DROPS: Readonly<Record<string, string>> = {
   nat_ports: 'no free NAT port: add forwarder.natAddresses',
   no_neighbour: 'the way to the backend is not known: look at routes and neighbours',
   fragment: 'a fragment',
+  icmp: 'an ICMP message that is no echo request; errors are not translated yet',
+  contended: 'two packets began one flow at the same moment',
   ttl: 'TTL or hop limit used up',
   too_big: 'larger than the way out',
 };

@@ -123,20 +123,33 @@ const OTHER_ICMP: ReadonlyArray<readonly [string, IcmpFields]> = [
   ['echo request with a code', { ...PING4, type: 8, code: 1 }],
   ['echo request with IP options', { ...PING4, type: 8, ipOptions: new Uint8Array(4) }],
   ['packet too big', { ...PING6, type: 2 }],
-  ['neighbour solicitation', { ...PING6, type: 135 }],
+  ['a type beyond neighbour discovery', { ...PING6, type: 138 }],
 ];
 for (const [name, fields] of OTHER_ICMP) {
-  test.serial(`ICMP to a VIP is the kernel's: ${name}`, (t) => {
+  test.serial(`ICMP to a VIP never reaches the kernel, which might route it: ${name}`, (t) => {
     const packet = icmp(fields);
+    expectPacket(t, dataplane.send(packet), 'drop', packet);
+    t.deepEqual(dataplane.counters(), { drop_icmp: 1 });
+  });
+}
+
+for (const type of [133, 134, 135, 136, 137]) {
+  test.serial(`neighbour discovery for a VIP is passed on: ICMPv6 type ${type}`, (t) => {
+    const packet = icmp({ ...PING6, type });
     expectPacket(t, dataplane.send(packet), 'pass', packet);
   });
 }
+
+test.serial('an ICMP type of neighbour discovery means nothing over IPv4', (t) => {
+  const packet = icmp({ ...PING4, type: 135 });
+  expectPacket(t, dataplane.send(packet), 'drop', packet);
+});
 
 test.serial('an echo request that is a fragment, or cut short, is not answered', (t) => {
   const part = icmp({ ...PING4, type: 8, fragment: { offset: 0, more: true } });
   expectPacket(t, dataplane.send(part), 'drop', part);
   const short = icmp({ ...PING4, type: 8, lie: { length: 27 } });
-  expectPacket(t, dataplane.send(short), 'pass', short);
+  expectPacket(t, dataplane.send(short), 'drop', short);
 });
 
 test.serial(
