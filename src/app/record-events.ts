@@ -6,7 +6,7 @@ import type { RoleName } from '../domain/role.ts';
 import type { ServiceEvent } from '../domain/service.ts';
 import type { Forwarder } from '../forwarder/forwarder.ts';
 import type { HealthChecker } from '../forwarder/health-checker.ts';
-import type { Json } from '../system/ledger.ts';
+import type { Json } from '../system/json.ts';
 import {
   decodeAnnouncement,
   decodeServing,

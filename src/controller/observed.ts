@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Address, formatAddress, parseAddress } from '../domain/address.ts';
 import type { VipAnnouncement, VipServing } from '../domain/observed.ts';
-import type { Json } from '../system/ledger.ts';
+import type { Json } from '../system/json.ts';
 import {
   decodeAnnouncement,
   decodeServing,

@@ -1,4 +1,4 @@
-import type { AllocationSettings } from '../plan/allocate.ts';
+import type { AllocationSettings } from '../plan/allocation/allocation.ts';
 
 /** What the operator chooses about allocation. */
 export interface ControllerSettings {

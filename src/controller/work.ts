@@ -1,7 +1,7 @@
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import type { ServiceStatus } from '../domain/service.ts';
-import type { Allocation } from '../plan/allocate.ts';
+import type { Allocation } from '../plan/allocation/allocation.ts';
 import type { PlannedEvent } from '../plan/allocation/assignment.ts';
 
 /** Services that are looked at in one go when only reports about them changed. */

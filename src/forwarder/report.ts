@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
 import type { VipServing } from '../domain/observed.ts';
-import type { Json, LedgerWriter } from '../system/ledger.ts';
+import type { Json } from '../system/json.ts';
+import type { LedgerWriter } from '../system/ledger.ts';
 import { encodeServing, READY_KEY } from '../system/reports.ts';
 
 /**

@@ -1,66 +1,24 @@
 import type { Address } from '../domain/address.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
-import type { Problem } from '../domain/problem.ts';
-import { isOurs, type LoadBalancerClass } from '../domain/service-class.ts';
+import { isOurs } from '../domain/service-class.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
+import type { Allocation, AllocationSettings } from './allocation/allocation.ts';
 import {
   type Assignment,
   type PlannedEvent,
-  type PoolUsage,
   sameAddresses,
   sameAssignment,
 } from './allocation/assignment.ts';
 import { explain, fill, waiterOf } from './allocation/fill.ts';
-import {
-  addressKey,
-  EMPTY_OCCUPANCY,
-  type Occupancy,
-  OccupancyDraft,
-} from './allocation/occupancy.ts';
+import { addressKey, EMPTY_OCCUPANCY, OccupancyDraft } from './allocation/occupancy.ts';
 import { refusalEvent } from './allocation/refusal-event.ts';
 import { scopeOf } from './allocation/scope.ts';
 import { heldBy, holdForHidden, keepValid, type Step } from './allocation/step.ts';
 import { deprecated } from './allocation/texts.ts';
 import { usageOf } from './allocation/usage.ts';
-import {
-  NOBODY_WAITS,
-  updateWaiting,
-  type Waiter,
-  type WaitingList,
-} from './allocation/waiting.ts';
+import { NOBODY_WAITS, updateWaiting, type Waiter } from './allocation/waiting.ts';
 import { type World, worldOf } from './allocation/world.ts';
-
-/** What allocation takes from the settings. */
-export interface AllocationSettings extends LoadBalancerClass {
-  /** True: a sharing key counts within its namespace. False, as with MetalLB: in the cluster. */
-  readonly scopeSharingKeys: boolean;
-}
-
-/** Who has which addresses, and why others have none. */
-export interface Allocation {
-  readonly revision: number;
-  /** By key: every Service of ours. What did not change is the same object as before. */
-  readonly services: KeyedMap<Assignment>;
-  /** By name: the pools in force. */
-  readonly pools: KeyedMap<PoolUsage>;
-  /** Pools that are refused, or kept in an earlier version, because of other pools. */
-  readonly problems: readonly Problem[];
-  /** To raise in this step, by Service key, in order. */
-  readonly events: ReadonlyMap<ObjectKey, readonly PlannedEvent[]>;
-  /** How many Services this step looked at. */
-  readonly planned: number;
-  /** What the next step starts from; nobody else's business. */
-  readonly basis: AllocationBasis;
-}
-
-export interface AllocationBasis {
-  readonly snapshot: Snapshot;
-  readonly settings: AllocationSettings;
-  readonly world: World;
-  readonly occupancy: Occupancy;
-  readonly waiting: WaitingList;
-}
 
 /**
  * Allocates addresses from pools to Services, by MetalLB's rules (docs/allocation.md).

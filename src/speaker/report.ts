@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
 import type { VipAnnouncement } from '../domain/observed.ts';
-import { type Json, openLedger } from '../system/ledger.ts';
+import type { Json } from '../system/json.ts';
+import { openLedger } from '../system/ledger.ts';
 import type { ProcessLock } from '../system/process-lock.ts';
 import { decodeAnnouncement, encodeAnnouncement, SPEAKER_REPORT } from '../system/reports.ts';
 

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { Json } from './ledger.ts';
+import type { Json } from './json.ts';
 
 /**
  * The lines of a ledger:

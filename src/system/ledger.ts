@@ -1,16 +1,8 @@
 import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { openReplacement, syncFolder, writeFully } from './files.ts';
+import type { Json } from './json.ts';
 import { encodeLine, type LedgerChange, type LedgerDamage, replay } from './ledger-line.ts';
-
-/** JSON as it may stand in a ledger. */
-export type Json =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly Json[]
-  | { readonly [key: string]: Json };
 
 /** The writing end of a ledger; one a file at a time, held by a lock. */
 export interface LedgerWriter {

@@ -1,6 +1,6 @@
 import { formatAddress, parseAddress } from '../domain/address.ts';
 import type { VipAnnouncement, VipServing } from '../domain/observed.ts';
-import type { Json } from './ledger.ts';
+import type { Json } from './json.ts';
 
 /**
  * The reports by which the roles of a box tell one another what they do: ledgers in the run

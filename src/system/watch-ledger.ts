@@ -2,7 +2,8 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { watchFolder } from './files.ts';
-import type { Json, LedgerReader } from './ledger.ts';
+import type { Json } from './json.ts';
+import type { LedgerReader } from './ledger.ts';
 import { type LedgerDamage, type Replay, replay } from './ledger-line.ts';
 
 /** How often the file is looked at without an event, should inotify have lost one. */

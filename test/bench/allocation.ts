@@ -4,7 +4,8 @@ import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import type { Pool } from '../../src/domain/pool.ts';
 import type { Service, ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
-import { type Allocation, allocate } from '../../src/plan/allocate.ts';
+import { allocate } from '../../src/plan/allocate.ts';
+import type { Allocation } from '../../src/plan/allocation/allocation.ts';
 import { makePool, makeService, SETTINGS, type ServiceSpec } from '../plan/allocation-cluster.ts';
 
 /** Prints how long allocation takes. Run: `node test/bench/allocation.ts [services]`. */

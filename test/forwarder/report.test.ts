@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { VipServing } from '../../src/domain/observed.ts';
 import { createReport } from '../../src/forwarder/report.ts';
-import type { Json, LedgerWriter } from '../../src/system/ledger.ts';
+import type { Json } from '../../src/system/json.ts';
+import type { LedgerWriter } from '../../src/system/ledger.ts';
 import { READY_KEY } from '../../src/system/reports.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 import { settle } from '../support/fake-rtnetlink.ts';

@@ -12,7 +12,8 @@ import type { Problem } from '../../src/domain/problem.ts';
 import type { LabelSelector } from '../../src/domain/selector.ts';
 import type { Service, ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
-import { type Allocation, type AllocationSettings, allocate } from '../../src/plan/allocate.ts';
+import { allocate } from '../../src/plan/allocate.ts';
+import type { Allocation, AllocationSettings } from '../../src/plan/allocation/allocation.ts';
 import type { PlannedEvent } from '../../src/plan/allocation/assignment.ts';
 
 export const SETTINGS: AllocationSettings = {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { Json } from '../../src/system/ledger.ts';
+import type { Json } from '../../src/system/json.ts';
 import { encodeLine, MAX_LINE_BYTES, replay } from '../../src/system/ledger-line.ts';
 
 type Change = readonly [string, Json | undefined];

@@ -13,7 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { type Json, type LedgerWriter, openLedger } from '../../src/system/ledger.ts';
+import type { Json } from '../../src/system/json.ts';
+import { type LedgerWriter, openLedger } from '../../src/system/ledger.ts';
 import { encodeLine } from '../../src/system/ledger-line.ts';
 
 function temporaryFolder(t: ExecutionContext): string {

@@ -1,5 +1,6 @@
 import type { Log } from '../../domain/log.ts';
-import { type Json, type LedgerWriter, openLedger } from '../../system/ledger.ts';
+import type { Json } from '../../system/json.ts';
+import { type LedgerWriter, openLedger } from '../../system/ledger.ts';
 import { watchLedger } from '../../system/watch-ledger.ts';
 import type { Claim, Holder } from '../claim.ts';
 import { decodeObject, isKind } from '../decode/cluster-object.ts';

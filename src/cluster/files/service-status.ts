@@ -5,7 +5,7 @@ import {
   type ServiceEvent,
   type ServiceStatus,
 } from '../../domain/service.ts';
-import type { Json } from '../../system/ledger.ts';
+import type { Json } from '../../system/json.ts';
 import {
   child,
   type Decoded,

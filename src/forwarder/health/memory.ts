@@ -1,7 +1,8 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { CheckHealth, CheckId } from '../../domain/health.ts';
 import type { Log } from '../../domain/log.ts';
-import { type Json, type LedgerWriter, openLedger } from '../../system/ledger.ts';
+import type { Json } from '../../system/json.ts';
+import { type LedgerWriter, openLedger } from '../../system/ledger.ts';
 import type { HealthChanges } from './tracker.ts';
 
 /** Pause before what could not be written is tried again, ms. */

@@ -1,6 +1,6 @@
 import type { ObjectKey } from '../../domain/object.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
-import type { Allocation, AllocationSettings } from '../allocate.ts';
+import type { Allocation, AllocationSettings } from './allocation.ts';
 import { sameAddresses } from './assignment.ts';
 import type { World } from './world.ts';
 

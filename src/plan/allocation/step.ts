@@ -2,7 +2,7 @@ import type { Address } from '../../domain/address.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import type { Service } from '../../domain/service.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
-import type { Allocation, AllocationSettings } from '../allocate.ts';
+import type { Allocation, AllocationSettings } from './allocation.ts';
 import type { PlannedEvent, Refusal } from './assignment.ts';
 import { type Candidate, candidateOf, compareAge } from './candidate.ts';
 import { type Held, keep } from './keep.ts';
