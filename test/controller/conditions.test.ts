@@ -1,7 +1,7 @@
 import test from 'ava';
 import { findingsOf } from '../../src/controller/conditions.ts';
 import type { Assignment } from '../../src/plan/allocation/assignment.ts';
-import { addr } from '../plan/allocation-cluster.ts';
+import { address as addr } from '../support/objects.ts';
 import { fakeObserved } from './fake-cluster.ts';
 
 const dual: Assignment = {

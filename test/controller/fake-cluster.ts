@@ -7,8 +7,9 @@ import type { ObjectKey } from '../../src/domain/object.ts';
 import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
-import { addr, Cluster, SETTINGS } from '../plan/allocation-cluster.ts';
+import { Cluster, SETTINGS } from '../plan/allocation-cluster.ts';
 import { fakeClock } from '../support/fake-clock.ts';
+import { address as addr } from '../support/objects.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
 export type Changes = ReadonlyMap<ObjectKey, ServiceStatus | undefined>;

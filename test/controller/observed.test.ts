@@ -11,7 +11,7 @@ import {
   FORWARDER_REPORT,
   SPEAKER_REPORT,
 } from '../../src/system/reports.ts';
-import { addr } from '../plan/allocation-cluster.ts';
+import { address as addr } from '../support/objects.ts';
 
 test('watchObserved() reads what forwarder and speaker report, and tells of changes', async (t) => {
   const runDir = await mkdtemp(join(tmpdir(), 'tidegate-observed-'));

@@ -1,9 +1,4 @@
-import {
-  type Address,
-  type Family,
-  formatAddress,
-  parseAddress,
-} from '../../src/domain/address.ts';
+import { formatAddress } from '../../src/domain/address.ts';
 import type { KeyedMap } from '../../src/domain/keyed-map.ts';
 import type { ObjectKey } from '../../src/domain/object.ts';
 import type { Pool } from '../../src/domain/pool.ts';
@@ -15,18 +10,13 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { allocate } from '../../src/plan/allocate.ts';
 import type { Allocation, AllocationSettings } from '../../src/plan/allocation/allocation.ts';
 import type { PlannedEvent } from '../../src/plan/allocation/assignment.ts';
+import { address as addr, service } from '../support/objects.ts';
 
 export const SETTINGS: AllocationSettings = {
   class: 'tidegate.io/tidegate',
   handleUnclassed: true,
   scopeSharingKeys: false,
 };
-
-export function addr(text: string): Address {
-  const address = parseAddress(text);
-  if (address === undefined) throw new Error(`"${text}" is no address`);
-  return address;
-}
 
 /** What tests say of a Service; the rest is a single-stack IPv4 Service on TCP/80. */
 export interface ServiceSpec extends Partial<Omit<Service, 'ports' | 'request'>> {
@@ -39,39 +29,12 @@ export interface ServiceSpec extends Partial<Omit<Service, 'ports' | 'request'>>
 export function makeService(key: ObjectKey, spec: ServiceSpec = {}): Service {
   const [namespace = '', name = ''] = key.includes('/') ? key.split('/') : ['default', key];
   const { ports = [80], ips, ...rest } = spec;
-  const families: readonly Family[] =
-    rest.ipFamilyPolicy === undefined || rest.ipFamilyPolicy === 'SingleStack' ? [4] : [4, 6];
-  return {
-    key: `${namespace}/${name}`,
+  const isDual = rest.ipFamilyPolicy !== undefined && rest.ipFamilyPolicy !== 'SingleStack';
+  const field = 'metallb.io/loadBalancerIPs';
+  return service(name, {
     namespace,
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
-    type: 'LoadBalancer',
-    loadBalancerClass: undefined,
-    headless: false,
-    families,
-    ipFamilyPolicy: 'SingleStack',
-    selector: `app=${name}`,
-    externalTrafficPolicy: 'Cluster',
-    healthCheckNodePort: 0,
-    affinityTimeoutSec: 0,
-    publishNotReadyAddresses: false,
-    sourceRanges: [],
-    request: ips
-      ? {
-          kind: 'addresses',
-          addresses: ips.map(addr),
-          field: 'metallb.io/loadBalancerIPs',
-        }
-      : { kind: 'none' },
-    poolRequest: undefined,
-    sharingKey: '',
-    deprecatedAnnotations: [],
-    target: undefined,
-    healthCheck: {},
+    families: isDual ? [4, 6] : [4],
+    ...(ips && { request: { kind: 'addresses', addresses: ips.map(addr), field } }),
     ...rest,
     ports: ports.map((text) => {
       const [port, protocol = 'TCP'] = String(text).split('/');
@@ -83,7 +46,7 @@ export function makeService(key: ObjectKey, spec: ServiceSpec = {}): Service {
         nodePort: 0,
       };
     }),
-  };
+  });
 }
 
 export interface PoolSpec extends Partial<Omit<Pool, 'serviceAllocation'>> {

@@ -1,25 +1,9 @@
 import test from 'ava';
-import type { Mac } from '../../src/domain/mac.ts';
 import type { Link } from '../../src/protocol/rtnetlink/link.ts';
 import { chooseLinks, unmatchedPatterns } from '../../src/speaker/choose-links.ts';
+import { link as linkOf } from '../support/fake-rtnetlink.ts';
 
-function link(name: string, fields: Partial<Link> = {}): Link {
-  return {
-    ifindex: 2,
-    name,
-    hardwareType: 1,
-    mac: 0x0200_0000_0001 as Mac,
-    mtu: 1500,
-    isUp: true,
-    isRunning: true,
-    isLoopback: false,
-    usesArp: true,
-    master: 0,
-    kind: '',
-    xdp: 'none',
-    ...fields,
-  };
-}
+const link = (name: string, fields: Partial<Link> = {}) => linkOf(2, name, fields);
 
 function names(links: readonly Link[], patterns: readonly string[] = []): string[] {
   return chooseLinks(links, patterns).map(({ name }) => name);

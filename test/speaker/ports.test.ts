@@ -5,30 +5,15 @@ import type { Link } from '../../src/protocol/rtnetlink/link.ts';
 import { createCounterTable } from '../../src/speaker/counters.ts';
 import { openPorts } from '../../src/speaker/ports.ts';
 import { fakeClock } from '../support/fake-clock.ts';
+import { link as linkOf } from '../support/fake-rtnetlink.ts';
 import { address } from '../support/objects.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { fakeWire } from './fake-wire.ts';
 
 const VIP = address('192.0.2.100');
 const VIP6 = address('2001:db8::100');
-
-function link(ifindex: number, fields: Partial<Link> = {}): Link {
-  return {
-    ifindex,
-    name: `eth${ifindex}`,
-    hardwareType: 1,
-    mac: (0x0200_0000_0000 + ifindex) as Mac,
-    mtu: 1500,
-    isUp: true,
-    isRunning: true,
-    isLoopback: false,
-    usesArp: true,
-    master: 0,
-    kind: '',
-    xdp: 'none',
-    ...fields,
-  };
-}
+const link = (ifindex: number, fields: Partial<Link> = {}) =>
+  linkOf(ifindex, `eth${ifindex}`, fields);
 
 function ports(patterns: readonly string[] = []) {
   const wire = fakeWire();

@@ -8,14 +8,8 @@ import type { Allocation } from '../../../src/plan/allocation/allocation.ts';
 import { candidateOf, wantedFamilies } from '../../../src/plan/allocation/candidate.ts';
 import { placeOf } from '../../../src/plan/allocation/lane.ts';
 import { admits, poolTable, slotOf } from '../../../src/plan/allocation/pool-table.ts';
-import {
-  addr,
-  type Cluster,
-  cluster,
-  has,
-  outcome,
-  type ServiceSpec,
-} from '../allocation-cluster.ts';
+import { address as addr } from '../../support/objects.ts';
+import { type Cluster, cluster, has, outcome, type ServiceSpec } from '../allocation-cluster.ts';
 
 /** A small world, so that Services meet on the same addresses, ports and keys again and again. */
 const KEYS = ['ns1/a', 'ns1/b', 'ns2/c', 'ns2/d', 'ns1/e', 'ns2/f'];
