@@ -2,7 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { addPod, buildEdgeSite, type EdgeSite, type Pod } from '../../lab/edge-site.ts';
+import {
+  addPod,
+  buildEdgeSite,
+  type EdgeSite,
+  type Pod,
+  type Worker,
+} from '../../lab/edge-site.ts';
+import type { Host } from '../../lab/host.ts';
 import { createLab, type Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import type { RoleName } from '../../src/domain/role.ts';
@@ -111,6 +118,38 @@ test.serial(
   },
 );
 
+test.serial(
+  'NodePorts with policy Local: the node whose healthCheckNodePort says so',
+  async (t) => {
+    const [first, second] = site.workers.map(({ host }) => host) as [Host, Host];
+    for (const host of [first, second]) {
+      await host
+        .start([process.execPath, TRAFFIC, 'serve', host.name, '30080'])
+        .prints(/LISTENING/);
+    }
+    await healthz(first, 200);
+    const unwilling = await healthz(second, 503);
+    write('nodes', site.workers.map(nodeManifest).join('---\n'));
+    write('local', LOCAL_SERVICE);
+    await until(async () => addressesIn(statusLines())['default/local'] !== undefined);
+    const [vip] = addressesIn(statusLines())['default/local'] as [string];
+    const job = { host: vip, port: 80, connections: 40, parallel: 8, bytes: 10 };
+    const answering = async () => {
+      const result = await tcp(job);
+      return result.failures.length > 0 ? 'failures' : Object.keys(result.answeredBy).sort().join();
+    };
+    await until(async () => (await answering()) === 'worker-1');
+    await unwilling.stop();
+    await healthz(second, 200);
+    await until(async () => (await answering()) === 'worker-1,worker-2');
+    t.regex(
+      readFileSync(`${lab.directory}/run/health.ledger`, 'utf8'),
+      /http 10\.10\.0\.11 32000 /,
+    );
+    site.edge.run(['rm', `${manifests()}/local.yaml`]);
+  },
+);
+
 test.serial('a Service that goes takes its address off the wire at once', async (t) => {
   write('other', service('other') + slices('other', pods));
   await untilAnswers('192.0.2.101');
@@ -144,6 +183,49 @@ test.serial(
     write('web', service('web') + slices('web', pods));
   },
 );
+
+/** kube-proxy's answer on healthCheckNodePort: 200 with a local endpoint, 503 without. */
+async function healthz(host: Host, status: 200 | 503): Promise<LabProcess> {
+  const code = `require('node:http').createServer((_, response) => {
+    response.writeHead(${status}).end();
+  }).listen(32000, '::', () => console.log('UP'))`;
+  const server = host.start([process.execPath, '-e', code]);
+  await server.prints(/UP/);
+  return server;
+}
+
+function nodeManifest({ host, addresses }: Worker): string {
+  const listed = addresses.map((address) => `{ type: InternalIP, address: "${address}" }`);
+  return `apiVersion: v1
+kind: Node
+metadata: { name: ${host.name} }
+status:
+  addresses: [${listed.join(', ')}]
+  conditions: [{ type: Ready, status: "True" }]
+`;
+}
+
+const LOCAL_SERVICE = `apiVersion: v1
+kind: Service
+metadata: { name: local, namespace: default, annotations: { tidegate.io/target: node } }
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  healthCheckNodePort: 32000
+  ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: local
+  namespace: default
+  labels: { kubernetes.io/service-name: local }
+addressType: IPv4
+ports: [{ name: "", port: 8080 }]
+endpoints:
+- { addresses: ["10.244.1.11"], nodeName: worker-1 }
+- { addresses: ["10.244.2.12"], nodeName: worker-2 }
+`;
 
 const REFUSE = `table inet refuse {
   chain input { type filter hook input priority 0; tcp dport 8080 reject with tcp reset; }
