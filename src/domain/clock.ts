@@ -4,6 +4,9 @@ export interface Clock {
   wallMs(): number;
   /** Monotonic milliseconds; for intervals and deadlines. */
   monotonicMs(): number;
-  /** Calls `run` once after `delayMs`; the returned function cancels. Never keeps the process alive by itself. */
+  /**
+   * Calls `run` once, not before `monotonicMs` has moved on by `delayMs`; the returned function cancels.
+   * Never keeps the process alive by itself.
+   */
   after(delayMs: number, run: () => void): () => void;
 }

@@ -8,8 +8,18 @@ export const realClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after: (delayMs, run) => {
-    const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), TIMER_MAX_MS));
-    timer.unref();
+    const dueMs = performance.now() + delayMs;
+    let timer: NodeJS.Timeout;
+    const arm = () => {
+      timer = setTimeout(fire, Math.min(Math.max(dueMs - performance.now(), 0), TIMER_MAX_MS));
+      timer.unref();
+    };
+    // Node counts from when this turn of the event loop began, and so fires early after a long turn.
+    const fire = () => {
+      if (performance.now() < dueMs) arm();
+      else run();
+    };
+    arm();
     return () => clearTimeout(timer);
   },
 };

@@ -22,7 +22,7 @@ export interface LogOptions {
 
 /**
  * The process's log. One line an event; errors in fields become their message and causes (and, as
- * `stack`, where they were thrown), bigints become text. No worker thread and no blocking write:
+ * `stack`, where they were thrown, when they are bugs), bigints become text. No worker thread and no blocking write:
  * the process must not wait for whoever reads its log.
  */
 export function createLog(options: LogOptions): Log {
@@ -68,10 +68,13 @@ function plain(fields: LogFields | undefined): Record<string, unknown> {
   for (const [name, value] of Object.entries(fields ?? {})) {
     if (value instanceof Error) {
       result[name] = errorText(value);
-      result['stack'] = value.stack
-        ?.split('\n')
-        .slice(1)
-        .map((line) => line.trim());
+      // An error with a code is the world's (a lock, a full disk); one without is ours, and asks where.
+      if ((value as NodeJS.ErrnoException).code === undefined) {
+        result['stack'] = value.stack
+          ?.split('\n')
+          .slice(1)
+          .map((line) => line.trim());
+      }
     } else {
       result[name] = plainValue(value);
     }
