@@ -94,7 +94,10 @@ function errorText(error: Error): string {
   while (current instanceof Error && parts.length < MAX_CAUSES) {
     const { code } = current as NodeJS.ErrnoException;
     const known = code === undefined || current.message.includes(code);
-    parts.push(known ? current.message : `${current.message} (${code})`);
+    // Many messages quote their cause; twice tells no more.
+    if (!parts.at(-1)?.includes(current.message)) {
+      parts.push(known ? current.message : `${current.message} (${code})`);
+    }
     current = current.cause;
   }
   return parts.join(': ');

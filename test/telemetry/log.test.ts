@@ -96,3 +96,20 @@ test('createLog() follows its format, not the terminal, when told', async (t) =>
   pretty.log.info('x');
   t.false(/^\{/.test(await pretty.text()) || (await pretty.text()).includes('\u001b'));
 });
+
+test('createLog() tells a cause once, and where an error was thrown only when it is a bug', async (t) => {
+  const { log, text } = recordingLog();
+  const cause = Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+  const error = Object.assign(new Error(`Cannot write: ${cause.message}`, { cause }), {
+    code: 'ENOSPC',
+  });
+  log.error('Disk', { error });
+  log.error('Bug', { error: new TypeError('x is undefined') });
+  const [disk, bug] = (await text())
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.is(disk.error, 'Cannot write: ENOSPC: no space left');
+  t.is(disk.stack, undefined);
+  t.true(bug.stack.length > 0);
+});
