@@ -152,20 +152,12 @@ test.serial(
 
 test.serial('a Service that goes takes its address off the wire at once', async (t) => {
   write('other', service('other') + slices('other', pods));
-  await untilAnswers('192.0.2.101');
+  const [vip] = await addressesOf('other');
+  await untilAnswers(vip);
   site.edge.run(['rm', `${manifests()}/other.yaml`]);
   await sleep(500);
-  site.router.ip('neigh flush to 192.0.2.101 dev front');
-  const asked = await site.router.finish([
-    'arping',
-    '-c',
-    '2',
-    '-w',
-    '1',
-    '-I',
-    'front',
-    '192.0.2.101',
-  ]);
+  site.router.ip(`neigh flush to ${vip} dev front`);
+  const asked = await site.router.finish(['arping', '-c', '2', '-w', '1', '-I', 'front', vip]);
   t.not(asked.code, 0, asked.stdout);
 });
 
@@ -252,6 +244,12 @@ function addressesIn(lines: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     lines.map((line) => JSON.parse(line)).map(({ k, v }) => [k, v?.addresses]),
   );
+}
+
+async function addressesOf(service: string): Promise<[string, ...string[]]> {
+  const held = () => addressesIn(statusLines())[`default/${service}`];
+  await until(async () => held() !== undefined);
+  return held() as [string, ...string[]];
 }
 
 async function start(role: RoleName): Promise<void> {
