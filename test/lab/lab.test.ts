@@ -84,7 +84,8 @@ test.serial('a lab whose owner was killed is removed by the next one', async (t)
   const script = `
     const { createLab } = await import('${LAB}');
     const lab = createLab();
-    const sleeper = lab.host('a').start(['sleep', '100']);
+    const sleeper = lab.host('a').start(['sh', '-c', 'echo up; exec sleep 100']);
+    await sleeper.prints(/up/);
     console.log(lab.id, sleeper.pid);
     await sleeper.exited;`;
   const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -37,7 +37,9 @@ const QUIET_MS = 10;
 /** … which waits for no more edits after so long. */
 const MAX_DELAY_MS = 50;
 /** Everything is looked at anew in this interval, should events have been lost (network file systems). */
-const RESCAN_MS = 30_000;
+const RESCAN_MS = 3000;
+/** A rescan that took long waits so many times longer for the next: half a percent of a core. */
+const RESCAN_PAUSES = 200;
 /** The same, where folders cannot be watched. */
 const BLIND_RESCAN_MS = 1000;
 
@@ -119,18 +121,21 @@ export async function openManifestFolder(options: ManifestFolderOptions): Promis
     waiting.set(path, clock.after(waitMs, look));
   }
 
-  function rescanLater() {
+  function rescanLater(tookMs: number) {
     if (closed) return;
-    clock.after(watch.failure ? BLIND_RESCAN_MS : RESCAN_MS, () => {
+    const pauseMs = Math.max(RESCAN_MS, RESCAN_PAUSES * tookMs);
+    clock.after(watch.failure ? BLIND_RESCAN_MS : pauseMs, async () => {
+      const startedMs = clock.monotonicMs();
       everything = true;
       start();
-      rescanLater();
+      await running;
+      rescanLater(clock.monotonicMs() - startedMs);
     });
   }
 
   start();
   await running;
-  rescanLater();
+  rescanLater(0);
   return {
     async close() {
       closed = true;
