@@ -149,23 +149,32 @@ export const NAT_V6 = 'fd00::1';
 export interface DataplaneSize {
   readonly flows: number;
   readonly reverse: number;
+  /** Elements of `vips` (one for a server, one for its address); 64 by default, as the next two. */
+  readonly vips?: number;
+  readonly servers?: number;
+  readonly backends?: number;
 }
 
+/** Each server's ring has its place by the server's index. */
+const RING_ROOM = 128;
+
 export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096 }): Dataplane {
+  const { vips = 64, servers = 64, backends = 64, flows, reverse } = size;
   const object = loadBpf({
     object: OBJECT,
     pinDir: undefined,
     maxEntries: {
-      vips: 64,
-      servers: 64,
-      backends: 64,
+      vips,
+      servers,
+      backends,
       affinity: 1024,
-      server_stats: 64,
-      backend_stats: 64,
-      ...size,
+      server_stats: servers,
+      backend_stats: backends,
+      flows,
+      reverse,
     },
   });
-  const ring = new Uint32Array(object.addRingChunk(0).mapped());
+  const rings = openRings(object, servers);
   const map = (name: string): BpfMap => {
     const found = object.maps[name];
     if (found === undefined) throw new Error(`There is no map "${name}"`);
@@ -177,7 +186,7 @@ export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096
     object,
     map,
     reset: (settings = {}) => reset(map, size, settings),
-    server: (fields) => writeServer(map, ring, fields),
+    server: (fields) => writeServer(map, rings, fields),
     backend: (fields) => writeBackend(map, fields),
     send: (packet, ifindex = LOOPBACK) => {
       const result = object.testRun(packet, { ifindex });
@@ -226,11 +235,31 @@ function reset(
   );
 }
 
-function writeServer(map: (name: string) => BpfMap, ring: Uint32Array, server: ServerFields): void {
+/** The ring chunks that so many servers need. */
+function openRings(object: BpfObject, servers: number): readonly Uint32Array[] {
+  const count = Math.ceil((servers * RING_ROOM) / chunkEntries());
+  return Array.from(
+    { length: count },
+    (_, index) => new Uint32Array(object.addRingChunk(index).mapped()),
+  );
+}
+
+function chunkEntries(): number {
+  return abi.constants['TG_RING_CHUNK_ENTRIES'] ?? 0;
+}
+
+function writeServer(
+  map: (name: string) => BpfMap,
+  rings: readonly Uint32Array[],
+  server: ServerFields,
+): void {
   const addr = addressBytes(server.vip);
   const proto = server.protocol === 'tcp' ? 6 : 17;
   const port = be16(server.port);
-  const offset = server.index * 128;
+  const chunk = Math.floor((server.index * RING_ROOM) / chunkEntries());
+  const offset = (server.index * RING_ROOM) % chunkEntries();
+  const ring = rings[chunk];
+  if (ring === undefined) throw new Error(`Server ${server.index} is beyond the fixture's size`);
   server.ring.forEach((backend, i) => {
     ring[(offset + i) * 2] = backend; // values are padded to 8 bytes
   });
@@ -241,7 +270,7 @@ function writeServer(map: (name: string) => BpfMap, ring: Uint32Array, server: S
   const vip = encodeStruct('tg_vip', {
     server: server.index,
     flags: server.hashClientOnly ? (abi.constants['TG_VIP_HASH_CLIENT_ONLY'] ?? 0) : 0,
-    ring_chunk: 0,
+    ring_chunk: chunk,
     ring_offset: offset,
     ring_size: server.ring.length,
     affinity_s: server.affinitySec ?? 0,
