@@ -86,6 +86,9 @@ function forwarderOf(
     target: loadBalancer.target,
     health: forwarder.health,
     healthFallback: forwarder.healthFallback,
+    scheduler: forwarder.scheduler,
+    deadBackends: forwarder.deadBackends,
+    clientNewFlowsPerSec: forwarder.flood.clientNewFlows,
   };
   return startForwarder({
     source,

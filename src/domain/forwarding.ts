@@ -2,6 +2,8 @@ import type { Address } from './address.ts';
 import type { CheckId, HealthCheck } from './health.ts';
 import type { KeyedMap } from './keyed-map.ts';
 import type { ObjectKey } from './object.ts';
+import type { Prefix } from './prefix.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /**
  * What the forwarding core should do, planned from a snapshot and the health of backends.
@@ -17,6 +19,10 @@ export interface ForwardPlan {
   readonly checks: KeyedMap<HealthCheck>;
   /** How many Services this step planned anew; what did not change is not planned again. */
   readonly planned: number;
+  /**
+   * When to plan again although nothing changed, in the time planning was told; `undefined`: never.
+   */
+  readonly nextStepMs: number | undefined;
 }
 
 /** One Service's part, with the reasons an operator asks for. */
@@ -44,20 +50,54 @@ export interface VirtualServer {
   readonly address: Address;
   readonly protocol: 'TCP' | 'UDP';
   readonly port: number;
+  readonly scheduler: Scheduler;
   /** Seconds; 0 means no ClientIP affinity. */
   readonly affinityTimeoutSec: number;
+  /** Servers of one group share a client's hold: all ports of a Service (`sessionAffinity`). */
+  readonly affinityGroup: string;
+  /**
+   * Clients that may come, of both families; empty: everybody. One object for all servers of a
+   * Service, and the same one while it is equal.
+   */
+  readonly sourceRanges: readonly Prefix[];
+  /** New flows a second that are taken; 0: no limit. */
+  readonly newFlowsPerSec: number;
+  /** The same from one client prefix. */
+  readonly clientNewFlowsPerSec: number;
+  /** Seconds over which a backend that became active comes up to its share; 0: at once. */
+  readonly slowStartSec: number;
+  /** TCP flows of a backend that is down are reset; otherwise left to end by themselves. */
+  readonly resetDead: boolean;
   /** Sorted by id, so that equal input gives equal rings on every box. */
   readonly backends: readonly Backend[];
-  /** Maglev table: each entry an index into `backends`. Empty when no backend takes new flows. */
+  /**
+   * How `ring` is read for a new flow:
+   * - `rendezvous`: it lists each backend that takes new flows once, at most
+   *   `RENDEZVOUS_BACKENDS_MAX`; the highest hash of client and backend wins. A backend that goes or
+   *   comes moves no flow of the others.
+   * - `ring`: a place of it is taken: by hash (`maglev`, `source-hash`), by a cursor
+   *   (`round-robin`), or the less loaded of two random ones (`least-connections`).
+   */
+  readonly choice: 'rendezvous' | 'ring';
+  /** Each entry an index into `backends`. Empty when no backend takes new flows. */
   readonly ring: Uint16Array;
 }
+
+/** Most backends (in use or not) that are chosen from without a table. */
+export const RENDEZVOUS_BACKENDS_MAX = 16;
+
+/** `Backend.admit` of a backend that takes every new flow it is offered. */
+export const ADMIT_ALL = 256;
 
 export interface Backend {
   /** `address port`, unique within its server. */
   readonly id: string;
   readonly address: Address;
   readonly port: number;
+  /** 1 to 100, relative to the others'; 0: it takes no new flows (and is `draining`). */
   readonly weight: number;
+  /** Of `ADMIT_ALL` new flows it is offered, how many it takes; fewer during slow start. */
+  readonly admit: number;
   /**
    * `active` takes new flows; `draining` keeps its flows and takes no new ones;
    * `down` takes no new ones and its UDP flows move at once.

@@ -10,6 +10,8 @@ export interface Node extends ObjectMeta {
   readonly networkUnavailable: boolean;
   /** Taint keys. */
   readonly taints: readonly string[];
+  /** `WEIGHT_LABEL`; `undefined` when it has none that can be read. */
+  readonly weight: number | undefined;
 }
 
 /** KEP-1143: nodes with this label take no load balancer traffic. */

@@ -2,6 +2,7 @@ import type { Address, Family } from './address.ts';
 import type { HealthCheckSettings } from './health.ts';
 import type { ObjectMeta } from './object.ts';
 import type { Prefix } from './prefix.ts';
+import type { Scheduler } from './scheduler.ts';
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 
@@ -19,6 +20,9 @@ export interface ServicePort {
 
 /** Where the packets of a Service go: its Pods' own addresses, or the NodePorts of eligible nodes. */
 export type TargetKind = 'pod' | 'node';
+
+/** What becomes of TCP flows whose backend fails its health check. */
+export type DeadBackend = 'leave' | 'reset';
 
 /** What the user asks the allocator for, by annotation or `spec.loadBalancerIP`. */
 export type AddressRequest =
@@ -65,6 +69,18 @@ export interface Service extends ObjectMeta {
   readonly target: TargetKind | undefined;
   /** `tidegate.io/health-check…`: only what the annotations say, over the settings' defaults. */
   readonly healthCheck: Partial<HealthCheckSettings>;
+  /** `tidegate.io/scheduler`, else `undefined` (the setting decides). */
+  readonly scheduler: Scheduler | undefined;
+  /** `tidegate.io/slow-start` in seconds; 0: none. */
+  readonly slowStartSec: number;
+  /** `tidegate.io/weights`: by the name of a Pod or Node, or the canonical text of an address. */
+  readonly weights: ReadonlyMap<string, number>;
+  /** `tidegate.io/new-flows-per-second`, of each VIP port; 0: no limit. */
+  readonly newFlowsPerSec: number;
+  /** `tidegate.io/client-new-flows-per-second`, else `undefined` (the setting decides). */
+  readonly clientNewFlowsPerSec: number | undefined;
+  /** `tidegate.io/dead-backend`, else `undefined` (the setting decides). */
+  readonly deadBackend: DeadBackend | undefined;
 }
 
 /** `status` of a Service as the cluster (or the state directory) holds it. */

@@ -23,7 +23,14 @@ export interface ForwarderSettings {
   readonly natPorts: { readonly first: number; readonly last: number };
   readonly limits: ForwarderLimits;
   readonly timeouts: FlowTimeouts;
-  /** What planning takes: classes, default target, health defaults, fallback. */
+  /** To a port of a VIP that nobody serves: TCP RST or ICMP port unreachable, or nothing. */
+  readonly unservedPorts: 'reject' | 'drop';
+  /** To TCP in mid-stream that no flow knows: RST, or nothing. */
+  readonly unknownFlows: 'reset' | 'drop';
+  readonly flood: FloodSettings;
+  /** How often each next hop's MAC is confirmed. */
+  readonly neighbours: { readonly probeMs: number };
+  /** What planning takes: classes, defaults of Services' annotations, fallback. */
   readonly plan: ForwardSettings;
 }
 
@@ -32,7 +39,7 @@ export type XdpModeSetting = 'auto' | 'native' | 'generic';
 
 /** Sizes of the maps; fixed while they are pinned. */
 export interface ForwarderLimits {
-  /** Concurrent flows; a power of two. 72 bytes each. */
+  /** Concurrent flows; a power of two. 88 bytes each. */
   readonly flows: number;
   /** Virtual servers: one for each address, port and protocol. */
   readonly servers: number;
@@ -40,6 +47,21 @@ export interface ForwarderLimits {
   readonly backends: number;
   /** Clients remembered for ClientIP affinity. */
   readonly affinity: number;
+  /** Datagrams whose later fragments are waited for. */
+  readonly fragments: number;
+  /** Entries of `loadBalancerSourceRanges` over all Services. */
+  readonly sourceRanges: number;
+}
+
+/** What holds floods in check. The rates are per second and CPU. */
+export interface FloodSettings {
+  /** Beyond it a SYN is answered with a SYN cookie, and a new UDP flow is dropped. */
+  readonly newFlows: number;
+  /** ICMP errors and resets of our own. */
+  readonly repliesPerSecond: number;
+  /** Prefix lengths of what counts as one client. */
+  readonly clientPrefix4: number;
+  readonly clientPrefix6: number;
 }
 
 /** After so many idle seconds a flow is forgotten. */

@@ -47,6 +47,7 @@ export function planForward(
     servers: replaceServers(usable, replaced),
     checks,
     planned: dirty.size,
+    nextStepMs: undefined,
     basis: { snapshot, health, settings, users },
   };
 }

@@ -43,7 +43,8 @@ export function decodeSettings(
 }
 
 function decodeForwarder(file: SettingsFile['forwarder']): ForwarderPart {
-  const { interfaces, xdpMode, bpfDir, limits, timeouts } = file;
+  const { interfaces, xdpMode, bpfDir, limits, timeouts, scheduler, flood } = file;
+  const { unservedPorts, unknownFlows, deadBackends } = file;
   return {
     interfaces,
     xdpMode,
@@ -58,6 +59,12 @@ function decodeForwarder(file: SettingsFile['forwarder']): ForwarderPart {
       udp: milliseconds(timeouts.udp) / 1000,
       udpStream: milliseconds(timeouts.udpStream) / 1000,
     },
+    scheduler,
+    unservedPorts,
+    unknownFlows,
+    deadBackends,
+    flood,
+    neighbours: { probeMs: milliseconds(file.neighbours.probe) },
     health: decodeHealth(file.health),
     healthFallback: file.health.fallback,
   };

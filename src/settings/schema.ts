@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { parseAddress } from '../domain/address.ts';
+import { SCHEDULERS } from '../domain/scheduler.ts';
 import { parseDuration, parsePortRange, parseStatusRanges } from './values.ts';
 
 /**
@@ -149,7 +150,8 @@ const limits = section(
         is: 'a power of two from 1024 to 134217728',
         remedy: 'Write 1048576 or another power of two',
         description:
-          'Flows at one time, a power of two. One flow takes 72 bytes: 72 MiB by default.',
+          'Flows at one time, a power of two. One flow takes 88 bytes (64 its entry, 16 the way ' +
+          'back, 8 for flows opened by a SYN cookie): 88 MiB by default.',
       }),
       (value) => Number.isInteger(Math.log2(value)),
     ),
@@ -170,6 +172,20 @@ const limits = section(
       minimum: 64,
       maximum: 16_777_216,
       description: 'Clients remembered for sessionAffinity: ClientIP; the least recent goes first.',
+    }),
+    fragments: count({
+      default: 16_384,
+      minimum: 64,
+      maximum: 4_194_304,
+      description:
+        'Datagrams in fragments that are on their way at one time; the least recent goes first.',
+    }),
+    sourceRanges: count({
+      default: 131_072,
+      minimum: 64,
+      maximum: 4_194_304,
+      description:
+        'Entries of loadBalancerSourceRanges, counted once for each Service that lists them.',
     }),
   },
 );
@@ -199,6 +215,44 @@ const timeouts = section('How long a flow without packets is remembered, in whol
     default: '120s',
     minimumMs: 1000,
     description: 'UDP with packets both ways. Both as in Linux connection tracking.',
+  }),
+});
+
+const flood = section('What holds floods in check. Rates are per second.', {
+  newFlows: count({
+    default: 50_000,
+    minimum: 100,
+    maximum: 100_000_000,
+    description:
+      'New flows on each CPU. Beyond it a TCP SYN is answered with a SYN cookie and the ' +
+      'connection proxied, which costs no memory until the client has shown where it is; a new ' +
+      'UDP flow is dropped. Established flows are never touched.',
+  }),
+  repliesPerSecond: count({
+    default: 1000,
+    minimum: 0,
+    maximum: 1_000_000,
+    description: 'ICMP errors and TCP resets of our own on each CPU.',
+  }),
+  clientNewFlows: count({
+    default: 0,
+    minimum: 0,
+    maximum: 10_000_000,
+    description:
+      'New flows from one client to one port of a VIP; 0 for no limit. A Service overrides it ' +
+      'with the annotation tidegate.io/client-new-flows-per-second.',
+  }),
+  clientPrefix4: count({
+    default: 32,
+    minimum: 8,
+    maximum: 32,
+    description: 'What counts as one client, in IPv4: so many bits of its address.',
+  }),
+  clientPrefix6: count({
+    default: 64,
+    minimum: 16,
+    maximum: 128,
+    description: 'The same in IPv6, where one client usually has a whole /64.',
   }),
 });
 
@@ -291,6 +345,41 @@ const forwarder = section('The forwarding core (role forwarder).', {
     }),
     (value) => parsePortRange(value) !== undefined,
   ),
+  scheduler: Type.Enum([...SCHEDULERS], {
+    default: 'maglev',
+    description:
+      'How the backend of a new flow is chosen: "maglev" (by a hash of client address and port, ' +
+      'the same on every box), "source-hash" (of the address alone), "round-robin" or ' +
+      '"least-connections". A Service overrides it with the annotation tidegate.io/scheduler.',
+  }),
+  unservedPorts: Type.Enum(['reject', 'drop'], {
+    default: 'reject',
+    description:
+      'What a packet to a port that no Service serves gets: "reject" answers (a TCP reset, or ' +
+      'ICMP port unreachable), so that clients fail at once; "drop" says nothing.',
+  }),
+  unknownFlows: Type.Enum(['reset', 'drop'], {
+    default: 'reset',
+    description:
+      'What TCP in mid-stream gets that no flow knows, such as after a fail-over: "reset", so ' +
+      'that the client connects anew at once, or "drop", and it waits for its timeout.',
+  }),
+  deadBackends: Type.Enum(['leave', 'reset'], {
+    default: 'leave',
+    description:
+      'What becomes of TCP connections whose backend fails its health check: "leave" (it may ' +
+      'come back) or "reset" (clients connect anew at once). A Service overrides it with the ' +
+      'annotation tidegate.io/dead-backend.',
+  }),
+  flood,
+  neighbours: section('Next hops towards backends and clients.', {
+    probe: duration({
+      default: '400ms',
+      minimumMs: 1,
+      description:
+        'How often the MAC of each is confirmed; a moved one is noticed after this time.',
+    }),
+  }),
   limits,
   timeouts,
   health,

@@ -1,6 +1,7 @@
 import type { Address } from '../domain/address.ts';
 import type { HealthCheckSettings } from '../domain/health.ts';
-import type { TargetKind } from '../domain/service.ts';
+import type { Scheduler } from '../domain/scheduler.ts';
+import type { DeadBackend, TargetKind } from '../domain/service.ts';
 import type { PortRange } from './values.ts';
 
 /** Settings after decoding: numbers with units in their names, addresses parsed. */
@@ -42,6 +43,8 @@ export interface ForwarderPart {
     readonly servers: number;
     readonly backends: number;
     readonly affinity: number;
+    readonly fragments: number;
+    readonly sourceRanges: number;
   };
   /** Seconds. */
   readonly timeouts: {
@@ -51,6 +54,21 @@ export interface ForwarderPart {
     readonly udp: number;
     readonly udpStream: number;
   };
+  readonly unservedPorts: 'reject' | 'drop';
+  readonly unknownFlows: 'reset' | 'drop';
+  readonly deadBackends: DeadBackend;
+  readonly scheduler: Scheduler;
+  readonly flood: {
+    /** Per second and CPU. */
+    readonly newFlows: number;
+    /** Per second and CPU. */
+    readonly repliesPerSecond: number;
+    /** Per second from one client prefix to one VIP port; 0: no limit. */
+    readonly clientNewFlows: number;
+    readonly clientPrefix4: number;
+    readonly clientPrefix6: number;
+  };
+  readonly neighbours: { readonly probeMs: number };
   readonly health: HealthCheckSettings;
   readonly healthFallback: 'fail-open' | 'fail-closed';
 }

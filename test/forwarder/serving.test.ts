@@ -1,28 +1,14 @@
 import test from 'ava';
-import type { Backend, ServiceForwarding, VirtualServer } from '../../src/domain/forwarding.ts';
+import type { ServiceForwarding, VirtualServer } from '../../src/domain/forwarding.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import { type Applied, createAddressHolders, servingOf } from '../../src/forwarder/serving.ts';
-import { address } from '../support/objects.ts';
+import { address, backend, virtualServer } from '../support/objects.ts';
 
 const VIP = '192.0.2.1';
 
-function backend(text: string): Backend {
-  const at = address(text);
-  const rest = { weight: 1, reason: '', node: undefined, pod: undefined, check: undefined };
-  return { id: `${text} 80`, address: at, port: 80, use: 'active', ...rest };
-}
-
 function server(port: number, backends: readonly string[], service = 'default/web'): VirtualServer {
-  return {
-    id: `${VIP} TCP ${port}`,
-    service,
-    address: address(VIP),
-    protocol: 'TCP',
-    port,
-    affinityTimeoutSec: 0,
-    backends: backends.map(backend),
-    ring: new Uint16Array(backends.length),
-  };
+  const all = backends.map((text) => backend(`${text} 80`));
+  return virtualServer(`${VIP} TCP ${port}`, all, { service });
 }
 
 function part(service: string, servers: readonly VirtualServer[], addresses = [VIP]) {

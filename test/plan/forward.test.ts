@@ -23,6 +23,9 @@ const SETTINGS: ForwardSettings = {
   target: 'pod',
   health: { ...TCP_CHECK, kind: 'none' },
   healthFallback: 'fail-open',
+  scheduler: 'maglev',
+  deadBackends: 'leave',
+  clientNewFlowsPerSec: 0,
 };
 const CHECKED: ForwardSettings = { ...SETTINGS, health: TCP_CHECK };
 const NO_HEALTH = KeyedMap.empty<CheckHealth>();
@@ -120,7 +123,7 @@ test('planForward() drains a Pod that is being deleted before its slice says so'
   const pod = (name: string, deleting: boolean): [string, Pod] => {
     const key = `default/${name}`;
     const meta = { key, namespace: 'default', name, uid: '', createdMs: 0, labels: {} };
-    return [key, { ...meta, deleting, nodeName: 'n1' }];
+    return [key, { ...meta, deleting, nodeName: 'n1', weight: undefined }];
   };
   const of = (last: number) => endpoint(`10.1.0.${last}`, { pod: `default/p${last}` });
   const slices = endpointsOf('default/web', [of(1), of(2)]);

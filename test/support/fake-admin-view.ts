@@ -10,7 +10,7 @@ import type { RoleName } from '../../src/domain/role.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import type { Assignment } from '../../src/plan/allocation/assignment.ts';
-import { address, pool, service } from './objects.ts';
+import { address, backend, pool, service, virtualServer } from './objects.ts';
 
 /** A box with three Services: `web` works, `api` has no healthy backend, `late` got no address. */
 
@@ -72,32 +72,10 @@ export const SNAPSHOT: Snapshot = {
   pools: KeyedMap.from([['public', POOL] as const]),
 };
 
-function backend(id: string, use: Backend['use'], reason: string): Backend {
-  const [host = '', port = ''] = id.split(' ');
-  return {
-    id,
-    address: address(host),
-    port: Number(port),
-    weight: 1,
-    use,
-    reason,
-    node: 'worker-1',
-    pod: `shop/pod-${host.split('.').at(-1)}`,
-    check: `tcp ${id}`,
-  };
-}
-
-function server(key: string, vip: string, port: number, backends: Backend[]): VirtualServer {
-  return {
-    id: `${vip} TCP ${port}`,
-    service: key,
-    address: address(vip),
-    protocol: 'TCP',
-    port,
-    affinityTimeoutSec: key === 'shop/web' ? 60 : 0,
-    backends,
-    ring: new Uint16Array(),
-  };
+function backendOf(id: string, use: Backend['use'], reason: string): Backend {
+  const [host = ''] = id.split(' ');
+  const pod = `shop/pod-${host.split('.').at(-1)}`;
+  return backend(id, { use, reason, node: 'worker-1', pod, check: `tcp ${id}` });
 }
 
 function forwarding(key: string, one: VirtualServer, notes: string[]): ServiceForwarding {
@@ -114,13 +92,19 @@ function forwarding(key: string, one: VirtualServer, notes: string[]): ServiceFo
   };
 }
 
-const WEB = server('shop/web', '192.0.2.1', 80, [
-  backend('10.0.0.1 8080', 'active', ''),
-  backend('10.0.0.2 8080', 'draining', 'the Pod is terminating'),
-]);
-const API = server('shop/api', '192.0.2.2', 443, [
-  backend('10.0.0.9 8443', 'down', 'health check: connection refused'),
-]);
+const WEB = virtualServer(
+  '192.0.2.1 TCP 80',
+  [
+    backendOf('10.0.0.1 8080', 'active', ''),
+    backendOf('10.0.0.2 8080', 'draining', 'the Pod is terminating'),
+  ],
+  { service: 'shop/web', affinityTimeoutSec: 60 },
+);
+const API = virtualServer(
+  '192.0.2.2 TCP 443',
+  [backendOf('10.0.0.9 8443', 'down', 'health check: connection refused')],
+  { service: 'shop/api' },
+);
 
 export const PLAN: ForwardPlan = {
   revision: 42,
@@ -131,6 +115,7 @@ export const PLAN: ForwardPlan = {
   servers: KeyedMap.from([WEB, API].map((one) => [one.id, one] as const)),
   checks: KeyedMap.empty(),
   planned: 0,
+  nextStepMs: undefined,
 };
 
 const TRAFFIC = {

@@ -1,5 +1,6 @@
 import { type Address, familyOf, parseAddress } from '../../src/domain/address.ts';
 import type { Endpoint, EndpointSlice, ServiceEndpoints } from '../../src/domain/endpoints.ts';
+import { ADMIT_ALL, type Backend, type VirtualServer } from '../../src/domain/forwarding.ts';
 import type { HealthCheckSettings } from '../../src/domain/health.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { objectKey } from '../../src/domain/object.ts';
@@ -46,6 +47,12 @@ export function service(name: string, fields: Partial<Service> = {}): Service {
     deprecatedAnnotations: [],
     target: undefined,
     healthCheck: {},
+    scheduler: undefined,
+    slowStartSec: 0,
+    weights: new Map(),
+    newFlowsPerSec: 0,
+    clientNewFlowsPerSec: undefined,
+    deadBackend: undefined,
     ...fields,
   };
 }
@@ -95,6 +102,54 @@ export function node(name: string, addresses: readonly string[], fields: Partial
     ready: true,
     networkUnavailable: false,
     taints: [],
+    weight: undefined,
+    ...fields,
+  };
+}
+
+/** A backend by its id, `address port`; without a check. */
+export function backend(id: string, fields: Partial<Backend> = {}): Backend {
+  const [host = '', port = ''] = id.split(' ');
+  return {
+    id,
+    address: address(host),
+    port: Number(port),
+    weight: 1,
+    admit: ADMIT_ALL,
+    use: 'active',
+    reason: '',
+    node: undefined,
+    pod: undefined,
+    check: undefined,
+    ...fields,
+  };
+}
+
+/** A virtual server by its id, `address protocol port`; its ring lists active backends once. */
+export function virtualServer(
+  id: string,
+  backends: readonly Backend[],
+  fields: Partial<VirtualServer> = {},
+): VirtualServer {
+  const [host = '', protocol = '', port = ''] = id.split(' ');
+  const service = fields.service ?? 'default/web';
+  return {
+    id,
+    service,
+    address: address(host),
+    protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
+    port: Number(port),
+    scheduler: 'maglev',
+    affinityTimeoutSec: 0,
+    affinityGroup: service,
+    sourceRanges: [],
+    newFlowsPerSec: 0,
+    clientNewFlowsPerSec: 0,
+    slowStartSec: 0,
+    resetDead: false,
+    backends,
+    choice: 'rendezvous',
+    ring: Uint16Array.from(backends.flatMap(({ use }, i) => (use === 'active' ? [i] : []))),
     ...fields,
   };
 }

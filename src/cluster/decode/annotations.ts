@@ -1,6 +1,8 @@
-import { type Address, familyOf, parseAddress } from '../../domain/address.ts';
+import { type Address, familyOf, formatAddress, parseAddress } from '../../domain/address.ts';
 import type { HealthCheckSettings } from '../../domain/health.ts';
-import type { AddressRequest, TargetKind } from '../../domain/service.ts';
+import { SCHEDULERS } from '../../domain/scheduler.ts';
+import type { AddressRequest, Service } from '../../domain/service.ts';
+import { parseWeight, WEIGHT_MAX } from '../../domain/weight.ts';
 import { descend, type Field, isObject, optionalText, quote, warn } from './field.ts';
 import { annotation, isSubdomain } from './meta.ts';
 
@@ -14,7 +16,20 @@ const METALLB_OLD = 'metallb.universe.tf/';
 const OURS = 'tidegate.io/';
 
 const HEALTH_CHECK = `${OURS}health-check`;
+
 const TARGET = `${OURS}target`;
+const SCHEDULER = `${OURS}scheduler`;
+const WEIGHTS = `${OURS}weights`;
+const SLOW_START = `${OURS}slow-start`;
+const NEW_FLOWS = `${OURS}new-flows-per-second`;
+const CLIENT_NEW_FLOWS = `${OURS}client-new-flows-per-second`;
+const DEAD_BACKEND = `${OURS}dead-backend`;
+
+const SLOW_START_MIN_MS = 1000;
+const SLOW_START_MAX_MS = 900_000;
+/** Of both limits on new flows. */
+const MAX_NEW_FLOWS = 10_000_000;
+const MAX_WEIGHTS = 1000;
 
 type Reader = (field: Field, value: string) => Partial<HealthCheckSettings>;
 
@@ -58,16 +73,33 @@ const HEALTH_CHECK_READERS: Readonly<Record<string, Reader>> = {
   },
 };
 
-const OUR_ANNOTATIONS = [TARGET, ...Object.keys(HEALTH_CHECK_READERS)];
+const OUR_ANNOTATIONS = [
+  TARGET,
+  SCHEDULER,
+  WEIGHTS,
+  SLOW_START,
+  NEW_FLOWS,
+  CLIENT_NEW_FLOWS,
+  DEAD_BACKEND,
+  ...Object.keys(HEALTH_CHECK_READERS),
+];
 
-export interface ServiceAnnotations {
-  readonly request: AddressRequest;
-  readonly poolRequest: string | undefined;
-  readonly sharingKey: string;
-  readonly deprecatedAnnotations: readonly string[];
-  readonly target: TargetKind | undefined;
-  readonly healthCheck: Partial<HealthCheckSettings>;
-}
+/** The fields of a Service that annotations say. */
+export type ServiceAnnotations = Pick<
+  Service,
+  'request' | 'poolRequest' | 'sharingKey' | 'deprecatedAnnotations' | 'target' | 'healthCheck'
+> &
+  ForwardingAnnotations;
+
+type ForwardingAnnotations = Pick<
+  Service,
+  | 'scheduler'
+  | 'weights'
+  | 'slowStartSec'
+  | 'newFlowsPerSec'
+  | 'clientNewFlowsPerSec'
+  | 'deadBackend'
+>;
 
 /** Reads all of the annotations above, and `spec.loadBalancerIP`, which says the same as one of them. */
 export function readServiceAnnotations(root: Field): ServiceAnnotations {
@@ -84,7 +116,60 @@ export function readServiceAnnotations(root: Field): ServiceAnnotations {
     deprecatedAnnotations: deprecated,
     target: target && oneOf(target.field, target.value, ['pod', 'node'] as const),
     healthCheck: readHealthCheck(root),
+    ...readForwarding(root),
   };
+}
+
+/** Which backend a new flow gets, and how many are taken. */
+function readForwarding(root: Field): ForwardingAnnotations {
+  const scheduler = ours(root, SCHEDULER);
+  const weights = ours(root, WEIGHTS);
+  const slow = ours(root, SLOW_START);
+  const slowStartMs =
+    slow && duration(slow.field, slow.value, SLOW_START_MIN_MS, SLOW_START_MAX_MS);
+  const rate = ours(root, NEW_FLOWS);
+  const clientRate = ours(root, CLIENT_NEW_FLOWS);
+  const dead = ours(root, DEAD_BACKEND);
+  return {
+    scheduler: scheduler && oneOf(scheduler.field, scheduler.value, SCHEDULERS),
+    weights: weights ? readWeights(weights.field, weights.value) : NO_WEIGHTS,
+    slowStartSec: (slowStartMs ?? 0) / 1000,
+    newFlowsPerSec: (rate && wholeNumber(rate.field, rate.value, 0, MAX_NEW_FLOWS)) ?? 0,
+    clientNewFlowsPerSec:
+      clientRate && wholeNumber(clientRate.field, clientRate.value, 0, MAX_NEW_FLOWS),
+    deadBackend: dead && oneOf(dead.field, dead.value, ['leave', 'reset'] as const),
+  };
+}
+
+const NO_WEIGHTS: ReadonlyMap<string, number> = new Map();
+
+/** `worker-1=3, 10.244.1.7=2`: what is wrong in one entry leaves the others in force. */
+function readWeights(field: Field, value: string): ReadonlyMap<string, number> {
+  const weights = new Map<string, number>();
+  const entries = value.split(',').filter((entry) => entry.trim() !== '');
+  if (entries.length > MAX_WEIGHTS) {
+    const message = `There are ${entries.length} weights, the limit is ${MAX_WEIGHTS}`;
+    warn(field, message, 'Put the label tidegate.io/weight on Pods or Nodes instead');
+    return NO_WEIGHTS;
+  }
+  for (const entry of entries) {
+    const at = entry.lastIndexOf('=');
+    const written = entry.slice(0, Math.max(at, 0)).trim();
+    const address = parseAddress(written);
+    const name = address === undefined ? written : formatAddress(address);
+    const weight = parseWeight(entry.slice(at + 1).trim());
+    const wrong =
+      address === undefined && !isSubdomain(name)
+        ? 'does not name a Node, a Pod or an address'
+        : weight === undefined
+          ? `has no weight from 0 to ${WEIGHT_MAX}`
+          : weights.has(name)
+            ? 'names what an earlier entry names'
+            : '';
+    if (wrong === '' && weight !== undefined) weights.set(name, weight);
+    else warn(field, `${quote(entry.trim())} ${wrong}`, 'Write for example worker-1=3,10.1.0.7=2');
+  }
+  return weights;
 }
 
 /** MetalLB's rule: the new name counts whenever it is there, even when empty. */

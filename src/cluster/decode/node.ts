@@ -12,6 +12,7 @@ import {
   text,
 } from './field.ts';
 import { readMeta } from './meta.ts';
+import { readWeight } from './weight.ts';
 
 const MAX_ADDRESSES = 64;
 const MAX_CONDITIONS = 64;
@@ -37,6 +38,7 @@ export function decodeNode(value: unknown, locate?: Locate): Decoded<Node> {
       taints: items(descend(root, 'spec', 'taints'), MAX_TAINTS).map((item) =>
         text(child(item, 'key'), ''),
       ),
+      weight: readWeight(root),
     };
   });
 }

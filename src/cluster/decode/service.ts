@@ -23,7 +23,7 @@ import {
 import { readLabels, readMeta } from './meta.ts';
 
 const MAX_PORTS = 1000;
-const MAX_SOURCE_RANGES = 1000;
+const MAX_SOURCE_RANGES = 10_000;
 const MAX_FAMILIES = 2;
 /** Kubernetes' default for `sessionAffinityConfig.clientIP.timeoutSeconds`, and its limit. */
 const AFFINITY_TIMEOUT_SEC = 10_800;

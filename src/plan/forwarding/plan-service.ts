@@ -1,8 +1,14 @@
 import { type Address, familyOf, formatAddress } from '../../domain/address.ts';
-import type { Backend, ServiceForwarding, VirtualServer } from '../../domain/forwarding.ts';
+import {
+  ADMIT_ALL,
+  type Backend,
+  type ServiceForwarding,
+  type VirtualServer,
+} from '../../domain/forwarding.ts';
 import type { CheckHealth, HealthCheck, HealthCheckSettings } from '../../domain/health.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
-import type { Service, ServicePort, TargetKind } from '../../domain/service.ts';
+import type { Scheduler } from '../../domain/scheduler.ts';
+import type { DeadBackend, Service, ServicePort, TargetKind } from '../../domain/service.ts';
 import type { LoadBalancerClass } from '../../domain/service-class.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
 import { maglevSize, maglevTable } from '../maglev.ts';
@@ -18,6 +24,10 @@ export interface ForwardSettings {
   /** Defaults of every health check. */
   readonly health: HealthCheckSettings;
   readonly healthFallback: HealthFallback;
+  readonly scheduler: Scheduler;
+  readonly deadBackends: DeadBackend;
+  /** 0: no limit. */
+  readonly clientNewFlowsPerSec: number;
 }
 
 /** What planning one Service reads. */
@@ -87,7 +97,18 @@ function planServer(
     const { use, reason } = verdicts[index] ?? { use: 'down', reason: '' };
     const { address, port, node, pod } = candidate;
     const id = `${formatAddress(address)} ${port}`;
-    return { id, address, port, weight: 1, use, reason, node, pod, check: check?.id };
+    return {
+      id,
+      address,
+      port,
+      weight: 1,
+      admit: ADMIT_ALL,
+      use,
+      reason,
+      node,
+      pod,
+      check: check?.id,
+    };
   });
   backends.sort((a, b) => (a.id < b.id ? -1 : 1));
   const id = `${formatAddress(address)} ${port.protocol} ${port.port}`;
@@ -98,8 +119,16 @@ function planServer(
     address,
     protocol: port.protocol,
     port: port.port,
+    scheduler: service.scheduler ?? settings.scheduler,
     affinityTimeoutSec: service.affinityTimeoutSec,
+    affinityGroup: service.key,
+    sourceRanges: service.sourceRanges,
+    newFlowsPerSec: service.newFlowsPerSec,
+    clientNewFlowsPerSec: service.clientNewFlowsPerSec ?? settings.clientNewFlowsPerSec,
+    slowStartSec: service.slowStartSec,
+    resetDead: (service.deadBackend ?? settings.deadBackends) === 'reset',
     backends,
+    choice: 'ring',
     ring: ringOf(backends, previous),
   };
   const kept = previous && sameServer(previous, server) ? previous : server;

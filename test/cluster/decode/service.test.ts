@@ -44,6 +44,12 @@ test('decodeService() reads a Service as the API server would complete it', (t) 
     deprecatedAnnotations: [],
     target: undefined,
     healthCheck: {},
+    scheduler: undefined,
+    slowStartSec: 0,
+    weights: new Map(),
+    newFlowsPerSec: 0,
+    clientNewFlowsPerSec: undefined,
+    deadBackend: undefined,
   });
 });
 

@@ -14,7 +14,7 @@ import {
   resolvedHop,
   SOURCE,
 } from '../../support/fake-next-hops.ts';
-import { address } from '../../support/objects.ts';
+import { address, backend as plainBackend, virtualServer } from '../../support/objects.ts';
 
 const layout = dataplaneLayout(dataplaneAbi());
 const REACHABLE = layout.constant('TG_BACKEND_REACHABLE');
@@ -48,35 +48,18 @@ function bench(sizes: FakeSizes = {}): Bench {
 }
 
 function backend(host: number, use: Backend['use'] = 'active'): Backend {
-  const text = `10.0.1.${host}`;
-  return {
-    id: `${text} 8080`,
-    address: address(text),
-    port: 8080,
-    weight: 1,
-    use,
-    reason: '',
-    node: undefined,
-    pod: undefined,
-    check: undefined,
-  };
+  return plainBackend(`10.0.1.${host} 8080`, { use });
 }
 
 function server(backends: readonly Backend[], fields: Partial<VirtualServer> = {}): VirtualServer {
   const active = [...backends.keys()].filter((index) => backends[index]?.use === 'active');
   const port = fields.port ?? 80;
   const at = fields.address ?? address(VIP);
-  return {
-    id: `${formatAddress(at)} TCP ${port}`,
-    service: 'default/web',
-    address: at,
-    protocol: 'TCP',
-    port,
-    affinityTimeoutSec: 0,
-    backends,
+  return virtualServer(`${formatAddress(at)} TCP ${port}`, backends, {
+    choice: 'ring',
     ring: Uint16Array.from({ length: active.length * 3 }, (_, i) => active[i % active.length] ?? 0),
     ...fields,
-  };
+  });
 }
 
 function apply(dataplane: Dataplane, value: VirtualServer): void {

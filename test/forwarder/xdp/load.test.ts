@@ -9,11 +9,18 @@ import { sweepFlows } from '../../../src/system/bpf.ts';
 import { forwarderSettings } from '../../netns/forwarder-settings.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { fakeNextHops } from '../../support/fake-next-hops.ts';
-import { address } from '../../support/objects.ts';
+import { backend, virtualServer } from '../../support/objects.ts';
 
 /** The kernel's own maps, pinned in a folder of this test. */
 const bpfDir = `/sys/fs/bpf/tg-${process.pid}-load`;
-const limits = { flows: 64, servers: 4, backends: 8, affinity: 16 };
+const limits = {
+  flows: 64,
+  servers: 4,
+  backends: 8,
+  affinity: 16,
+  fragments: 16,
+  sourceRanges: 16,
+};
 
 test.afterEach.always(() => rmSync(bpfDir, { recursive: true, force: true }));
 
@@ -72,19 +79,10 @@ test.serial("a data plane on the kernel's maps is adopted by the next one", asyn
     const parts = { ...program, nextHops, clock, sweepFlows, adopt };
     return { program, dataplane: new Dataplane(parts) };
   };
-  const at = address('10.0.0.9');
-  const rest = { weight: 1, reason: '', node: undefined, pod: undefined, check: undefined };
-  const backend = { id: '10.0.0.9 8080', address: at, port: 8080, use: 'active' as const, ...rest };
-  const server = {
-    id: '2001:db8::80 UDP 53',
-    service: 'default/dns',
-    address: address('2001:db8::80'),
-    protocol: 'UDP' as const,
-    port: 53,
-    affinityTimeoutSec: 0,
-    backends: [backend],
+  const server = virtualServer('2001:db8::80 UDP 53', [backend('10.0.0.9 8080')], {
+    choice: 'ring',
     ring: new Uint16Array(251),
-  };
+  });
   const first = start();
   first.dataplane.update(server.id, server);
   first.program.object.close();
