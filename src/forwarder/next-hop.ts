@@ -1,15 +1,28 @@
 import type { Address } from '../domain/address.ts';
 import type { Mac } from '../domain/mac.ts';
 
+/** More tags than these (802.1ad: service and customer) the data plane does not write. */
+export const VLANS_MAX = 2;
+
+/** One tag of an Ethernet frame. */
+export interface VlanTag {
+  /** 0x8100 (802.1Q) or 0x88a8 (802.1ad). */
+  readonly tpid: number;
+  readonly vid: number;
+}
+
 /** How packets get to an address, as far as it is known. */
 export type NextHop =
   | {
       readonly state: 'resolved';
+      /** Of the interface that carries the XDP program: for a VLAN device, of its parent. */
       readonly ifindex: number;
+      /** Tags to send with, outermost first; at most `VLANS_MAX`, none where the way is untagged. */
+      readonly vlans: readonly VlanTag[];
       readonly destinationMac: Mac;
       readonly sourceMac: Mac;
-      /** An address of this box, from which packets to it are sent. */
-      readonly source: Address;
+      /** Addresses of this box that packets to it may be sent from; at least one, in a fixed order. */
+      readonly sources: readonly Address[];
       /** Bytes of the largest IP packet. */
       readonly mtu: number;
     }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Address, familyOf, formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import { type Prefix, prefixContains } from '../domain/prefix.ts';
@@ -127,7 +128,7 @@ export class KernelNextHops implements NextHops {
     for (const target of this.#targets.values()) {
       // Whoever sends from an address that is gone must learn of it, whatever its route says.
       if (change.kind === 'address' && change.removed) this.#mark(target.address);
-      else this.#judge(target);
+      this.#judge(target);
     }
     this.#askWithin(undefined);
   }
@@ -218,21 +219,21 @@ export class KernelNextHops implements NextHops {
       const problem = `The way to it leads by ${link.name}, which does not carry the XDP program`;
       return unreachable(`${problem}; add ${link.name} to forwarder.interfaces`);
     }
-    const source = this.#sourceTo(address) ?? route.source;
-    if (source === undefined) {
+    const sources = this.#sourcesTo(address, route);
+    if (sources.length === 0) {
       const family = `IPv${familyOf(address)}`;
       return unreachable(`This box has no ${family} address to send from; give ${link.name} one`);
     }
-    return this.#hopBy(neighbour, link, route, source);
+    return this.#hopBy(neighbour, link, route, sources);
   }
 
-  #hopBy(neighbour: KeptNeighbour, link: Link, route: Route, source: Address): NextHop {
+  #hopBy(neighbour: KeptNeighbour, link: Link, route: Route, sources: readonly Address[]): NextHop {
     const { ifindex, address } = neighbour;
     const entry = this.#parts.network.neighbour(ifindex, address);
     if (entry?.mac !== undefined && link.mac !== undefined) {
       const mtu = route.mtu > 0 ? Math.min(route.mtu, link.mtu) : link.mtu;
       const macs = { destinationMac: entry.mac, sourceMac: link.mac };
-      return { state: 'resolved', ifindex, ...macs, source, mtu };
+      return { state: 'resolved', ifindex, vlans: [], ...macs, sources, mtu };
     }
     const refusal = this.#keeper.refusal(neighbour);
     if (refusal === 'ENOBUFS') {
@@ -244,14 +245,17 @@ export class KernelNextHops implements NextHops {
     return unreachable(`${formatAddress(address)} on ${link.name} does not answer ${protocol}`);
   }
 
-  /** The operator's choice, the same for the same backend always. */
-  #sourceTo(address: Address): Address | undefined {
+  /** The operator's choice where the box holds any of it, in the settings' order. */
+  #sourcesTo(address: Address, { source }: Route): readonly Address[] {
     const chosen = this.#natAddressesOf(address);
-    return chosen[Number(address % BigInt(Math.max(chosen.length, 1)))];
+    if (chosen.length > 0) return chosen;
+    return source === undefined ? [] : [source];
   }
 
   #natAddressesOf(address: Address): readonly Address[] {
-    return this.#parts.natAddresses.filter((each) => familyOf(each) === familyOf(address));
+    const { natAddresses, network } = this.#parts;
+    const family = familyOf(address);
+    return natAddresses.filter((each) => familyOf(each) === family && network.holdsAddress(each));
   }
 }
 
@@ -271,11 +275,7 @@ function unreachable(reason: string): NextHop {
 }
 
 function isSameHop(a: NextHop, b: NextHop): boolean {
-  const left = Object.entries(a);
-  return (
-    left.length === Object.keys(b).length &&
-    left.every(([field, value]) => b[field as keyof NextHop] === value)
-  );
+  return isDeepStrictEqual(a, b);
 }
 
 function keyOf({ ifindex, address }: KeptNeighbour): string {

@@ -52,9 +52,10 @@ test("an address behind a gateway takes the gateway's MAC, once the kernel has i
   t.deepEqual(nextHops.get(address(POD)), {
     state: 'resolved',
     ifindex: 2,
+    vlans: [],
     destinationMac: 0x11 as never,
     sourceMac: 0x0200_0000_0002 as never,
-    source: address('10.0.0.1'),
+    sources: [address('10.0.0.1')],
     mtu: 1500,
   });
   await settle();
@@ -166,16 +167,26 @@ test('the smaller MTU of route and interface counts', async (t) => {
   t.like(nextHops.get(address(POD)), { mtu: 1400 });
 });
 
-test("chosen NAT addresses replace the route's source, per family, the same for a backend always", async (t) => {
-  const { nextHops, resolve } = await bench(['10.0.0.21', '10.0.0.22', '2001:db8::21']);
+test("chosen NAT addresses of the family that the box holds replace the route's source", async (t) => {
+  const chosen = ['10.0.0.22', '10.0.0.21', '10.0.0.23', '2001:db8::21'];
+  const { kernel, nextHops, resolve } = await bench(chosen);
+  const hold = (text: string, removed = false) =>
+    kernel.tell({ kind: 'address', address: interfaceAddress(2, text), removed });
+  const sources = () => {
+    const hop = nextHops.get(address(POD));
+    return hop.state === 'resolved' ? hop.sources.map(formatAddress) : [];
+  };
   nextHops.follow(address(POD));
-  nextHops.follow(address(NODE));
   await settle();
   resolve(0x11);
-  t.like(nextHops.get(address(POD)), { source: address('10.0.0.22') });
-  t.like(nextHops.get(address(NODE)), { source: address('10.0.0.22') });
+  t.deepEqual(sources(), ['10.0.0.1']);
+  for (const text of ['10.0.0.21', '10.0.0.22', '2001:db8::21']) hold(text);
+  t.deepEqual(sources(), ['10.0.0.22', '10.0.0.21']);
   t.true(nextHops.mayUseSource(address('10.0.0.21')));
+  t.false(nextHops.mayUseSource(address('10.0.0.23')));
   t.false(nextHops.mayUseSource(address('10.0.0.1')));
+  hold('10.0.0.22', true);
+  t.deepEqual(sources(), ['10.0.0.21']);
 });
 
 test('the loss of an address of this box is told to all who may send from it', async (t) => {

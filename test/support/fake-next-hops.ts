@@ -16,9 +16,10 @@ export function resolvedHop(mac = 0x02_00_00_00_00_01, source = SOURCE): NextHop
   return {
     state: 'resolved',
     ifindex: 7,
+    vlans: [],
     destinationMac: mac as Mac,
     sourceMac: 0x02_00_00_00_00_ff as Mac,
-    source,
+    sources: [source],
     mtu: 1500,
   };
 }

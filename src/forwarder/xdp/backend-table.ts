@@ -178,7 +178,8 @@ export class BackendTable {
     return {
       ...entry,
       flags: flags | this.#reachable,
-      natAddress: entry.natAddress === NO_ADDRESS ? hop.source : entry.natAddress,
+      natAddress:
+        entry.natAddress === NO_ADDRESS ? (hop.sources[0] ?? NO_ADDRESS) : entry.natAddress,
       ifindex: hop.ifindex,
       dstMac: hop.destinationMac,
       srcMac: hop.sourceMac,
