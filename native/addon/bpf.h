@@ -106,6 +106,7 @@ void object_work_end(struct object_handle *handle);
 napi_value program_attach(napi_env env, napi_callback_info info);
 napi_value program_test_run(napi_env env, napi_callback_info info);
 napi_value program_test_repeat(napi_env env, napi_callback_info info);
+napi_value program_test_live(napi_env env, napi_callback_info info);
 
 /* flow_sweep.c */
 napi_value flows_sweep(napi_env env, napi_callback_info info);

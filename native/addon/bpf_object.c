@@ -215,6 +215,7 @@ static napi_value object_wrap(napi_env env, struct object_handle *handle)
 		{ .utf8name = "attach", .method = program_attach },
 		{ .utf8name = "testRun", .method = program_test_run },
 		{ .utf8name = "testRepeat", .method = program_test_repeat },
+		{ .utf8name = "testLive", .method = program_test_live },
 		{ .utf8name = "close", .method = object_close },
 	};
 	napi_value object, maps;

@@ -81,8 +81,22 @@ export interface BpfObject {
     options: { readonly ifindex: number; readonly repeat: number; readonly cpu: number },
   ): Promise<number>;
   /**
-   * Frees maps and program, but not what is pinned. Throws `EBUSY` while a sweep or `testRepeat`
-   * runs.
+   * As `testRepeat`, but what the program answers is done: the frames arrive at `ifindex`, and are
+   * sent, redirected or passed, `batch` (1 to 256) at a time. Needs Linux 5.18. The nanoseconds
+   * hold everything that happens on that CPU meanwhile. Frames come again without being restored.
+   */
+  testLive(
+    packet: Uint8Array,
+    options: {
+      readonly ifindex: number;
+      readonly repeat: number;
+      readonly batch: number;
+      readonly cpu: number;
+    },
+  ): Promise<number>;
+  /**
+   * Frees maps and program, but not what is pinned. Throws `EBUSY` while a sweep, `testRepeat` or
+   * `testLive` runs.
    */
   close(): void;
 }

@@ -287,6 +287,14 @@ test('testRun() and testRepeat() refuse what the kernel refuses', async (t) => {
   });
 });
 
+test('testLive() runs frames as if they had arrived, and refuses what the kernel refuses', async (t) => {
+  const object = loadPass(t);
+  const live = { ifindex: 1, repeat: 10, batch: 4, cpu: 0 };
+  t.true((await object.testLive(PACKET, live)) > 0);
+  await t.throwsAsync(object.testLive(PACKET, { ...live, batch: 10_000 }), { code: 'E2BIG' });
+  await t.throwsAsync(object.testLive(PACKET, { ...live, cpu: 1000 }), { code: 'EINVAL' });
+});
+
 test('sweepFlows() needs a flow table, and close() waits for it', async (t) => {
   t.throws(() => void sweepFlows(loadPass(t)), { code: 'EINVAL' });
   t.throws(() => void sweepFlows({} as BpfObject), { instanceOf: TypeError });
