@@ -8,37 +8,70 @@
 #define CONFIG_FIELDS(X)                                                                           \
 	X(tg_config, abi_version) X(tg_config, flow_mask) X(tg_config, reverse_mask)               \
 	X(tg_config, nat_port_first) X(tg_config, nat_port_last) X(tg_config, hash_seed)           \
-	X(tg_config, tcp_half_open_s) X(tg_config, tcp_established_s) X(tg_config, tcp_closing_s)  \
-	X(tg_config, udp_s) X(tg_config, udp_stream_s) X(tg_config, pad)
+	X(tg_config, cookie_key) X(tg_config, nat_filter) X(tg_config, tcp_half_open_s)            \
+	X(tg_config, tcp_established_s) X(tg_config, tcp_closing_s) X(tg_config, udp_s)            \
+	X(tg_config, udp_stream_s) X(tg_config, flags) X(tg_config, new_flows_per_s)               \
+	X(tg_config, replies_per_s) X(tg_config, mtu_min) X(tg_config, client_prefix4)             \
+	X(tg_config, client_prefix6) X(tg_config, pad)
 
 #define VIP_KEY_FIELDS(X)                                                                          \
 	X(tg_vip_key, addr) X(tg_vip_key, port) X(tg_vip_key, proto) X(tg_vip_key, pad)
 
 #define VIP_FIELDS(X)                                                                              \
 	X(tg_vip, server) X(tg_vip, flags) X(tg_vip, ring_chunk) X(tg_vip, ring_offset)            \
-	X(tg_vip, ring_size) X(tg_vip, affinity_s)
+	X(tg_vip, ring_size) X(tg_vip, affinity_s) X(tg_vip, affinity_group) X(tg_vip, acl)        \
+	X(tg_vip, new_flows_per_s) X(tg_vip, client_new_flows_per_s) X(tg_vip, scheduler)          \
+	X(tg_vip, pad)
 
 #define SERVER_FIELDS(X)                                                                           \
 	X(tg_server, addr) X(tg_server, port) X(tg_server, proto) X(tg_server, in_use)             \
 	X(tg_server, pad)
 
+#define NAT_ADDRESS_FIELDS(X)                                                                      \
+	X(tg_nat_address, addr)
+
 #define BACKEND_FIELDS(X)                                                                          \
-	X(tg_backend, addr) X(tg_backend, nat_addr) X(tg_backend, port) X(tg_backend, flags)       \
-	X(tg_backend, ifindex) X(tg_backend, dst_mac) X(tg_backend, src_mac) X(tg_backend, mtu)    \
-	X(tg_backend, generation) X(tg_backend, server) X(tg_backend, pad)
+	X(tg_backend, addr) X(tg_backend, port) X(tg_backend, flags) X(tg_backend, ifindex)        \
+	X(tg_backend, dst_mac) X(tg_backend, src_mac) X(tg_backend, mtu)                           \
+	X(tg_backend, vlan) X(tg_backend, inner_vlan) X(tg_backend, admit)                         \
+	X(tg_backend, server) X(tg_backend, endpoint) X(tg_backend, nat_first)                     \
+	X(tg_backend, nat_count) X(tg_backend, pad) X(tg_backend, pad2)
 
 #define AFFINITY_KEY_FIELDS(X)                                                                     \
-	X(tg_affinity_key, client) X(tg_affinity_key, server) X(tg_affinity_key, pad)
+	X(tg_affinity_key, client) X(tg_affinity_key, group)
 
 #define AFFINITY_FIELDS(X)                                                                         \
-	X(tg_affinity, backend) X(tg_affinity, generation) X(tg_affinity, pad)                     \
-	X(tg_affinity, last_ns)
+	X(tg_affinity, endpoint) X(tg_affinity, pad) X(tg_affinity, last_ns)
+
+#define AFFINITY_BACKEND_KEY_FIELDS(X)                                                             \
+	X(tg_affinity_backend_key, server) X(tg_affinity_backend_key, endpoint)
+
+#define ACL_KEY_FIELDS(X)                                                                          \
+	X(tg_acl_key, prefix_length) X(tg_acl_key, acl) X(tg_acl_key, addr)
+
+#define INTERFACE_FIELDS(X)                                                                        \
+	X(tg_interface, ipv4) X(tg_interface, ipv6) X(tg_interface, mtu)                           \
+	X(tg_interface, pad)
 
 #define FLOW_FIELDS(X)                                                                             \
-	X(tg_flow, tag) X(tg_flow, proto) X(tg_flow, state) X(tg_flow, flags) X(tg_flow, client)   \
-	X(tg_flow, client_port) X(tg_flow, nat_port) X(tg_flow, server) X(tg_flow, backend)        \
-	X(tg_flow, last_s) X(tg_flow, client_mac) X(tg_flow, local_mac)                            \
-	X(tg_flow, client_ifindex) X(tg_flow, reverse_slot) X(tg_flow, handshake_ack)
+	X(tg_flow, tag) X(tg_flow, proto) X(tg_flow, state) X(tg_flow, flags)                      \
+	X(tg_flow, nat) X(tg_flow, client) X(tg_flow, client_port) X(tg_flow, nat_port)            \
+	X(tg_flow, backend) X(tg_flow, client_mac) X(tg_flow, local_mac)                           \
+	X(tg_flow, client_ifindex) X(tg_flow, vlan) X(tg_flow, inner_vlan)                         \
+	X(tg_flow, last_s) X(tg_flow, client_seq) X(tg_flow, backend_seq)
+
+#define OFFSET_FIELDS(X)                                                                           \
+	X(tg_offset, sequence) X(tg_offset, pad)
+
+#define FRAGMENT_KEY_FIELDS(X)                                                                     \
+	X(tg_fragment_key, src) X(tg_fragment_key, dst) X(tg_fragment_key, id)                     \
+	X(tg_fragment_key, proto) X(tg_fragment_key, pad)
+
+#define FRAGMENT_FIELDS(X)                                                                         \
+	X(tg_fragment, src) X(tg_fragment, dst) X(tg_fragment, dst_mac)                            \
+	X(tg_fragment, src_mac) X(tg_fragment, ifindex) X(tg_fragment, vlan)                       \
+	X(tg_fragment, inner_vlan) X(tg_fragment, id) X(tg_fragment, server)                       \
+	X(tg_fragment, backend) X(tg_fragment, from_client)
 
 #define STATS_FIELDS(X)                                                                            \
 	X(tg_stats, new_flows) X(tg_stats, in_packets) X(tg_stats, in_bytes)                       \
@@ -46,19 +79,28 @@
 
 #define ABI_STRUCTS(X)                                                                             \
 	X(tg_config, CONFIG_FIELDS) X(tg_vip_key, VIP_KEY_FIELDS) X(tg_vip, VIP_FIELDS)            \
-	X(tg_server, SERVER_FIELDS) X(tg_backend, BACKEND_FIELDS)                                  \
-	X(tg_affinity_key, AFFINITY_KEY_FIELDS) X(tg_affinity, AFFINITY_FIELDS)                    \
-	X(tg_flow, FLOW_FIELDS) X(tg_stats, STATS_FIELDS)
+	X(tg_server, SERVER_FIELDS) X(tg_nat_address, NAT_ADDRESS_FIELDS)                          \
+	X(tg_backend, BACKEND_FIELDS) X(tg_affinity_key, AFFINITY_KEY_FIELDS)                      \
+	X(tg_affinity, AFFINITY_FIELDS)                                                            \
+	X(tg_affinity_backend_key, AFFINITY_BACKEND_KEY_FIELDS)                                    \
+	X(tg_acl_key, ACL_KEY_FIELDS) X(tg_interface, INTERFACE_FIELDS)                            \
+	X(tg_flow, FLOW_FIELDS) X(tg_offset, OFFSET_FIELDS)                                        \
+	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS)                    \
+	X(tg_stats, STATS_FIELDS)
 
 #define ABI_CONSTANTS(X)                                                                           \
 	X(TG_ABI_VERSION) X(TG_RING_CHUNK_ENTRIES) X(TG_RING_CHUNKS_MAX)                           \
-	X(TG_VIP_HASH_CLIENT_ONLY)                                                                 \
-	X(TG_BACKEND_REACHABLE) X(TG_BACKEND_ACTIVE) X(TG_BACKEND_KEEPS_UDP) X(TG_FLOW_WAYS)       \
-	X(TG_FLOW_FREE) X(TG_FLOW_SWEPT) X(TG_FLOW_TAG_MIN) X(TG_FLOW_TAG_RANDOM_BITS)             \
-	X(TG_FLOW_CLAIMED) X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING)          \
-	X(TG_FLOW_UDP) X(TG_FLOW_UDP_STREAM) X(TG_FLOW_FIN_CLIENT) X(TG_FLOW_FIN_BACKEND)          \
-	X(TG_FLOW_RST_CLIENT) X(TG_FLOW_RST_BACKEND) X(TG_FLOW_SYN_ACK) X(TG_FLOW_CONFIRMED)       \
-	X(TG_NAT_PORT_TRIES)
+	X(TG_RING_LINE_WORDS) X(TG_CONFIG_REJECT_UNSERVED) X(TG_CONFIG_RESET_UNKNOWN)              \
+	X(TG_VIP_HASH_CLIENT_ONLY) X(TG_VIP_RESET_DEAD) X(TG_SCHEDULER_RENDEZVOUS)                 \
+	X(TG_SCHEDULER_HASH) X(TG_SCHEDULER_ROUND_ROBIN) X(TG_SCHEDULER_LEAST)                     \
+	X(TG_RENDEZVOUS_MAX) X(TG_NAT_ADDRESSES_MAX) X(TG_BACKEND_REACHABLE)                       \
+	X(TG_BACKEND_ACTIVE) X(TG_BACKEND_KEEPS_UDP) X(TG_BACKEND_DEAD)                            \
+	X(TG_BACKEND_COUNTED) X(TG_FLOW_WAYS) X(TG_FLOW_FREE) X(TG_FLOW_SWEPT)                     \
+	X(TG_FLOW_TAG_MIN) X(TG_FLOW_TAG_RANDOM_BITS) X(TG_FLOW_CLAIMED)                           \
+	X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING) X(TG_FLOW_UDP)              \
+	X(TG_FLOW_UDP_STREAM) X(TG_FLOW_FIN_CLIENT) X(TG_FLOW_FIN_BACKEND)                         \
+	X(TG_FLOW_RST_CLIENT) X(TG_FLOW_RST_BACKEND) X(TG_FLOW_ANSWERED)                           \
+	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_SEQUENCE_STEP) X(TG_NAT_PORT_TRIES) X(TG_NAT_PORT_THEFTS)
 
 struct abi_field {
 	const char *name;

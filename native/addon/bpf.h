@@ -10,7 +10,7 @@
 #include "dataplane_abi.h"
 
 #define BPF_NAME_MAX 64
-#define BPF_MAPS_MAX 32
+#define BPF_MAPS_MAX 64
 #define BPF_PATH_MAX 4096
 
 struct bpf_object;
@@ -48,6 +48,9 @@ struct object_handle {
 	struct map_handle *chunks[TG_RING_CHUNKS_MAX];
 	struct mapping flows;
 	struct mapping reverse;
+	struct mapping backends;
+	struct mapping backend_flows;
+	struct mapping nat_addresses;
 	int works; /* running on other threads; what they use is freed after the last of them */
 	bool collected;
 };

@@ -30,6 +30,9 @@ static void object_dispose(struct object_handle *handle)
 {
 	mapping_free(&handle->flows);
 	mapping_free(&handle->reverse);
+	mapping_free(&handle->backends);
+	mapping_free(&handle->backend_flows);
+	mapping_free(&handle->nat_addresses);
 	for (int i = 0; i < handle->map_count; i++)
 		map_release(handle->maps[i]);
 	handle->map_count = 0;

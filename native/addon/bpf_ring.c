@@ -71,8 +71,9 @@ napi_value ring_chunk_add(napi_env env, napi_callback_info info)
 
 	if (!handle)
 		return NULL;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ring_chunk", sizeof(__u32), sizeof(__u32),
-			    TG_RING_CHUNK_ENTRIES, &options);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ring_chunk", sizeof(__u32),
+			    sizeof(struct tg_ring_line), TG_RING_CHUNK_ENTRIES / TG_RING_LINE_WORDS,
+			    &options);
 	if (fd < 0)
 		return bpf_error_throw(env, errno, "Cannot create ring chunk %u", index);
 	error = chunk_install(handle, outer, index, fd);

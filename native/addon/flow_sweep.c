@@ -6,15 +6,17 @@
  * finished by the next one; there is one sweeper at a time.
  */
 #include "bpf.h"
+#include "reverse_slot.h"
 
 #include <bpf/bpf.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
-#define REVERSE_STRIDE 8 /* an array map pads its values to 8 bytes */
+#define WORD_STRIDE 8 /* an array map pads its values to 8 bytes */
 
 struct sweep_work {
 	napi_async_work work;
@@ -26,6 +28,8 @@ struct sweep_work {
 	/* Results. */
 	__u32 live, expired;
 	__u32 *by_server, *by_backend;
+	__u32 *open_by_backend; /* without those that are closing */
+	__u32 by_nat_address[TG_NAT_ADDRESSES_MAX];
 };
 
 static __u64 *entry_word(struct tg_flow *entry)
@@ -50,55 +54,85 @@ static __u32 timeout_of(const struct tg_config *config, __u8 state)
 }
 
 /* Gives back the NAT port and the entry. Only for an entry that the sweeper has claimed. */
-static void entry_free(const struct sweep_work *work, struct tg_flow *entry, __u32 index)
+static void entry_free(const struct sweep_work *work, struct tg_flow *entry, __u32 index,
+		       union tg_flow_word word)
 {
-	__u32 slot = entry->reverse_slot, owner = index + 1;
+	const struct tg_nat_address *nat = work->handle->nat_addresses.memory;
+	const struct tg_backend *record = work->handle->backends.memory;
+	__u32 base, slot, owner = index + 1;
+	char *slots = work->handle->reverse.memory;
 
-	if (slot < work->reverse_count) {
-		char *reverse = work->handle->reverse.memory;
-
-		__atomic_compare_exchange_n((__u32 *)(reverse + (size_t)slot * REVERSE_STRIDE),
-					    &owner, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	if (entry->backend < work->backend_count) {
+		record += entry->backend;
+		base = reverse_base(work->config.hash_seed, address_from_bytes(record->addr),
+				    record->port, word.proto,
+				    address_from_bytes(nat[word.nat].addr));
+		slot = reverse_slot(base, be16toh(entry->nat_port), work->reverse_count - 1);
+		__atomic_compare_exchange_n((__u32 *)(slots + (size_t)slot * WORD_STRIDE), &owner,
+					    0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
 	__atomic_store_n(entry_word(entry), 0, __ATOMIC_SEQ_CST);
 }
 
-static void entry_count(struct sweep_work *work, const struct tg_flow *entry)
+static void entry_count(struct sweep_work *work, const struct tg_flow *entry,
+			union tg_flow_word word)
 {
-	__u32 server = __atomic_load_n(&entry->server, __ATOMIC_RELAXED);
 	__u32 backend = __atomic_load_n(&entry->backend, __ATOMIC_RELAXED);
 
 	work->live++;
-	if (server < work->server_count)
-		work->by_server[server]++;
-	if (backend < work->backend_count)
-		work->by_backend[backend]++;
+	work->by_nat_address[word.nat]++;
+	if (backend >= work->backend_count)
+		return;
+	work->by_backend[backend]++;
+	if (word.state != TG_FLOW_CLOSING)
+		work->open_by_backend[backend]++;
 }
 
 static void entry_sweep(struct sweep_work *work, struct tg_flow *entry, __u32 index, __u32 now_s)
 {
-	const union tg_flow_word swept = { .tag = TG_FLOW_SWEPT };
-	union tg_flow_word word;
+	union tg_flow_word word, swept;
 	__s32 age;
 
 	word.raw = __atomic_load_n(entry_word(entry), __ATOMIC_ACQUIRE);
 	if (word.tag == TG_FLOW_SWEPT) {
-		entry_free(work, entry, index);
+		entry_free(work, entry, index, word);
 		work->expired++;
 		return;
 	}
 	if (word.tag == TG_FLOW_FREE || word.state == TG_FLOW_CLAIMED)
 		return;
+	swept = word;
+	swept.tag = TG_FLOW_SWEPT;
+	swept.state = TG_FLOW_CLAIMED;
 	/* A packet may be ahead of this sweep's clock: a negative age is not expired. */
 	age = (__s32)(now_s - __atomic_load_n(&entry->last_s, __ATOMIC_RELAXED));
 	if (age > (__s32)timeout_of(&work->config, word.state) &&
 	    __atomic_compare_exchange_n(entry_word(entry), &word.raw, swept.raw, false,
 					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-		entry_free(work, entry, index);
+		entry_free(work, entry, index, swept);
 		work->expired++;
 		return;
 	}
-	entry_count(work, entry);
+	entry_count(work, entry, word);
+}
+
+/*
+ * Sums up by server, and puts right what the program counted for itself. Flows that came or went
+ * during the sweep are missed by one sweep at most.
+ */
+static void backends_settle(struct sweep_work *work)
+{
+	const struct tg_backend *backends = work->handle->backends.memory;
+	char *flows = work->handle->backend_flows.memory;
+
+	for (__u32 i = 0; i < work->backend_count; i++) {
+		__u64 *open = (__u64 *)(flows + (size_t)i * WORD_STRIDE);
+
+		if (backends[i].server < work->server_count)
+			work->by_server[backends[i].server] += work->by_backend[i];
+		if (__atomic_load_n(open, __ATOMIC_RELAXED) != work->open_by_backend[i])
+			__atomic_store_n(open, work->open_by_backend[i], __ATOMIC_RELAXED);
+	}
 }
 
 static void sweep_execute(napi_env env, void *data)
@@ -111,6 +145,7 @@ static void sweep_execute(napi_env env, void *data)
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* the program's clock */
 	for (__u32 i = 0; i < work->flow_count; i++)
 		entry_sweep(work, &flows[i], i, (__u32)now.tv_sec);
+	backends_settle(work);
 }
 
 static void work_free(napi_env env, struct sweep_work *work)
@@ -121,6 +156,7 @@ static void work_free(napi_env env, struct sweep_work *work)
 		napi_delete_async_work(env, work->work);
 	free(work->by_server);
 	free(work->by_backend);
+	free(work->open_by_backend);
 	free(work);
 }
 
@@ -149,6 +185,8 @@ static void sweep_complete(napi_env env, napi_status status, void *data)
 				counts_array(env, work->by_server, work->server_count));
 	napi_set_named_property(env, result, "flowsByBackend",
 				counts_array(env, work->by_backend, work->backend_count));
+	napi_set_named_property(env, result, "flowsByNatAddress",
+				counts_array(env, work->by_nat_address, TG_NAT_ADDRESSES_MAX));
 	napi_resolve_deferred(env, work->deferred, result);
 	object_work_end(work->handle);
 	work_free(env, work);
@@ -176,9 +214,12 @@ static bool sweep_prepare(napi_env env, struct object_handle *handle, struct swe
 	struct map_handle *reverse = object_map(handle, "reverse");
 	struct map_handle *servers = object_map(handle, "servers");
 	struct map_handle *backends = object_map(handle, "backends");
+	struct map_handle *backend_flows = object_map(handle, "backend_flows");
+	struct map_handle *nat_addresses = object_map(handle, "nat_addresses");
 	__u32 zero = 0;
 
-	if (!config || !flows || !reverse || !servers || !backends) {
+	if (!config || !flows || !reverse || !servers || !backends || !backend_flows ||
+	    !nat_addresses) {
 		bpf_error_throw(env, EINVAL, "The object has no flow table");
 		return false;
 	}
@@ -187,7 +228,10 @@ static bool sweep_prepare(napi_env env, struct object_handle *handle, struct swe
 		return false;
 	}
 	if (!mapping_ensure(env, &handle->flows, flows) ||
-	    !mapping_ensure(env, &handle->reverse, reverse))
+	    !mapping_ensure(env, &handle->reverse, reverse) ||
+	    !mapping_ensure(env, &handle->backends, backends) ||
+	    !mapping_ensure(env, &handle->backend_flows, backend_flows) ||
+	    !mapping_ensure(env, &handle->nat_addresses, nat_addresses))
 		return false;
 	work->handle = handle;
 	work->flow_count = flows->max_entries;
@@ -196,7 +240,8 @@ static bool sweep_prepare(napi_env env, struct object_handle *handle, struct swe
 	work->backend_count = backends->max_entries;
 	work->by_server = calloc(work->server_count, sizeof(__u32));
 	work->by_backend = calloc(work->backend_count, sizeof(__u32));
-	if (work->by_server && work->by_backend)
+	work->open_by_backend = calloc(work->backend_count, sizeof(__u32));
+	if (work->by_server && work->by_backend && work->open_by_backend)
 		return true;
 	bpf_error_throw(env, ENOMEM, "Cannot sweep the flow table");
 	return false;

@@ -11,15 +11,18 @@
 
 #include <linux/types.h>
 
-#define TG_ABI_VERSION 1
+#define TG_ABI_VERSION 2
 
 /*
- * Entries of one ring chunk (u32 each): the largest ring, and the unit in which ring memory grows.
+ * Words of one ring chunk (u32 each): the largest ring, and the unit in which ring memory grows.
  */
 #define TG_RING_CHUNK_ENTRIES 131072
 #define TG_RING_CHUNKS_MAX 1024
 
-/* `config`, ARRAY of one: written by user space before the program is attached. */
+/*
+ * `config`, mmapable ARRAY of one: written by user space before the program is attached; single
+ * fields may change later.
+ */
 struct tg_config {
 	__u32 abi_version;
 	__u32 flow_mask;    /* flow table entries - 1; a power of two, in sets of TG_FLOW_WAYS */
@@ -27,14 +30,29 @@ struct tg_config {
 	__u16 nat_port_first;
 	__u16 nat_port_last; /* inclusive */
 	__u64 hash_seed;     /* random, chosen once; kept while the flow table lives */
+	__u64 cookie_key[2]; /* of SYN cookies; random, chosen once */
+	/*
+	 * Which last bytes (modulo 64) NAT addresses end with: most packets that are not ours are
+	 * known by it before the reverse index is asked.
+	 */
+	__u64 nat_filter;
 	/* Idle timeouts in seconds. */
 	__u32 tcp_half_open_s;
 	__u32 tcp_established_s;
 	__u32 tcp_closing_s;
-	__u32 udp_s;        /* one-way */
-	__u32 udp_stream_s; /* answered */
-	__u32 pad;
+	__u32 udp_s;        /* one-way: counted from its first packet */
+	__u32 udp_stream_s; /* answered, and the client went on */
+	__u32 flags;        /* TG_CONFIG_* */
+	__u32 new_flows_per_s; /* a CPU; beyond it SYNs get cookies, new UDP flows are dropped */
+	__u32 replies_per_s;   /* a CPU: ICMP errors and resets of our own */
+	__u32 mtu_min;         /* the smallest MTU of all ports: what fits it fits everywhere */
+	__u8 client_prefix4;   /* what counts as one client for limits, in bits */
+	__u8 client_prefix6;
+	__u16 pad;
 };
+
+#define TG_CONFIG_REJECT_UNSERVED 1u /* port of a VIP: TCP RST, ICMP port unreachable; else drop */
+#define TG_CONFIG_RESET_UNKNOWN 2u   /* TCP in mid-stream without a flow: RST; else drop */
 
 /*
  * `vips`, HASH, not preallocated: an update replaces the element as a whole, so a ring is never
@@ -51,9 +69,15 @@ struct tg_vip {
 	__u32 server; /* index into `servers` */
 	__u32 flags;  /* TG_VIP_* */
 	__u32 ring_chunk;
-	__u32 ring_offset; /* first entry within the chunk */
-	__u32 ring_size;   /* 0: nobody takes new flows */
+	__u32 ring_offset; /* first word within the chunk; even for rendezvous */
+	__u32 ring_size;   /* places; 0: nobody takes new flows */
 	__u32 affinity_s;  /* 0: no ClientIP affinity */
+	__u64 affinity_group; /* the ports of a Service share it */
+	__u32 acl;            /* loadBalancerSourceRanges: id in `acl`; 0: everybody */
+	__u32 new_flows_per_s;        /* 0: no limit */
+	__u32 client_new_flows_per_s; /* a client prefix; 0: no limit */
+	__u8 scheduler;               /* enum tg_scheduler */
+	__u8 pad[3];
 };
 
 /*
@@ -61,6 +85,22 @@ struct tg_vip {
  * entry.
  */
 #define TG_VIP_HASH_CLIENT_ONLY 1u
+/* A dead backend's TCP flows are reset; otherwise left alone. */
+#define TG_VIP_RESET_DEAD 2u
+
+/* How a place of the ring is chosen for a new flow. A ring of backend indices, but for the first. */
+enum tg_scheduler {
+	/*
+	 * At most TG_RENDEZVOUS_MAX places of two words, backend index and its `endpoint`: the
+	 * highest hash of client and endpoint wins. Who leaves moves only his own flows.
+	 */
+	TG_SCHEDULER_RENDEZVOUS = 0,
+	TG_SCHEDULER_HASH = 1,        /* Maglev table */
+	TG_SCHEDULER_ROUND_ROBIN = 2, /* in turn, by the server's cursor */
+	TG_SCHEDULER_LEAST = 3,       /* of two random places the backend with fewer flows */
+};
+
+#define TG_RENDEZVOUS_MAX 16
 
 /*
  * `servers`, mmapable ARRAY: what a flow needs to translate back. Written before the VIP refers to
@@ -74,49 +114,93 @@ struct tg_server {
 	__u32 pad;
 };
 
+/* `nat_addresses`, mmapable ARRAY [TG_NAT_ADDRESSES_MAX]: sources of packets to backends. */
+#define TG_NAT_ADDRESSES_MAX 256
+
+struct tg_nat_address {
+	__u8 addr[16]; /* stays as it is while flows hold its index */
+};
+
 /*
  * `backends`, mmapable ARRAY, indexed by what rings, flows and affinity entries hold; 0 is never
- * used. One cache line. Reused like a server's index, and with another `generation`. Address, port
- * and nat_addr stay as they are while flows hold it: they are part of those flows' identity. To
- * take one out, change the ring first and the flags after it, so that no new flow meets a closed
- * door.
+ * used. One cache line. Reused like a server's index. Address, port and server stay as they are
+ * while flows hold it: they are part of those flows' identity. To take one out, change the ring
+ * first and the flags after it, so that no new flow meets a closed door.
  */
 struct tg_backend {
 	__u8 addr[16];
-	__u8 nat_addr[16]; /* source of packets to it: an address of this box */
 	__be16 port;
 	__u16 flags; /* TG_BACKEND_* */
 	__u32 ifindex;
 	__u8 dst_mac[6];
 	__u8 src_mac[6];
 	__u16 mtu; /* of the way out */
-	__u16 generation;
+	/* Tags of the way out, as tg_flow has them of the way back. */
+	__be16 vlan;
+	__be16 inner_vlan;
+	__u16 admit; /* of 256 new flows it is offered, how many it takes; fewer in slow start */
 	__u32 server;
-	__u32 pad;
+	__u32 endpoint; /* hash of its address: equal on every box and port */
+	/* Its NAT addresses: `nat_count` entries of `nat_addresses` from `nat_first` on. */
+	__u8 nat_first;
+	__u8 nat_count;
+	__u16 pad;
+	__u64 pad2;
 };
 
 #define TG_BACKEND_REACHABLE 1u /* ifindex and the MACs are valid */
 #define TG_BACKEND_ACTIVE 2u    /* takes new flows */
 #define TG_BACKEND_KEEPS_UDP 4u /* draining: its UDP flows stay; otherwise they move at once */
+#define TG_BACKEND_DEAD 8u      /* its health check failed: see TG_VIP_RESET_DEAD */
+#define TG_BACKEND_COUNTED 16u  /* its flows are counted in `backend_flows` */
+
+/*
+ * `backend_flows`, mmapable ARRAY of u64 by backend index: flows that are not closing, for
+ * TG_SCHEDULER_LEAST. Counted by the program, put right by each sweep.
+ */
+
+/* `cursors`, ARRAY of u64 by server index, for TG_SCHEDULER_ROUND_ROBIN. */
 
 /* `affinity`, LRU_HASH. */
 struct tg_affinity_key {
 	__u8 client[16];
-	__u32 server;
-	__u32 pad;
+	__u64 group;
 };
 
 struct tg_affinity {
-	__u32 backend;
-	__u16 generation;
-	__u16 pad;
+	__u32 endpoint;
+	__u32 pad;
 	__u64 last_ns; /* CLOCK_MONOTONIC */
+};
+
+/* `affinity_backends`, HASH, of servers with affinity: the backend index of an endpoint. */
+struct tg_affinity_backend_key {
+	__u32 server;
+	__u32 endpoint;
+};
+
+/* `acl`, LPM_TRIE: client prefixes that may use the VIPs of an ACL. The value says nothing. */
+struct tg_acl_key {
+	__u32 prefix_length; /* of what follows: 32 and the prefix's, IPv4 counted from 96 */
+	__u32 acl;
+	__u8 addr[16];
+};
+
+/*
+ * `interfaces`, HASH by ifindex: what is said in the box's own name (ICMP errors), and how large a
+ * packet to a client may be.
+ */
+struct tg_interface {
+	__u8 ipv4[16]; /* zero: none */
+	__u8 ipv6[16];
+	__u32 mtu;
+	__u32 pad;
 };
 
 /*
  * `flows`, mmapable ARRAY: the flow table, owned and aged by us (never evicted at random). One
- * entry, one cache line, one flow, both directions: 64 bytes of table and 16 of reverse index a
- * flow.
+ * entry, one cache line, one flow, both directions: 64 bytes of table, 16 of reverse index and 8 of
+ * `offsets` a flow.
  *
  * The forward direction finds it in the set its hash chooses (TG_FLOW_WAYS neighbours); the reverse
  * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as
@@ -125,6 +209,9 @@ struct tg_affinity {
  *   free      tag 0
  *   claimed   tag set, state TG_FLOW_CLAIMED: belongs to whoever claimed it, nobody else reads it
  *   live      tag set, state set: readable; a reader checks the tag again after reading
+ *
+ * A full set takes a new flow by giving up its oldest unconfirmed one (half-open TCP, one-way UDP);
+ * when all are confirmed the new flow is dropped and counted. So a flood never ends a connection.
  */
 #define TG_FLOW_WAYS 8
 #define TG_FLOW_FREE 0u
@@ -142,39 +229,49 @@ union tg_flow_word {
 		__u32 tag;
 		__u8 proto;
 		__u8 state; /* enum tg_flow_state */
-		__u16 flags; /* TG_FLOW_* */
+		__u8 flags; /* TG_FLOW_* */
+		__u8 nat;   /* index into `nat_addresses` */
 	};
 };
 
 struct tg_flow {
-	/* These four are a `union tg_flow_word`. */
+	/* These five are a `union tg_flow_word`. */
 	__u32 tag;
 	__u8 proto;
 	__u8 state;
-	__u16 flags;
+	__u8 flags;
+	__u8 nat;
 	__u8 client[16];
 	__be16 client_port;
 	__be16 nat_port;
-	__u32 server;
-	__u32 backend;
-	__u32 last_s; /* CLOCK_MONOTONIC seconds of the last packet */
+	__u32 backend; /* whose record names the server */
 	/*
 	 * The way back to the client: where its packets come from (learned, refreshed by each
-	 * packet).
+	 * packet). A tag is the TCI as it stands in the packet, 0 when there is none; with two tags
+	 * the outer is 802.1ad.
 	 */
 	__u8 client_mac[6];
 	__u8 local_mac[6];
 	__u32 client_ifindex;
-	__u32 reverse_slot;  /* frees its NAT port without hash or backend record */
-	__u32 handshake_ack; /* TCP: what the client must acknowledge to count as established */
+	__be16 vlan;
+	__be16 inner_vlan;
+	__u32 last_s; /* CLOCK_MONOTONIC seconds of the last packet that kept it alive */
+	/*
+	 * TCP: about where each side's sequence numbers are, noted every TG_SEQUENCE_STEP bytes and
+	 * once a second. Until the client has confirmed: what it must acknowledge.
+	 */
+	__u32 client_seq;
+	__u32 backend_seq;
 };
+
+#define TG_SEQUENCE_STEP 65536u
 
 enum tg_flow_state {
 	TG_FLOW_CLAIMED = 0,
 	TG_FLOW_HALF_OPEN = 1, /* SYN seen from the client */
 	TG_FLOW_ESTABLISHED = 2,
 	TG_FLOW_CLOSING = 3, /* a FIN from both sides, or a RST */
-	TG_FLOW_UDP = 4,
+	TG_FLOW_UDP = 4,     /* not answered yet, or the client was silent since */
 	TG_FLOW_UDP_STREAM = 5,
 };
 
@@ -182,8 +279,43 @@ enum tg_flow_state {
 #define TG_FLOW_FIN_BACKEND 2u
 #define TG_FLOW_RST_CLIENT 4u  /* cleared again when that side goes on talking */
 #define TG_FLOW_RST_BACKEND 8u
-#define TG_FLOW_SYN_ACK 16u   /* the backend answered; handshake_ack is valid */
+#define TG_FLOW_ANSWERED 16u  /* the backend answered; TCP: backend_seq is valid */
 #define TG_FLOW_CONFIRMED 32u /* the client acknowledged that answer: it is where it says it is */
+#define TG_FLOW_PROXIED 64u   /* opened by a SYN cookie: see `offsets` */
+
+/*
+ * `offsets`, mmapable ARRAY by flow index, of flows with TG_FLOW_PROXIED: we chose the initial
+ * sequence number that the client knows, before there was a backend.
+ */
+struct tg_offset {
+	__u32 sequence; /* the cookie minus the backend's initial sequence number */
+	__u32 pad;
+};
+
+/*
+ * `fragments`, LRU_HASH: where the later fragments of a datagram go, learned from its first.
+ */
+struct tg_fragment_key {
+	__u8 src[16];
+	__u8 dst[16];
+	__u32 id; /* as it stands in the packet */
+	__u8 proto;
+	__u8 pad[3];
+};
+
+struct tg_fragment {
+	__u8 src[16];
+	__u8 dst[16];
+	__u8 dst_mac[6];
+	__u8 src_mac[6];
+	__u32 ifindex;
+	__be16 vlan;
+	__be16 inner_vlan;
+	__u32 id; /* unique among what we send to that destination */
+	__u32 server;
+	__u32 backend;
+	__u32 from_client; /* which way */
+};
 
 /*
  * `reverse`, mmapable ARRAY of u32: index of the flow plus one, 0 when free. A flow's slot is
@@ -193,8 +325,14 @@ enum tg_flow_state {
  */
 
 /*
- * `ring_chunks`, ARRAY_OF_MAPS [TG_RING_CHUNKS_MAX] of mmapable ARRAY u32 [TG_RING_CHUNK_ENTRIES].
+ * `ring_chunks`, ARRAY_OF_MAPS [TG_RING_CHUNKS_MAX] of mmapable ARRAY of lines: the kernel pads the
+ * values of an array to 8 bytes, so words come by the line.
  */
+#define TG_RING_LINE_WORDS 16
+
+struct tg_ring_line {
+	__u32 words[TG_RING_LINE_WORDS];
+};
 
 /* `ports`, DEVMAP_HASH: interfaces packets may leave by; key and value are the ifindex. */
 
@@ -221,7 +359,9 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_no_backend)       /* served, but no backend takes new flows */                      \
 	X(drop_no_flow)          /* TCP in mid-stream that no flow knows */                        \
 	X(drop_flow_table_full)  /* no place in the set */                                         \
-	X(drop_nat_ports)        /* no free NAT port in TG_NAT_PORT_TRIES tries */                 \
+	X(drop_nat_ports)        /* no NAT port in TG_NAT_PORT_TRIES tries and some thefts */                \
+	X(drop_source_range)     /* not among the Service's loadBalancerSourceRanges */            \
+	X(flow_displaced)        /* an unconfirmed flow gave its place or port to a new one */     \
 	X(drop_no_neighbour)     /* next hop of the backend not resolved, or no way out */         \
 	X(drop_fragment)         /* a fragment to a VIP */                                         \
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
@@ -234,14 +374,16 @@ struct tg_stats { /* bytes: IP header and payload */
 enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };
 
 #define TG_NAT_PORT_TRIES 16
+#define TG_NAT_PORT_THEFTS 4 /* further tries that may end an unconfirmed flow */
 
 _Static_assert(sizeof(struct tg_vip_key) == 20, "vip key");
-_Static_assert(sizeof(struct tg_vip) == 24, "vip");
+_Static_assert(sizeof(struct tg_vip) == 48, "vip");
 _Static_assert(sizeof(struct tg_server) == 24, "server");
 _Static_assert(sizeof(struct tg_backend) == 64, "backend: one cache line");
 _Static_assert(sizeof(struct tg_affinity_key) == 24, "affinity key");
 _Static_assert(sizeof(struct tg_affinity) == 16, "affinity");
 _Static_assert(sizeof(struct tg_flow) == 64, "flow: one cache line");
 _Static_assert(sizeof(union tg_flow_word) == 8, "flow word: one atomic");
+_Static_assert(sizeof(struct tg_ring_line) == 64, "ring: one cache line");
 
 #endif

@@ -30,7 +30,7 @@ static __always_inline int backend_takes_new_flows(const struct backend *backend
 }
 
 /* Equal on every box: hashes what all of them see, with public constants. */
-static __always_inline __u32 ring_hash(const struct packet *packet, const struct tg_vip *vip)
+static __always_inline __u64 ring_hash(const struct packet *packet, const struct tg_vip *vip)
 {
 	struct hash hash = hash_start(HASH_PUBLIC_SEED);
 
@@ -40,52 +40,149 @@ static __always_inline __u32 ring_hash(const struct packet *packet, const struct
 		hash_add(&hash, packet->protocol);
 		hash_add_address(&hash, packet->dst);
 	}
-	return hash_finish(hash) >> 32;
+	return hash_finish(hash);
 }
 
-static __always_inline int backend_by_ring(const struct packet *packet, const struct tg_vip *vip,
-					   struct backend *backend)
+static __always_inline __u32 ring_word(void *ring, __u32 position)
 {
-	__u32 position, chunk = vip->ring_chunk;
-	__u32 *index;
+	__u32 line_index = position / TG_RING_LINE_WORDS;
+	struct tg_ring_line *line = bpf_map_lookup_elem(ring, &line_index);
+
+	return line ? line->words[position % TG_RING_LINE_WORDS] : 0;
+}
+
+static __always_inline __u32 scaled(__u32 hash, __u32 size)
+{
+	return (__u64)hash * size >> 32;
+}
+
+/* Highest random weight (Thaler and Ravishankar, 1998) over a short list. */
+static __always_inline __u32 draw_rendezvous(void *ring, const struct tg_vip *vip, __u64 hash)
+{
+	__u32 best = 0, best_score = 0;
+
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < TG_RENDEZVOUS_MAX; i++) {
+		__u32 at = vip->ring_offset + 2 * i, score;
+		__u64 sum;
+
+		if (i >= vip->ring_size)
+			break;
+		sum = (hash + ring_word(ring, at + 1)) * HASH_MIX;
+		sum = (sum ^ sum >> 32) * HASH_MIX;
+		score = sum >> 32;
+		if (i && score <= best_score)
+			continue;
+		best_score = score;
+		best = ring_word(ring, at);
+	}
+	return best;
+}
+
+static __always_inline __u32 draw_in_turn(void *ring, const struct tg_vip *vip)
+{
+	__u32 server = vip->server;
+	__u64 *cursor = bpf_map_lookup_elem(&cursors, &server);
+
+	if (!cursor || vip->ring_size == 0)
+		return 0;
+	return ring_word(ring, vip->ring_offset +
+				       (__u32)__sync_fetch_and_add(cursor, 1) % vip->ring_size);
+}
+
+static __always_inline __u64 flows_of(__u32 backend)
+{
+	__u64 *count = bpf_map_lookup_elem(&backend_flows, &backend);
+
+	return count ? *count : 0;
+}
+
+/*
+ * The power of two choices (Mitzenmacher, 2001): as good as looking at all, at the cost of two. A
+ * backend stands in the ring as often as its weight says, so heavy ones are asked more often.
+ */
+static __always_inline __u32 draw_least(void *ring, const struct tg_vip *vip)
+{
+	__u32 one = ring_word(ring, vip->ring_offset +
+					    scaled(bpf_get_prandom_u32(), vip->ring_size));
+	__u32 other = ring_word(ring, vip->ring_offset +
+					      scaled(bpf_get_prandom_u32(), vip->ring_size));
+
+	return (__s64)(flows_of(other) - flows_of(one)) < 0 ? other : one;
+}
+
+/* The index of the backend that the ring offers, 0 for none. A global function: verified once. */
+__noinline __u32 backend_draw(const struct tg_vip *vip, __u64 hash)
+{
+	__u32 chunk;
 	void *ring;
 
-	if (vip->ring_size == 0)
+	if (!vip || vip->ring_size == 0)
 		return 0;
+	chunk = vip->ring_chunk;
 	ring = bpf_map_lookup_elem(&ring_chunks, &chunk);
 	if (!ring)
 		return 0;
-	position = vip->ring_offset + ((__u64)ring_hash(packet, vip) * vip->ring_size >> 32);
-	index = bpf_map_lookup_elem(ring, &position);
-	return index && backend_read(*index, backend) &&
-	       backend_takes_new_flows(backend, vip->server);
+	switch (vip->scheduler) {
+	case TG_SCHEDULER_RENDEZVOUS:
+		return draw_rendezvous(ring, vip, hash);
+	case TG_SCHEDULER_HASH:
+		return ring_word(ring, vip->ring_offset + scaled(hash >> 32, vip->ring_size));
+	case TG_SCHEDULER_ROUND_ROBIN:
+		return draw_in_turn(ring, vip);
+	default:
+		return draw_least(ring, vip);
+	}
+}
+
+#define DRAWS_MAX 4
+#define ADMIT_ALL 256
+
+/*
+ * A backend in slow start takes a part of what it is offered, chosen by hash as well; the rest is
+ * drawn again. The last draw counts whatever it is.
+ */
+static __always_inline int backend_by_ring(const struct packet *packet, const struct tg_vip *vip,
+					   struct backend *backend)
+{
+	__u64 hash = ring_hash(packet, vip);
+	int found = 0;
+
+	for (int draw = 0; draw < DRAWS_MAX; draw++) {
+		found = backend_read(backend_draw(vip, hash), backend) &&
+			backend_takes_new_flows(backend, vip->server);
+		if (found && (backend->record.admit >= ADMIT_ALL ||
+			      (hash & (ADMIT_ALL - 1)) < backend->record.admit))
+			break;
+		hash = (hash ^ hash >> 29) * HASH_MIX;
+	}
+	return found;
 }
 
 static __always_inline void affinity_key_init(struct tg_affinity_key *key,
-					      const struct packet *packet, __u32 server)
+					      const struct packet *packet, const struct tg_vip *vip)
 {
 	address_to_bytes(packet->src, key->client);
-	key->server = server;
-	key->pad = 0;
+	key->group = vip->affinity_group;
 }
 
+/* The client's endpoint is one of the whole Service; this port's backend there is looked up. */
 static __always_inline int backend_by_affinity(const struct packet *packet,
 					       const struct tg_vip *vip, __u64 now_ns,
 					       struct backend *backend)
 {
+	struct tg_affinity_backend_key wanted = { .server = vip->server };
 	struct tg_affinity_key key;
 	struct tg_affinity *found;
-	struct tg_affinity known;
+	__u32 *index;
 
-	affinity_key_init(&key, packet, vip->server);
+	affinity_key_init(&key, packet, vip);
 	found = bpf_map_lookup_elem(&affinity, &key);
-	if (!found)
+	if (!found || (__s64)(now_ns - found->last_ns) > (__s64)(vip->affinity_s * NANOSECONDS))
 		return 0;
-	known = *found;
-	if ((__s64)(now_ns - known.last_ns) > (__s64)(vip->affinity_s * NANOSECONDS))
-		return 0;
-	return backend_read(known.backend, backend) &&
-	       backend->record.generation == known.generation &&
+	wanted.endpoint = found->endpoint;
+	index = bpf_map_lookup_elem(&affinity_backends, &wanted);
+	return index && backend_read(*index, backend) &&
 	       backend_takes_new_flows(backend, vip->server);
 }
 
@@ -101,14 +198,12 @@ static __always_inline int backend_choose(const struct packet *packet, const str
 static __always_inline void affinity_note(const struct packet *packet, const struct tg_vip *vip,
 					  __u64 now_ns, const struct backend *backend)
 {
-	struct tg_affinity value = { .backend = backend->index,
-				     .generation = backend->record.generation,
-				     .last_ns = now_ns };
+	struct tg_affinity value = { .endpoint = backend->record.endpoint, .last_ns = now_ns };
 	struct tg_affinity_key key;
 
 	if (!vip->affinity_s)
 		return;
-	affinity_key_init(&key, packet, vip->server);
+	affinity_key_init(&key, packet, vip);
 	bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
 }
 

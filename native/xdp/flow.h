@@ -16,8 +16,8 @@
  *   later claimer sees the earlier's and gives up (both may). Never two flows for one tuple.
  * - A claimed live entry is dead, there is no way back: whoever claims an expired one has judged it
  *   by a word that had not changed until the claim. A packet that found the flow in the nanoseconds
- *   before is still forwarded, and its late writes touch only `last_s`, `handshake_ack` and the
- *   learned MACs, which the successor's next packet sets right. State changes go through the word
+ *   before is still forwarded, and its late writes touch only `last_s`, the sequence
+ *   numbers and the learned MACs, which the successor's next packet sets right. State changes go through the word
  *   and fail if it changed.
  * - A reverse slot is taken by compare-and-exchange from 0 and freed by compare-and-exchange from
  *   "this entry", both only by the entry's owner. So no two flows share a slot, a freed slot is
@@ -29,9 +29,11 @@
 
 #include <bpf/bpf_core_read.h>
 
+#include "counters.h"
 #include "hash.h"
 #include "maps.h"
 #include "packet.h"
+#include "reverse_slot.h"
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
@@ -71,6 +73,7 @@ struct flow {
 	__u32 index;
 	__u32 server;
 	__u32 backend;
+	__u32 last_s;
 	__be16 nat_port;
 };
 
@@ -109,10 +112,19 @@ static __always_inline void flow_key_init(struct flow_key *key, const struct tg_
 		key->hash_bits = 1;
 }
 
+/* A flow's server is its backend's: an index keeps its server while flows hold it. */
+static __always_inline __u32 flow_server(__u32 backend)
+{
+	struct tg_backend *record = bpf_map_lookup_elem(&backends, &backend);
+
+	return record ? record->server : 0;
+}
+
 static __always_inline int flow_is(const struct tg_flow *entry, const struct flow_key *key)
 {
-	return entry->server == key->server && entry->client_port == key->client_port &&
-	       address_equal(address_from_bytes(entry->client), key->client);
+	return entry->client_port == key->client_port &&
+	       address_equal(address_from_bytes(entry->client), key->client) &&
+	       flow_server(READ_ONCE(entry->backend)) == key->server;
 }
 
 /* Finds the key's flow in its set. A server stands for address, port and protocol. */
@@ -137,6 +149,7 @@ static __always_inline struct tg_flow *flow_find(struct flow *flow)
 		flow->server = key->server;
 		flow->backend = READ_ONCE(entry->backend);
 		flow->nat_port = READ_ONCE(entry->nat_port);
+		flow->last_s = READ_ONCE(entry->last_s);
 		load_barrier();
 		if (READ_ONCE(entry->tag) != word.tag)
 			continue;
@@ -180,14 +193,68 @@ static __always_inline int flow_expired(const struct tg_flow *entry, union tg_fl
 	return (__s32)(now_s - READ_ONCE(entry->last_s)) > (__s32)timeout;
 }
 
-/* Only for the owner of a claimed entry. */
-static __always_inline void flow_free_port(const struct tg_flow *entry, __u32 index)
+/* Not confirmed by its client: who must give way when there is no room. */
+static __always_inline int flow_is_unconfirmed(union tg_flow_word word)
 {
-	__u32 slot = entry->reverse_slot;
-	__u32 *owner = bpf_map_lookup_elem(&reverse, &slot);
+	return word.state == TG_FLOW_HALF_OPEN || word.state == TG_FLOW_UDP;
+}
 
+static __always_inline __u32 *flow_slot(const struct tg_config *cfg,
+					const struct tg_backend *record, __u8 protocol,
+					struct address nat_addr, __be16 nat_port)
+{
+	__u32 base = reverse_base(cfg->hash_seed, address_from_bytes(record->addr), record->port,
+				  protocol, nat_addr);
+	__u32 slot = reverse_slot(base, bpf_ntohs(nat_port), cfg->reverse_mask);
+
+	return bpf_map_lookup_elem(&reverse, &slot);
+}
+
+static __always_inline void backend_flows_add(const struct tg_backend *record, __u32 index,
+					      __s64 change)
+{
+	__u64 *flows_of;
+
+	if (!(record->flags & TG_BACKEND_COUNTED))
+		return;
+	flows_of = bpf_map_lookup_elem(&backend_flows, &index);
+	if (flows_of)
+		__sync_fetch_and_add(flows_of, change);
+}
+
+static __always_inline struct tg_config *config_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+/*
+ * Takes an entry that was live as `raw_word` out of the reverse index and the counts. Only for the
+ * owner of its claim. This and the next are global functions: rare, and verified once each.
+ */
+__noinline int flow_let_go(__u32 index, __u64 raw_word)
+{
+	const union tg_flow_word word = { .raw = raw_word };
+	struct tg_config *cfg = config_get();
+	struct tg_flow *entry = flow_entry(index);
+	__u32 nat_index = word.nat, backend_index;
+	struct tg_nat_address *nat = bpf_map_lookup_elem(&nat_addresses, &nat_index);
+	struct tg_backend *record;
+	__u32 *owner;
+
+	if (!cfg || !entry || !nat)
+		return 0;
+	backend_index = entry->backend;
+	record = bpf_map_lookup_elem(&backends, &backend_index);
+	if (!record)
+		return 0;
+	owner = flow_slot(cfg, record, word.proto, address_from_bytes(nat->addr), entry->nat_port);
 	if (owner)
 		__sync_val_compare_and_swap(owner, index + 1, 0);
+	if (word.state != TG_FLOW_CLOSING)
+		backend_flows_add(record, backend_index, -1);
+	return 0;
 }
 
 /* Claims a free entry of the set, else an expired one. 0 when all are live. */
@@ -216,11 +283,53 @@ static __always_inline struct tg_flow *flow_claim(const struct flow_key *key,
 		*index = key->set + way;
 		word.raw = READ_ONCE(*flow_word(entry));
 		if (flow_expired(entry, word, cfg, now_s) && flow_exchange(entry, word, claimed)) {
-			flow_free_port(entry, *index);
+			flow_let_go(*index, word.raw);
 			return entry;
 		}
 	}
 	return 0;
+}
+
+/*
+ * Claims the oldest unconfirmed flow of a full set; of several as old, a random one: the newest
+ * client would always be the next to go otherwise.
+ */
+__noinline int flow_displace(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *index)
+{
+	const union tg_flow_word claimed = { .raw = raw_claimed };
+	union tg_flow_word oldest = { .raw = 0 };
+	struct tg_flow *entry;
+	__s32 age, most = -2;
+	__u32 found = 0;
+
+	if (!index)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 turn = 0; turn < TG_FLOW_WAYS; turn++) {
+		__u32 way = (turn + claimed.tag) & (TG_FLOW_WAYS - 1);
+		union tg_flow_word word;
+
+		entry = flow_entry(set + way);
+		if (!entry)
+			return 0;
+		word.raw = READ_ONCE(*flow_word(entry));
+		if (!flow_is_unconfirmed(word))
+			continue;
+		load_barrier();
+		age = now_s - READ_ONCE(entry->last_s);
+		if (age <= most)
+			continue;
+		most = age;
+		oldest = word;
+		found = set + way;
+	}
+	entry = flow_entry(found);
+	if (!oldest.raw || !entry || !flow_exchange(entry, oldest, claimed))
+		return 0;
+	flow_let_go(found, oldest.raw);
+	count(TG_COUNTER_flow_displaced);
+	*index = found;
+	return 1;
 }
 
 /* Whether another entry of the set is, or may be about to become, the same flow. */
@@ -245,42 +354,74 @@ static __always_inline int flow_has_twin(const struct flow_key *key, __u32 index
 	return 0;
 }
 
-static __always_inline __u32 reverse_base(const struct tg_config *cfg, struct address backend,
-					  __be16 port, __u8 protocol, struct address nat_addr)
+/* Takes the NAT port of an unconfirmed flow, which ends, for the entry `index`. */
+__noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index)
 {
-	struct hash hash = hash_start(cfg->hash_seed);
+	struct tg_flow *entry = flow_entry(held - 1);
+	const union tg_flow_word free = { .raw = 0 };
+	union tg_flow_word word, claimed;
 
-	hash_add_address(&hash, backend);
-	hash_add(&hash, (__u32)port << 16 | protocol);
-	hash_add_address(&hash, nat_addr);
-	return hash_finish(hash) >> 32;
+	if (!entry || !owner)
+		return 0;
+	word.raw = READ_ONCE(*flow_word(entry));
+	if (!flow_is_unconfirmed(word))
+		return 0;
+	claimed = word;
+	claimed.state = TG_FLOW_CLAIMED;
+	if (!flow_exchange(entry, word, claimed))
+		return 0;
+	flow_let_go(held - 1, word.raw);
+	flow_exchange(entry, claimed, free);
+	if (__sync_val_compare_and_swap(owner, 0, index + 1) != 0)
+		return 0;
+	count(TG_COUNTER_flow_displaced);
+	return 1;
 }
 
+#define NAT_PORT_TRIES_IN_ALL (TG_NAT_PORT_TRIES + TG_NAT_PORT_THEFTS)
+
 /*
- * Takes a NAT port for a claimed entry: from a random place in the range on, in random strides, as
- * runs of taken ports would grow otherwise. 0 when none of the tries finds a free one.
+ * Takes a NAT address and port for the claimed entry `index`: from a random place in the range on,
+ * in random strides, as runs of taken ports would grow otherwise, and from one NAT address after
+ * the other. The last tries also take ports from unconfirmed flows. Returns the address's index
+ * above 16 bits of port, or 0 when no try succeeds.
  */
-static __always_inline int flow_take_port(struct tg_flow *entry, __u32 index,
-					  const struct tg_config *cfg, __u32 base, __u32 random)
+__noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __u32 protocol,
+				__u32 random)
 {
-	__u32 first = cfg->nat_port_first;
-	__u32 range = cfg->nat_port_last - first + 1;
-	__u32 offset = (__u64)random * range >> 32;
-	__u32 stride = 1 + ((__u64)(random * (__u32)HASH_MIX) * (range - 1) >> 32);
+	struct tg_config *cfg = config_get();
+	__u32 first, range, offset, stride, turn, base = 0;
 
+	if (!cfg || !record)
+		return 0;
+	first = cfg->nat_port_first;
+	range = cfg->nat_port_last - first + 1;
+	offset = (__u64)random * range >> 32;
+	stride = 1 + ((__u64)(random * (__u32)HASH_MIX) * (range - 1) >> 32);
+	turn = (__u64)(random * (__u32)HASH_PUBLIC_SEED) * record->nat_count >> 32;
 #pragma clang loop unroll(disable)
-	for (__u32 try = 0; try < TG_NAT_PORT_TRIES; try++) {
-		__u32 slot = (base + first + offset) & cfg->reverse_mask;
-		__u32 *owner = bpf_map_lookup_elem(&reverse, &slot);
+	for (__u32 try = 0; try < NAT_PORT_TRIES_IN_ALL; try++) {
+		__u32 nat = record->nat_first + turn, slot, held;
+		__u32 *owner;
 
+		if (try == 0 || record->nat_count > 1) {
+			struct tg_nat_address *address = bpf_map_lookup_elem(&nat_addresses, &nat);
+
+			if (!address)
+				return 0;
+			base = reverse_base(cfg->hash_seed, address_from_bytes(record->addr),
+					    record->port, protocol,
+					    address_from_bytes(address->addr));
+			turn = turn + 1 < record->nat_count ? turn + 1 : 0;
+		}
+		slot = reverse_slot(base, first + offset, cfg->reverse_mask);
+		owner = bpf_map_lookup_elem(&reverse, &slot);
 		if (!owner)
 			return 0;
-		if (READ_ONCE(*owner) == 0 &&
-		    __sync_val_compare_and_swap(owner, 0, index + 1) == 0) {
-			entry->nat_port = bpf_htons(first + offset);
-			entry->reverse_slot = slot;
-			return 1;
-		}
+		held = READ_ONCE(*owner);
+		if (held ? try >= TG_NAT_PORT_TRIES && flow_steal_port(owner, held, index) :
+			   __sync_val_compare_and_swap(owner, 0, index + 1) == 0)
+			return nat << 16 | (first + offset);
 		offset += stride;
 		if (offset >= range)
 			offset -= range;
@@ -296,12 +437,14 @@ static __always_inline struct tg_flow *flow_find_reverse(const struct packet *pa
 							 const struct tg_config *cfg,
 							 struct flow *flow)
 {
-	__u32 base = reverse_base(cfg, packet->src, packet->src_port, packet->protocol,
+	__u32 base = reverse_base(cfg->hash_seed, packet->src, packet->src_port, packet->protocol,
 				  packet->dst);
-	__u32 slot = (base + bpf_ntohs(packet->dst_port)) & cfg->reverse_mask;
+	__u32 slot = reverse_slot(base, bpf_ntohs(packet->dst_port), cfg->reverse_mask);
 	__u32 *owner = bpf_map_lookup_elem(&reverse, &slot);
+	struct tg_nat_address *nat;
 	struct tg_backend *backend;
 	struct tg_flow *entry;
+	__u32 nat_index;
 
 	if (!owner)
 		return 0;
@@ -313,23 +456,31 @@ static __always_inline struct tg_flow *flow_find_reverse(const struct packet *pa
 	if (flow->word.tag < TG_FLOW_TAG_MIN || flow->word.state == TG_FLOW_CLAIMED)
 		return 0;
 	load_barrier();
-	flow->server = READ_ONCE(entry->server);
 	flow->backend = READ_ONCE(entry->backend);
 	flow->nat_port = READ_ONCE(entry->nat_port);
+	flow->last_s = READ_ONCE(entry->last_s);
+	nat_index = flow->word.nat;
 	backend = bpf_map_lookup_elem(&backends, &flow->backend);
-	if (!backend || flow->nat_port != packet->dst_port ||
+	nat = bpf_map_lookup_elem(&nat_addresses, &nat_index);
+	if (!backend || !nat || flow->nat_port != packet->dst_port ||
 	    flow->word.proto != packet->protocol || backend->port != packet->src_port ||
 	    !address_equal(address_from_bytes(backend->addr), packet->src) ||
-	    !address_equal(address_from_bytes(backend->nat_addr), packet->dst))
+	    !address_equal(address_from_bytes(nat->addr), packet->dst))
 		return 0;
+	flow->server = backend->server;
 	return entry;
 }
 
-/* Notes the time, at most once a second: the cache line stays shared among CPUs otherwise. */
-static __always_inline void flow_touch(struct tg_flow *entry, __u32 now_s)
+/*
+ * Notes the time, at most once a second, as the cache line is shared among CPUs. Returns whether it
+ * did.
+ */
+static __always_inline int flow_touch(struct tg_flow *entry, const struct flow *flow, __u32 now_s)
 {
-	if (READ_ONCE(entry->last_s) != now_s)
-		WRITE_ONCE(entry->last_s, now_s);
+	if (flow->last_s == now_s)
+		return 0;
+	WRITE_ONCE(entry->last_s, now_s);
+	return 1;
 }
 
 /*

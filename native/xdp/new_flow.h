@@ -4,14 +4,19 @@
 #ifndef TIDEGATE_NEW_FLOW_H
 #define TIDEGATE_NEW_FLOW_H
 
+#include "acl.h"
 #include "backend.h"
 #include "counters.h"
 #include "flow.h"
 #include "tcp.h"
 
-/* What is known of a packet to a VIP: its flow, old or new, and where and when it came from. */
+/*
+ * What is known of a packet to a VIP: its flow, old or new, that flow's backend, and where and when
+ * it came from.
+ */
 struct request {
 	struct flow flow;
+	struct backend backend;
 	struct client_hop client_hop;
 	__u64 now_ns;
 };
@@ -39,10 +44,12 @@ static __always_inline struct tg_flow *claim_entry(struct flow *flow, const stru
 		entry = flow_entry(flow->index);
 		if (!entry || !flow_exchange(entry, flow->word, claimed))
 			return NULL;
-		flow_free_port(entry, flow->index);
+		flow_let_go(flow->index, flow->word.raw);
 		return entry;
 	}
 	entry = flow_claim(&flow->key, cfg, now_s, claimed, &flow->index);
+	if (!entry && flow_displace(flow->key.set, now_s, claimed.raw, &flow->index))
+		entry = flow_entry(flow->index);
 	if (!entry) {
 		*obstacle = TG_COUNTER_drop_flow_table_full;
 		return NULL;
@@ -55,10 +62,10 @@ static __always_inline struct tg_flow *claim_entry(struct flow *flow, const stru
 
 static __always_inline enum tg_counter create_flow(const struct packet *packet,
 						   const struct tg_config *cfg,
-						   const struct backend *backend,
 						   struct request *request)
 {
-	__u32 random = bpf_get_prandom_u32(), now_s = request->now_ns / NANOSECONDS, base;
+	__u32 random = bpf_get_prandom_u32(), now_s = request->now_ns / NANOSECONDS;
+	const struct backend *backend = &request->backend;
 	const struct tg_backend *record = &backend->record;
 	struct flow *flow = &request->flow;
 	union tg_flow_word claimed = {
@@ -68,27 +75,30 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 	};
 	enum tg_counter obstacle;
 	struct tg_flow *entry = claim_entry(flow, cfg, now_s, claimed, &obstacle);
+	__u32 port;
 
 	if (!entry)
 		return obstacle;
-	base = reverse_base(cfg, address_from_bytes(record->addr), record->port, packet->protocol,
-			    address_from_bytes(record->nat_addr));
-	if (!flow_take_port(entry, flow->index, cfg, base, random)) {
+	port = flow_take_port(flow->index, record, packet->protocol, random);
+	if (!port) {
 		flow_exchange(entry, claimed, (union tg_flow_word){ .raw = 0 });
 		return TG_COUNTER_drop_nat_ports;
 	}
 	address_to_bytes(flow->key.client, entry->client);
 	entry->client_port = flow->key.client_port;
-	entry->server = flow->key.server;
+	entry->nat_port = bpf_htons(port);
 	entry->backend = backend->index;
 	entry->last_s = now_s;
-	entry->handshake_ack = 0;
+	entry->client_seq = packet->tcp_seq + 1;
+	entry->backend_seq = 0;
 	flow_learn_client(entry, request->client_hop);
 	flow->backend = backend->index;
 	flow->nat_port = entry->nat_port;
 	flow->word = claimed;
+	flow->word.nat = port >> 16;
 	flow->word.state = packet->protocol == IPPROTO_TCP ? TG_FLOW_HALF_OPEN : TG_FLOW_UDP;
 	flow_exchange(entry, claimed, flow->word);
+	backend_flows_add(record, backend->index, 1);
 	return TG_COUNTER_COUNT;
 }
 
@@ -99,26 +109,25 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 			 struct request *request)
 {
-	struct backend backend = {};
+	struct tg_config *cfg = config_get();
 	enum tg_counter obstacle;
-	struct tg_config *cfg;
-	__u32 zero = 0;
 
-	cfg = bpf_map_lookup_elem(&config, &zero);
 	if (!packet || !vip || !request || !cfg)
 		return TG_COUNTER_drop_no_backend;
 	if (packet->protocol == IPPROTO_TCP && !is_first_syn(packet))
 		return request->flow.word.raw ? TG_COUNTER_drop_no_backend
 					      : TG_COUNTER_drop_no_flow;
-	if (!backend_choose(packet, vip, request->now_ns, &backend))
+	if (!acl_admits(packet, vip))
+		return TG_COUNTER_drop_source_range;
+	if (!backend_choose(packet, vip, request->now_ns, &request->backend))
 		return TG_COUNTER_drop_no_backend;
-	obstacle = backend_obstacle(packet, &backend);
+	obstacle = backend_obstacle(packet, &request->backend);
 	if (obstacle == TG_COUNTER_COUNT)
-		obstacle = create_flow(packet, cfg, &backend, request);
+		obstacle = create_flow(packet, cfg, request);
 	if (obstacle != TG_COUNTER_COUNT)
 		return obstacle;
-	affinity_note(packet, vip, request->now_ns, &backend);
-	count_new_flow(vip->server, backend.index);
+	affinity_note(packet, vip, request->now_ns, &request->backend);
+	count_new_flow(vip->server, request->backend.index);
 	return TG_COUNTER_COUNT;
 }
 

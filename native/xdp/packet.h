@@ -55,6 +55,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u32 tcp_seq;
 	__u32 tcp_ack;
+	__u32 tcp_payload; /* bytes */
 	__u32 transport_at; /* offset of the TCP or UDP header in the frame */
 };
 
@@ -98,6 +99,7 @@ static __always_inline enum packet_kind parse_tcp(struct packet *packet, struct 
 	packet->tcp_flags = ((__u8 *)tcp)[13];
 	packet->tcp_seq = bpf_ntohl(tcp->seq);
 	packet->tcp_ack = bpf_ntohl(tcp->ack_seq);
+	packet->tcp_payload = size - header;
 	return PACKET_TRANSPORT;
 }
 

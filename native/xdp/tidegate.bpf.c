@@ -17,13 +17,18 @@
 #include "rewrite.h"
 #include "tcp.h"
 
-/* The packet at hand, one per CPU; see struct packet for why it is not on the stack. */
+/* The packet at hand; see struct packet for why it is not on the stack, which is small besides. */
+struct scratch {
+	struct packet packet;
+	struct request request;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct packet);
-} scratch SEC(".maps");
+	__type(value, struct scratch);
+} scratch_memory SEC(".maps");
 
 static __always_inline struct tg_vip *find_vip(const struct packet *packet, __be16 port, __u8 proto)
 {
@@ -85,8 +90,7 @@ static __always_inline int handle_answer(struct xdp_md *ctx, const struct packet
 	load_barrier();
 	if (READ_ONCE(entry->tag) != flow->word.tag)
 		return drop(TG_COUNTER_drop_no_flow); /* ended while we looked */
-	flow_touch(entry, bpf_ktime_get_coarse_ns() / NANOSECONDS);
-	flow_follow(entry, flow, packet, FROM_BACKEND);
+	flow_follow(entry, flow, packet, FROM_BACKEND, bpf_ktime_get_coarse_ns() / NANOSECONDS);
 	rewrite(ctx, packet, &hop);
 	verdict = send(packet, hop.ifindex);
 	if (verdict == XDP_ABORTED)
@@ -97,12 +101,15 @@ static __always_inline int handle_answer(struct xdp_md *ctx, const struct packet
 
 /* Whether the flow must find another backend before this packet goes on. */
 static __always_inline int flow_must_move(const struct flow *flow, const struct packet *packet,
-					  const struct backend *backend)
+					  const struct backend *backend,
+					  const struct tg_config *cfg, __u32 now_s)
 {
-	if (backend->index == 0 || backend->record.server != flow->server)
-		return 1;
-	if (packet->protocol == IPPROTO_UDP)
+	if (packet->protocol == IPPROTO_UDP) {
+		if (flow->word.state == TG_FLOW_UDP &&
+		    (__s32)(now_s - flow->last_s) > (__s32)cfg->udp_s)
+			return 1;
 		return !(backend->record.flags & (TG_BACKEND_ACTIVE | TG_BACKEND_KEEPS_UDP));
+	}
 	if (!is_first_syn(packet))
 		return 0;
 	if (flow->word.state == TG_FLOW_CLOSING)
@@ -113,12 +120,13 @@ static __always_inline int flow_must_move(const struct flow *flow, const struct 
 
 /* A packet for a served port of a VIP. */
 static __always_inline int handle_request(struct xdp_md *ctx, const struct packet *packet,
-					  const struct tg_config *cfg, const struct tg_vip *vip)
+					  const struct tg_config *cfg, const struct tg_vip *vip,
+					  struct request *request)
 {
-	struct request request = { .now_ns = bpf_ktime_get_coarse_ns(),
-				   .client_hop = client_hop_of(ctx) };
-	struct flow *flow = &request.flow;
-	struct backend backend = {};
+	struct backend *backend = &request->backend;
+	struct flow *flow = &request->flow;
+	__u32 now_s, nat_index;
+	struct tg_nat_address *nat;
 	enum tg_counter obstacle;
 	struct tg_flow *entry;
 	struct hop hop;
@@ -126,29 +134,35 @@ static __always_inline int handle_request(struct xdp_md *ctx, const struct packe
 
 	if (packet->ttl <= 1)
 		return drop(TG_COUNTER_drop_ttl);
+	request->now_ns = bpf_ktime_get_coarse_ns();
+	request->client_hop = client_hop_of(ctx);
+	now_s = request->now_ns / NANOSECONDS;
+	flow->word.raw = 0;
 	flow_key_init(&flow->key, cfg, packet, vip->server);
 	entry = flow_find(flow);
 	if (entry)
-		backend_read(flow->backend, &backend);
-	if (!entry || flow_must_move(flow, packet, &backend)) {
-		obstacle = open_flow(packet, vip, &request);
+		backend_read(flow->backend, backend);
+	if (!entry || flow_must_move(flow, packet, backend, cfg, now_s)) {
+		obstacle = open_flow(packet, vip, request);
 		if (obstacle != TG_COUNTER_COUNT)
 			return drop(obstacle);
-		backend_read(flow->backend, &backend);
 	} else {
-		obstacle = backend_obstacle(packet, &backend);
+		obstacle = backend_obstacle(packet, backend);
 		if (obstacle != TG_COUNTER_COUNT)
 			return drop(obstacle);
-		flow_touch(entry, request.now_ns / NANOSECONDS);
-		flow_learn_client(entry, request.client_hop);
-		flow_follow(entry, flow, packet, FROM_CLIENT);
+		flow_learn_client(entry, request->client_hop);
+		flow_follow(entry, flow, packet, FROM_CLIENT, now_s);
 	}
-	hop.src = address_from_bytes(backend.record.nat_addr);
+	nat_index = flow->word.nat;
+	nat = bpf_map_lookup_elem(&nat_addresses, &nat_index);
+	if (!nat)
+		return drop(TG_COUNTER_drop_no_flow);
+	hop.src = address_from_bytes(nat->addr);
 	hop.src_port = flow->nat_port;
-	hop.dst = address_from_bytes(backend.record.addr);
-	hop.dst_port = backend.record.port;
-	hop.ifindex = backend.record.ifindex;
-	hop_set_macs(&hop, backend.record.dst_mac);
+	hop.dst = address_from_bytes(backend->record.addr);
+	hop.dst_port = backend->record.port;
+	hop.ifindex = backend->record.ifindex;
+	hop_set_macs(&hop, backend->record.dst_mac);
 	rewrite(ctx, packet, &hop);
 	verdict = send(packet, hop.ifindex);
 	if (verdict == XDP_ABORTED)
@@ -157,37 +171,45 @@ static __always_inline int handle_request(struct xdp_md *ctx, const struct packe
 	return verdict;
 }
 
+/* Most of what is not for a NAT address and port, at the cost of a shift. */
+static __always_inline int may_be_nat_port(const struct packet *packet, const struct tg_config *cfg)
+{
+	__u16 port = bpf_ntohs(packet->dst_port);
+
+	return port >= cfg->nat_port_first && port <= cfg->nat_port_last &&
+	       cfg->nat_filter >> (packet->dst.last >> 56 & 63) & 1;
+}
+
 SEC("xdp.frags")
 int tidegate(struct xdp_md *ctx)
 {
-	struct flow flow = {};
+	struct scratch *scratch;
 	struct packet *packet;
 	struct tg_config *cfg;
 	struct tg_flow *entry;
 	enum packet_kind kind;
 	struct tg_vip *vip;
 	__u32 zero = 0;
-	__u16 port;
 
 	cfg = bpf_map_lookup_elem(&config, &zero);
-	packet = bpf_map_lookup_elem(&scratch, &zero);
-	if (!cfg || !packet || cfg->abi_version != TG_ABI_VERSION)
+	scratch = bpf_map_lookup_elem(&scratch_memory, &zero);
+	if (!cfg || !scratch || cfg->abi_version != TG_ABI_VERSION)
 		return XDP_PASS; /* not set up yet */
+	packet = &scratch->packet;
 	kind = parse(ctx, packet);
 	barrier(); /* from here on, what is in memory counts */
 	if (kind != PACKET_TRANSPORT)
 		return handle_unusual(ctx, packet, kind);
 
-	port = bpf_ntohs(packet->dst_port);
-	if (port >= cfg->nat_port_first && port <= cfg->nat_port_last) {
-		entry = flow_find_reverse(packet, cfg, &flow);
+	if (may_be_nat_port(packet, cfg)) {
+		entry = flow_find_reverse(packet, cfg, &scratch->request.flow);
 		if (entry)
-			return handle_answer(ctx, packet, entry, &flow);
+			return handle_answer(ctx, packet, entry, &scratch->request.flow);
 	}
 
 	vip = find_vip(packet, packet->dst_port, packet->protocol);
 	if (vip)
-		return handle_request(ctx, packet, cfg, vip);
+		return handle_request(ctx, packet, cfg, vip, &scratch->request);
 	if (is_vip_address(packet))
 		return drop(TG_COUNTER_drop_no_port);
 	return pass_to_kernel();

@@ -91,14 +91,23 @@ export interface BackendFields {
   readonly address: string;
   readonly port: number;
   readonly server: number;
-  readonly natAddress?: string;
+  /** All of one family; several share out the flows. */
+  readonly natAddresses?: readonly string[];
   readonly active?: boolean;
   readonly reachable?: boolean;
   readonly keepsUdp?: boolean;
   readonly ifindex?: number;
   readonly mtu?: number;
-  readonly generation?: number;
+  /** Of 256 new flows, how many it takes. */
+  readonly admit?: number;
+  /** Its flows are counted for the scheduler `least`. */
+  readonly counted?: boolean;
+  readonly dead?: boolean;
+  /** Equal on all ports of a Service; its index by default. */
+  readonly endpoint?: number;
 }
+
+export type Scheduler = 'rendezvous' | 'hash' | 'round_robin' | 'least';
 
 export interface ServerFields {
   readonly index: number;
@@ -107,8 +116,14 @@ export interface ServerFields {
   readonly protocol: 'tcp' | 'udp';
   /** Backend indices, as the ring holds them. */
   readonly ring: readonly number[];
+  readonly scheduler?: Scheduler;
   readonly affinitySec?: number;
+  /** Servers of one Service have the same; its index by default. */
+  readonly affinityGroup?: number;
   readonly hashClientOnly?: boolean;
+  readonly resetDead?: boolean;
+  /** Further fields of tg_vip. */
+  readonly vipFields?: Readonly<Record<string, Field>>;
 }
 
 export interface FlowEntry {
@@ -116,10 +131,14 @@ export interface FlowEntry {
   readonly state: number;
   readonly flags: number;
   readonly backend: number;
+  /** Its backend's. */
   readonly server: number;
+  /** Index into `nat_addresses`. */
+  readonly nat: number;
   readonly natPort: number;
   readonly clientPort: number;
-  readonly reverseSlot: number;
+  readonly clientSeq: number;
+  readonly backendSeq: number;
 }
 
 export interface Dataplane {
@@ -168,9 +187,14 @@ export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096
       servers,
       backends,
       affinity: 1024,
+      affinity_backends: backends,
+      cursors: servers,
       server_stats: servers,
       backend_stats: backends,
+      backend_flows: backends,
+      fragments: 1024,
       flows,
+      offsets: flows,
       reverse,
     },
   });
@@ -192,7 +216,7 @@ export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096
       const result = object.testRun(packet, { ifindex });
       return { verdict: VERDICTS[result.verdict] ?? 'aborted', packet: result.packet };
     },
-    flows: () => readFlows(memory('flows')),
+    flows: () => readFlows(memory('flows'), memory('backends')),
     age: (seconds) => ageFlows(memory('flows'), seconds),
     counters: () => {
       const entries = abi.counters.map(
@@ -204,16 +228,33 @@ export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096
   };
 }
 
+const TABLES = [
+  'vips',
+  'affinity',
+  'affinity_backends',
+  'acl',
+  'fragments',
+  'interfaces',
+  'ports',
+] as const;
+const ARRAYS = [
+  'flows',
+  'offsets',
+  'reverse',
+  'servers',
+  'backends',
+  'backend_flows',
+  'nat_addresses',
+] as const;
+
 function reset(
   map: (name: string) => BpfMap,
   size: DataplaneSize,
   settings: Readonly<Record<string, Field>>,
 ): void {
-  for (const name of ['vips', 'affinity', 'ports'])
-    for (const { key } of map(name).entries()) map(name).delete(key);
-  for (const name of ['flows', 'reverse', 'servers', 'backends'])
-    new Uint8Array(map(name).mapped()).fill(0);
-  for (const name of ['counters', 'server_stats', 'backend_stats'])
+  for (const name of TABLES) for (const { key } of map(name).entries()) map(name).delete(key);
+  for (const name of ARRAYS) new Uint8Array(map(name).mapped()).fill(0);
+  for (const name of ['cursors', 'counters', 'server_stats', 'backend_stats'])
     for (const { key, value } of map(name).entries())
       if (value.some((byte) => byte !== 0)) map(name).update(key, value.fill(0));
   map('config').update(
@@ -225,11 +266,18 @@ function reset(
       nat_port_first: NAT_FIRST,
       nat_port_last: NAT_LAST,
       hash_seed: 0x1234_5678_9abc_def1n,
+      cookie_key: new Uint8Array(16).fill(7),
+      nat_filter: 0xffff_ffff_ffff_ffffn,
       tcp_half_open_s: 30,
       tcp_established_s: 7200,
       tcp_closing_s: 10,
       udp_s: 30,
       udp_stream_s: 120,
+      new_flows_per_s: 1_000_000_000,
+      replies_per_s: 1_000_000_000,
+      mtu_min: 1500,
+      client_prefix4: 32,
+      client_prefix6: 64,
       ...settings,
     }),
   );
@@ -260,49 +308,89 @@ function writeServer(
   const offset = (server.index * RING_ROOM) % chunkEntries();
   const ring = rings[chunk];
   if (ring === undefined) throw new Error(`Server ${server.index} is beyond the fixture's size`);
-  server.ring.forEach((backend, i) => {
-    ring[(offset + i) * 2] = backend; // values are padded to 8 bytes
-  });
+  const scheduler = server.scheduler ?? 'hash';
+  const words =
+    scheduler === 'rendezvous'
+      ? server.ring.flatMap((backend) => [backend, endpointOf(map, backend)])
+      : server.ring;
+  ring.set(words, offset);
   map('servers').update(
     u32(server.index),
     encodeStruct('tg_server', { addr, port, proto, in_use: 1 }),
   );
+  const flag = (name: string, on = false) => (on ? (abi.constants[`TG_VIP_${name}`] ?? 0) : 0);
   const vip = encodeStruct('tg_vip', {
     server: server.index,
-    flags: server.hashClientOnly ? (abi.constants['TG_VIP_HASH_CLIENT_ONLY'] ?? 0) : 0,
+    scheduler: abi.constants[`TG_SCHEDULER_${scheduler.toUpperCase()}`] ?? 0,
+    flags: flag('HASH_CLIENT_ONLY', server.hashClientOnly) | flag('RESET_DEAD', server.resetDead),
     ring_chunk: chunk,
     ring_offset: offset,
     ring_size: server.ring.length,
     affinity_s: server.affinitySec ?? 0,
+    affinity_group: server.affinityGroup ?? server.index,
+    ...server.vipFields,
   });
+  if (server.affinitySec) {
+    for (const backend of new Set(server.ring)) {
+      const endpoint = endpointOf(map, backend);
+      const key = encodeStruct('tg_affinity_backend_key', { server: server.index, endpoint });
+      map('affinity_backends').update(key, u32(backend));
+    }
+  }
   map('vips').update(encodeStruct('tg_vip_key', { addr, port, proto }), vip);
   map('vips').update(encodeStruct('tg_vip_key', { addr }), encodeStruct('tg_vip', {}));
 }
 
+/** As the backend stands in its map; its index while it does not. */
+function endpointOf(map: (name: string) => BpfMap, backend: number): number {
+  const record = map('backends').lookup(u32(backend));
+  return (record && readField('tg_backend', 'endpoint', record)) || backend;
+}
+
 function writeBackend(map: (name: string) => BpfMap, backend: BackendFields): void {
-  const flag = (name: string, on: boolean) => (on ? (abi.constants[`TG_BACKEND_${name}`] ?? 0) : 0);
-  const nat = backend.natAddress ?? (backend.address.includes(':') ? NAT_V6 : NAT_V4);
+  const flag = (name: string, on = false) => (on ? (abi.constants[`TG_BACKEND_${name}`] ?? 0) : 0);
+  const family = backend.address.includes(':') ? NAT_V6 : NAT_V4;
+  const nat = backend.natAddresses ?? [family];
   map('backends').update(
     u32(backend.index),
     encodeStruct('tg_backend', {
       addr: addressBytes(backend.address),
-      nat_addr: addressBytes(nat),
       port: be16(backend.port),
       flags:
         flag('ACTIVE', backend.active ?? true) |
         flag('REACHABLE', backend.reachable ?? true) |
-        flag('KEEPS_UDP', backend.keepsUdp ?? false),
+        flag('KEEPS_UDP', backend.keepsUdp) |
+        flag('COUNTED', backend.counted) |
+        flag('DEAD', backend.dead),
       ifindex: backend.ifindex ?? LOOPBACK,
       dst_mac: macBytes(BACKEND_MAC),
       src_mac: macBytes(EDGE_BACKEND_MAC),
       mtu: backend.mtu ?? 1500,
-      generation: backend.generation ?? 1,
+      admit: backend.admit ?? 256,
       server: backend.server,
+      endpoint: backend.endpoint ?? backend.index,
+      nat_first: natGroup(map, nat),
+      nat_count: nat.length,
     }),
   );
 }
 
-function readFlows(memory: Uint8Array): FlowEntry[] {
+/** Where these addresses stand one after another in the table; put there when they do not. */
+function natGroup(map: (name: string) => BpfMap, addresses: readonly string[]): number {
+  const memory = Buffer.from(map('nat_addresses').mapped());
+  const wanted = Buffer.concat(addresses.map(addressBytes));
+  const size = abi.structs['tg_nat_address']?.size ?? 16;
+  for (let at = 0; at + wanted.length <= memory.length; at += size) {
+    const there = memory.subarray(at, at + wanted.length);
+    if (there.equals(wanted)) return at / size;
+    if (there.some((byte) => byte !== 0)) continue;
+    there.set(wanted);
+    return at / size;
+  }
+  throw new Error('The table of NAT addresses is full');
+}
+
+function readFlows(memory: Uint8Array, backends: Uint8Array): FlowEntry[] {
   const size = abi.structs['tg_flow']?.size ?? 64;
   const flows: FlowEntry[] = [];
   for (let at = 0; at < memory.length; at += size) {
@@ -315,10 +403,12 @@ function readFlows(memory: Uint8Array): FlowEntry[] {
       state: field('state'),
       flags: field('flags'),
       backend: field('backend'),
-      server: field('server'),
+      server: readField('tg_backend', 'server', backends.subarray(field('backend') * 64)),
+      nat: field('nat'),
       natPort: swap(field('nat_port')),
       clientPort: swap(field('client_port')),
-      reverseSlot: field('reverse_slot'),
+      clientSeq: field('client_seq'),
+      backendSeq: field('backend_seq'),
     });
   }
   return flows;

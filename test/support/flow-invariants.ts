@@ -18,17 +18,16 @@ export function invariantBreaches(dataplane: Dataplane): string[] {
   }
 
   const live = new Map(dataplane.flows().map((flow) => [flow.index, flow]));
-  for (const flow of live.values()) {
-    const owner = reverse.getUint32(flow.reverseSlot * 8, true);
-    if (owner !== flow.index + 1)
-      breaches.push(
-        `flow ${flow.index} has slot ${flow.reverseSlot}, which belongs to ${owner - 1}`,
-      );
-  }
+  const slots = new Map<number, number>();
   for (let slot = 0; slot < reverse.byteLength / 8; slot++) {
     const owner = reverse.getUint32(slot * 8, true);
-    if (owner !== 0 && live.get(owner - 1)?.reverseSlot !== slot)
-      breaches.push(`slot ${slot} belongs to ${owner - 1}, which is not live or has another slot`);
+    if (owner === 0) continue;
+    slots.set(owner - 1, (slots.get(owner - 1) ?? 0) + 1);
+    if (!live.has(owner - 1)) breaches.push(`slot ${slot} belongs to ${owner - 1}, which is free`);
+  }
+  for (const index of live.keys()) {
+    const count = slots.get(index) ?? 0;
+    if (count !== 1) breaches.push(`flow ${index} has ${count} slots in the reverse index`);
   }
 
   const tuples = new Set<string>();

@@ -134,7 +134,7 @@ test.serial(
     const affinitySec = 600;
     const away: ReadonlyArray<Parameters<typeof dataplane.backend>[0]> = [
       { ...backend(1), active: false },
-      { ...backend(1), generation: 2 },
+      { ...backend(1), endpoint: 77 },
       { ...backend(1), server: 2 },
     ];
     for (const changed of away) {

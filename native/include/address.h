@@ -1,10 +1,15 @@
-/* Addresses as two 64-bit words, both families alike: IPv4 as ::ffff:a.b.c.d. */
+/*
+ * Addresses as two 64-bit words, both families alike: IPv4 as ::ffff:a.b.c.d. Shared with the
+ * addon's sweeper.
+ */
 #ifndef TIDEGATE_ADDRESS_H
 #define TIDEGATE_ADDRESS_H
 
 #include <linux/types.h>
 
-#include <bpf/bpf_helpers.h>
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are composed for little-endian");
 
@@ -21,9 +26,11 @@ static __always_inline struct address address_from_ipv4(__be32 ipv4)
 	return (struct address){ 0, (__u64)ipv4 << 32 | IPV4_MAPPED_PREFIX };
 }
 
+typedef __u64 __attribute__((may_alias)) address_word;
+
 static __always_inline struct address address_from_bytes(const void *bytes)
 {
-	const __u64 *words = bytes;
+	const address_word *words = bytes;
 
 	return (struct address){ words[0], words[1] };
 }
@@ -45,7 +52,7 @@ static __always_inline int address_equal(struct address a, struct address b)
 
 static __always_inline void address_to_bytes(struct address address, void *bytes)
 {
-	__u64 *words = bytes;
+	address_word *words = bytes;
 
 	words[0] = address.first;
 	words[1] = address.last;
