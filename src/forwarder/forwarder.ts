@@ -17,10 +17,12 @@ import { openLedger } from '../system/ledger.ts';
 import { lockFile } from '../system/process-lock.ts';
 import { FORWARDER_REPORT } from '../system/reports.ts';
 import { openRtnetlink } from '../system/rtnetlink.ts';
+import { openSocket } from '../system/sockets.ts';
 import { checkNatPorts } from './environment.ts';
 import type { HealthChecker } from './health-checker.ts';
 import { Interfaces, type Port } from './interfaces.ts';
 import { LINKS_FOLDER } from './link-pins.ts';
+import { createProbeWire } from './neighbours/probe-wire.ts';
 import { followNetwork, type Network } from './network.ts';
 import type { NextHop } from './next-hop.ts';
 import { KernelNextHops } from './next-hops.ts';
@@ -129,6 +131,10 @@ class RunningForwarder implements Forwarder {
     this.#nextHops = new KernelNextHops({
       network,
       clock,
+      log,
+      probeMs: settings.neighbours.probeMs,
+      openProbeWire: (onAnswer) =>
+        createProbeWire({ network, log, openPacketSocket: openSocket, onAnswer }),
       natAddresses: settings.natAddresses,
       isPort: (ifindex) => this.#interfaces.isPort(ifindex),
       onChange: (addresses) => this.#onNextHops(addresses),

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Address } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
+import type { Mac } from '../domain/mac.ts';
 import type { Prefix } from '../domain/prefix.ts';
 import type { InterfaceAddress } from '../protocol/rtnetlink/interface-address.ts';
 import type { Link } from '../protocol/rtnetlink/link.ts';
@@ -16,6 +18,8 @@ export interface Network {
   neighbour(ifindex: number, address: Address): Neighbour | undefined;
   routeTo(destination: Address): Promise<RouteAnswer>;
   useNeighbour(ifindex: number, address: Address): Promise<void>;
+  /** Says where a neighbour is, or that it does not answer; not for `fixed` ones. */
+  setNeighbour(ifindex: number, address: Address, mac: Mac | undefined): Promise<void>;
   /** Calls back after the tables above changed; the returned function unsubscribes. */
   onChange(listener: (change: NetworkChange) => void): () => void;
   close(): void;
@@ -108,6 +112,10 @@ class Tables implements Network {
     return this.#kernel.useNeighbour(ifindex, address);
   }
 
+  setNeighbour(ifindex: number, address: Address, mac: Mac | undefined): Promise<void> {
+    return this.#kernel.setNeighbour(ifindex, address, mac);
+  }
+
   onChange(listener: (change: NetworkChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -187,14 +195,7 @@ function replace<K, V>(
 
 /** Statistics and attached programs are told of by the same event, and are no change here. */
 function isSameLink(a: Link | undefined, b: Link): boolean {
-  return (
-    a !== undefined &&
-    a.name === b.name &&
-    a.mac === b.mac &&
-    a.mtu === b.mtu &&
-    a.isUp === b.isUp &&
-    a.isRunning === b.isRunning
-  );
+  return a !== undefined && isDeepStrictEqual({ ...a, xdp: 'none' }, { ...b, xdp: 'none' });
 }
 
 function linkKey(ifindex: number): string {

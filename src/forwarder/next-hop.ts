@@ -1,15 +1,9 @@
 import type { Address } from '../domain/address.ts';
 import type { Mac } from '../domain/mac.ts';
+import type { VlanTag } from '../protocol/rtnetlink/link.ts';
 
 /** More tags than these (802.1ad: service and customer) the data plane does not write. */
 export const VLANS_MAX = 2;
-
-/** One tag of an Ethernet frame. */
-export interface VlanTag {
-  /** 0x8100 (802.1Q) or 0x88a8 (802.1ad). */
-  readonly tpid: number;
-  readonly vid: number;
-}
 
 /** How packets get to an address, as far as it is known. */
 export type NextHop =

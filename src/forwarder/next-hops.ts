@@ -1,17 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Address, familyOf, formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Log } from '../domain/log.ts';
 import { type Prefix, prefixContains } from '../domain/prefix.ts';
 import type { Link } from '../protocol/rtnetlink/link.ts';
 import type { Route } from '../protocol/rtnetlink/route.ts';
 import type { RouteAnswer } from '../system/rtnetlink.ts';
-import { type KeptNeighbour, NeighbourKeeper } from './neighbour-keeper.ts';
+import { type KeptNeighbour, keyOfNeighbour } from './neighbours/kept-neighbour.ts';
+import { NeighbourKeeper } from './neighbours/neighbour-keeper.ts';
+import { NeighbourProber, type NeighbourProberParts } from './neighbours/neighbour-prober.ts';
 import type { Network, NetworkChange } from './network.ts';
 import type { NextHop, NextHops } from './next-hop.ts';
+import { type WayOut, wayOut } from './way-out.ts';
 
 export interface KernelNextHopsParts {
   readonly network: Network;
   readonly clock: Clock;
+  readonly log: Log;
+  /** Time between two questions to a neighbour whether it still is there. */
+  readonly probeMs: number;
+  readonly openProbeWire: NeighbourProberParts['openWire'];
   /** Sources to use instead of the routes' own, of any family. */
   readonly natAddresses: readonly Address[];
   /** True when the XDP program is on the interface, so that answers can come back by it. */
@@ -34,6 +42,15 @@ interface Target {
   hop: NextHop;
 }
 
+/** What the kernel says of a way, and what that means for the program. */
+interface Way {
+  readonly neighbour: KeptNeighbour;
+  readonly link: Link;
+  readonly out: WayOut;
+  readonly route: Route;
+  readonly sources: readonly Address[];
+}
+
 const PENDING: NextHop = { state: 'pending' };
 
 /**
@@ -43,6 +60,7 @@ const PENDING: NextHop = { state: 'pending' };
 export class KernelNextHops implements NextHops {
   readonly #parts: KernelNextHopsParts;
   readonly #keeper: NeighbourKeeper;
+  readonly #prober: NeighbourProber;
   readonly #targets = new Map<Address, Target>();
   /** Addresses behind each neighbour. */
   readonly #behind = new Map<string, Set<Target>>();
@@ -53,8 +71,16 @@ export class KernelNextHops implements NextHops {
   #stopped = false;
 
   constructor(parts: KernelNextHopsParts) {
-    const { network, clock } = parts;
+    const { network, clock, log, probeMs } = parts;
     this.#parts = parts;
+    this.#prober = new NeighbourProber({
+      network,
+      clock,
+      log,
+      probeMs,
+      openWire: parts.openProbeWire,
+      onChange: (each) => this.#judgeBehind(each),
+    });
     this.#keeper = new NeighbourKeeper({
       network,
       clock,
@@ -112,11 +138,13 @@ export class KernelNextHops implements NextHops {
     this.#unsubscribe();
     this.#cancelRecheck();
     this.#keeper.stop();
+    this.#prober.stop();
   }
 
   #onNetwork(change: NetworkChange): void {
     if (change.kind === 'neighbour') {
       const { ifindex, address } = change;
+      this.#prober.kernelChanged({ ifindex, address });
       this.#judgeBehind({ ifindex, address });
       this.#keeper.changed(ifindex, address);
       return;
@@ -125,6 +153,7 @@ export class KernelNextHops implements NextHops {
       this.#askWithin(change.destination);
       return;
     }
+    if (change.kind === 'all') this.#prober.allChanged();
     for (const target of this.#targets.values()) {
       // Whoever sends from an address that is gone must learn of it, whatever its route says.
       if (change.kind === 'address' && change.removed) this.#mark(target.address);
@@ -170,23 +199,25 @@ export class KernelNextHops implements NextHops {
 
   #setNeighbour(target: Target, neighbour: KeptNeighbour | undefined): void {
     const before = target.neighbour;
-    if (before && neighbour && keyOf(before) === keyOf(neighbour)) return;
+    if (before && neighbour && keyOfNeighbour(before) === keyOfNeighbour(neighbour)) return;
     target.neighbour = neighbour;
     if (neighbour) {
-      const users = this.#behind.get(keyOf(neighbour)) ?? new Set<Target>();
-      this.#behind.set(keyOf(neighbour), users.add(target));
+      const users = this.#behind.get(keyOfNeighbour(neighbour)) ?? new Set<Target>();
+      this.#behind.set(keyOfNeighbour(neighbour), users.add(target));
+      this.#prober.keep(neighbour);
       this.#keeper.keep(neighbour);
     }
     if (before) {
-      const users = this.#behind.get(keyOf(before));
+      const users = this.#behind.get(keyOfNeighbour(before));
       users?.delete(target);
-      if (users?.size === 0) this.#behind.delete(keyOf(before));
+      if (users?.size === 0) this.#behind.delete(keyOfNeighbour(before));
+      this.#prober.release(before);
       this.#keeper.release(before);
     }
   }
 
   #judgeBehind(neighbour: KeptNeighbour): void {
-    for (const target of this.#behind.get(keyOf(neighbour)) ?? []) this.#judge(target);
+    for (const target of this.#behind.get(keyOfNeighbour(neighbour)) ?? []) this.#judge(target);
   }
 
   #judge(target: Target): void {
@@ -215,32 +246,33 @@ export class KernelNextHops implements NextHops {
     if (route.kind !== 'unicast' || !neighbour) return unreachable(noUnicastReason(route));
     const link = this.#parts.network.links.get(route.ifindex);
     if (!link?.isUp) return unreachable(`Its interface ${link?.name ?? route.ifindex} is down`);
-    if (!this.#parts.isPort(route.ifindex)) {
-      const problem = `The way to it leads by ${link.name}, which does not carry the XDP program`;
-      return unreachable(`${problem}; add ${link.name} to forwarder.interfaces`);
-    }
+    if (!link.isRunning) return unreachable(`Its interface ${link.name} has no carrier`);
+    const out = wayOut(this.#parts.network.links, link, this.#parts.isPort);
+    if (out.problem !== undefined) return unreachable(out.problem);
     const sources = this.#sourcesTo(address, route);
     if (sources.length === 0) {
       const family = `IPv${familyOf(address)}`;
       return unreachable(`This box has no ${family} address to send from; give ${link.name} one`);
     }
-    return this.#hopBy(neighbour, link, route, sources);
+    return this.#hopBy({ neighbour, link, out, route, sources });
   }
 
-  #hopBy(neighbour: KeptNeighbour, link: Link, route: Route, sources: readonly Address[]): NextHop {
+  #hopBy({ neighbour, link, out, route, sources }: Way): NextHop {
+    const { network } = this.#parts;
     const { ifindex, address } = neighbour;
-    const entry = this.#parts.network.neighbour(ifindex, address);
-    if (entry?.mac !== undefined && link.mac !== undefined) {
+    const mac = this.#prober.mac(neighbour);
+    if (mac !== undefined && link.mac !== undefined) {
       const mtu = route.mtu > 0 ? Math.min(route.mtu, link.mtu) : link.mtu;
-      const macs = { destinationMac: entry.mac, sourceMac: link.mac };
-      return { state: 'resolved', ifindex, vlans: [], ...macs, sources, mtu };
+      const macs = { destinationMac: mac, sourceMac: link.mac };
+      return { state: 'resolved', ...out, ...macs, sources, mtu };
     }
     const refusal = this.#keeper.refusal(neighbour);
     if (refusal === 'ENOBUFS') {
       return unreachable('The neighbour table is full; raise net.ipv4.neigh.default.gc_thresh3');
     }
     if (refusal !== '') return unreachable(`The kernel does not resolve its next hop (${refusal})`);
-    if (entry?.state !== 'failed') return PENDING;
+    const isFailed = network.neighbour(ifindex, address)?.state === 'failed';
+    if (!isFailed && !this.#prober.isGone(neighbour)) return PENDING;
     const protocol = familyOf(address) === 4 ? 'ARP' : 'neighbour discovery';
     return unreachable(`${formatAddress(address)} on ${link.name} does not answer ${protocol}`);
   }
@@ -276,8 +308,4 @@ function unreachable(reason: string): NextHop {
 
 function isSameHop(a: NextHop, b: NextHop): boolean {
   return isDeepStrictEqual(a, b);
-}
-
-function keyOf({ ifindex, address }: KeptNeighbour): string {
-  return `${ifindex} ${address}`;
 }

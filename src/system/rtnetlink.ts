@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import type { Address } from '../domain/address.ts';
+import type { Mac } from '../domain/mac.ts';
 import {
   decodeInterfaceAddress,
   encodeAddressDump,
@@ -25,6 +26,7 @@ import {
 } from '../protocol/rtnetlink/message.ts';
 import {
   decodeNeighbour,
+  encodeNeighbour,
   encodeNeighbourDump,
   encodeNeighbourUse,
   type Neighbour,
@@ -55,6 +57,11 @@ export interface Rtnetlink {
    * `ENOBUFS` when the neighbour table is full (`net.ipv4.neigh.default.gc_thresh3`).
    */
   useNeighbour(ifindex: number, address: Address): Promise<void>;
+  /**
+   * Writes the neighbour's entry: reachable at this MAC address, or (`undefined`) failed, which only
+   * an entry that is there can be. Overwrites what an administrator fixed: ask first.
+   */
+  setNeighbour(ifindex: number, address: Address, mac: Mac | undefined): Promise<void>;
   /** Idempotent. Nothing is told afterwards; open questions are rejected. */
   close(): void;
 }
@@ -101,6 +108,12 @@ export function openRtnetlink(onEvent: (event: NetworkEvent) => void): Rtnetlink
     () => onEvent({ kind: 'lost' }),
   );
   const requests = new NetlinkRequests(NETLINK_ROUTE);
+  const change = async (what: string, type: number, flags: number, body: Uint8Array) => {
+    const { errno } = await requests.ask(type, flags | NLM_F_ACK, body);
+    if (errno === 0) return;
+    const code = errorName(errno);
+    throw Object.assign(new Error(`The kernel refuses to ${what}: ${code}`), { code });
+  };
   return {
     links: () => requests.dump(RTM_GETLINK, encodeLinkDump(), decodeLink),
     addresses: () => requests.dump(RTM_GETADDR, encodeAddressDump(), decodeInterfaceAddress),
@@ -111,13 +124,14 @@ export function openRtnetlink(onEvent: (event: NetworkEvent) => void): Rtnetlink
       if (route) return { kind: 'route', route };
       return { kind: 'none', code: errorName(answer.errno) };
     },
-    async useNeighbour(ifindex, address) {
-      const flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    useNeighbour(ifindex, address) {
       const body = encodeNeighbourUse(ifindex, address);
-      const { errno } = await requests.ask(RTM_NEWNEIGH, flags, body);
-      if (errno === 0) return;
-      const code = errorName(errno);
-      throw Object.assign(new Error(`The kernel refuses to use a neighbour: ${code}`), { code });
+      return change('use a neighbour', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body);
+    },
+    setNeighbour(ifindex, address, mac) {
+      const flags = mac === undefined ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_REPLACE;
+      const body = encodeNeighbour(ifindex, address, mac);
+      return change('change a neighbour', RTM_NEWNEIGH, flags, body);
     },
     close() {
       events.close();

@@ -28,6 +28,9 @@ async function bench(natAddresses: readonly string[] = []) {
   const nextHops = new KernelNextHops({
     network,
     clock,
+    log: recordingLog(),
+    probeMs: 400,
+    openProbeWire: () => ({ ask: () => false, close: () => undefined }),
     natAddresses: natAddresses.map(address),
     isPort: (ifindex) => ports.has(ifindex),
     onChange: (addresses) => changed.push(addresses.map((each: Address) => formatAddress(each))),
@@ -153,7 +156,7 @@ test('a failed neighbour that is being asked again stays failed until it answers
     neighbour: neighbour(2, NODE, undefined, 'resolving'),
     removed: false,
   });
-  t.is(nextHops.get(address(NODE)).state, 'pending');
+  t.is(nextHops.get(address(NODE)).state, 'unreachable');
   resolve(0x12);
   t.like(nextHops.get(address(NODE)), { destinationMac: 0x12 });
 });

@@ -23,6 +23,7 @@ function kernel() {
       neighbours: refuse,
       routeTo: refuse,
       useNeighbour: refuse,
+      setNeighbour: refuse,
       close: () => {
         closed = true;
       },

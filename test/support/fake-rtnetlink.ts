@@ -17,6 +17,8 @@ export interface FakeRtnetlink {
   readonly routes: Map<string, Route>;
   /** `ifindex address` of each use, in order. */
   readonly used: string[];
+  /** `ifindex address mac` of each neighbour that was written, `failed` for one without. */
+  readonly set: string[];
   /** Destinations asked for, in order. */
   readonly asked: string[];
   /** Makes uses fail with this code. */
@@ -41,6 +43,8 @@ export function link(ifindex: number, name: string, fields: Partial<Link> = {}):
     isLoopback: false,
     usesArp: true,
     master: 0,
+    parent: 0,
+    vlan: undefined,
     kind: '',
     xdp: 'none',
     ...fields,
@@ -87,6 +91,7 @@ export function fakeRtnetlink(): FakeRtnetlink {
     neighbours: [],
     routes: new Map(),
     used: [],
+    set: [],
     asked: [],
     refusal: undefined,
     dumpFailure: undefined,
@@ -108,6 +113,10 @@ export function fakeRtnetlink(): FakeRtnetlink {
       },
       async useNeighbour(ifindex, to) {
         fake.used.push(`${ifindex} ${formatAddress(to)}`);
+        if (fake.refusal) throw Object.assign(new Error('refused'), { code: fake.refusal });
+      },
+      async setNeighbour(ifindex, to, mac) {
+        fake.set.push(`${ifindex} ${formatAddress(to)} ${mac ?? 'failed'}`);
         if (fake.refusal) throw Object.assign(new Error('refused'), { code: fake.refusal });
       },
       close: () => undefined,

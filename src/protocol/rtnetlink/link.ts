@@ -19,10 +19,24 @@ export interface Link {
   readonly usesArp: boolean;
   /** Index of the bridge, bond or VRF that it belongs to; 0 when none. */
   readonly master: number;
+  /**
+   * Index of the interface below (of a VLAN device), or of the other end (of a veth); 0 when there
+   * is none, or when it is in another network namespace.
+   */
+  readonly parent: number;
+  /** What a VLAN device puts before its packets. */
+  readonly vlan: VlanTag | undefined;
   /** `veth`, `bridge`, `vlan`, …; empty for a physical one. */
   readonly kind: string;
   /** How an XDP program is attached now. */
   readonly xdp: 'none' | 'native' | 'generic' | 'other';
+}
+
+/** One tag of an Ethernet frame. */
+export interface VlanTag {
+  /** 0x8100 (802.1Q) or 0x88a8 (802.1ad). */
+  readonly tpid: number;
+  readonly vid: number;
 }
 
 export const RTM_NEWLINK = 16;
@@ -39,11 +53,17 @@ const IFF_NOARP = 0x80;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_EXT_MASK = 29;
+const IFLA_LINK_NETNSID = 37;
 const IFLA_XDP = 43;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_VLAN_ID = 1;
+const IFLA_VLAN_PROTOCOL = 5;
+const VLAN_8021Q = 0x8100;
 const IFLA_XDP_ATTACHED = 2;
 /** Leaves the counters out: a dump is a tenth of the size. */
 const RTEXT_FILTER_SKIP_STATS = new Uint8Array([8, 0, 0, 0]);
@@ -61,6 +81,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   const attributes = decodeAttributes(body, LINK_BYTES);
   const mac = attributes.get(IFLA_ADDRESS);
   const information = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? new Uint8Array(), 0);
+  const kind = readText(information.get(IFLA_INFO_KIND));
   const xdp = decodeAttributes(attributes.get(IFLA_XDP) ?? new Uint8Array(), 0);
   return {
     ifindex: view.getInt32(4, true),
@@ -73,7 +94,19 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     isLoopback: (flags & IFF_LOOPBACK) !== 0,
     usesArp: (flags & IFF_NOARP) === 0,
     master: readU32(attributes.get(IFLA_MASTER)) ?? 0,
-    kind: readText(information.get(IFLA_INFO_KIND)),
+    parent: attributes.has(IFLA_LINK_NETNSID) ? 0 : (readU32(attributes.get(IFLA_LINK)) ?? 0),
+    kind,
+    vlan: kind === 'vlan' ? readVlan(information.get(IFLA_INFO_DATA)) : undefined,
     xdp: XDP_MODES[xdp.get(IFLA_XDP_ATTACHED)?.[0] ?? 0] ?? 'other',
   };
+}
+
+/** The protocol stands in network order; kernels before 3.10 do not tell it. */
+function readVlan(data: Uint8Array | undefined): VlanTag | undefined {
+  const attributes = decodeAttributes(data ?? new Uint8Array(), 0);
+  const id = attributes.get(IFLA_VLAN_ID);
+  const protocol = attributes.get(IFLA_VLAN_PROTOCOL);
+  if (!id || id.length < 2) return undefined;
+  const tpid = protocol && protocol.length >= 2 ? viewOf(protocol).getUint16(0) : VLAN_8021Q;
+  return { tpid, vid: viewOf(id).getUint16(0, true) };
 }

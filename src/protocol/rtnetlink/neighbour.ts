@@ -1,5 +1,5 @@
 import { type Address, addressToWire } from '../../domain/address.ts';
-import { type Mac, macFromBytes } from '../../domain/mac.ts';
+import { type Mac, macFromBytes, macToBytes } from '../../domain/mac.ts';
 import { readAddress, socketFamilyOf } from './ip-bytes.ts';
 import { decodeAttributes, encodeBody, viewOf } from './message.ts';
 
@@ -28,6 +28,7 @@ const NDA_LLADDR = 2;
 const AF_BRIDGE = 7;
 const NTF_USE = 0x01;
 const NUD_INCOMPLETE = 0x01;
+const NUD_REACHABLE = 0x02;
 const NUD_STALE = 0x04;
 const NUD_DELAY = 0x08;
 const NUD_PROBE = 0x10;
@@ -50,6 +51,24 @@ export function encodeNeighbourUse(ifindex: number, address: Address): Uint8Arra
   viewOf(fixed).setInt32(4, ifindex, true);
   fixed[10] = NTF_USE;
   return encodeBody(fixed, [[NDA_DST, addressToWire(address)]]);
+}
+
+/**
+ * The body of an `RTM_NEWNEIGH` that says where it is, as if it had answered the kernel; or, without
+ * a MAC address, that it did not answer.
+ */
+export function encodeNeighbour(
+  ifindex: number,
+  address: Address,
+  mac: Mac | undefined,
+): Uint8Array {
+  const fixed = new Uint8Array(NEIGHBOUR_BYTES);
+  fixed[0] = socketFamilyOf(address);
+  viewOf(fixed).setInt32(4, ifindex, true);
+  viewOf(fixed).setUint16(8, mac === undefined ? NUD_FAILED : NUD_REACHABLE, true);
+  const destination = [NDA_DST, addressToWire(address)] as const;
+  if (mac === undefined) return encodeBody(fixed, [destination]);
+  return encodeBody(fixed, [destination, [NDA_LLADDR, macToBytes(mac)]]);
 }
 
 /**

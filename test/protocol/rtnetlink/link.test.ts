@@ -15,6 +15,8 @@ test('decodeLink() reads a virtual Ethernet interface', (t) => {
     isLoopback: false,
     usesArp: true,
     master: 0,
+    parent: 0,
+    vlan: undefined,
     kind: 'veth',
     xdp: 'none',
   });

@@ -1,10 +1,10 @@
 import test from 'ava';
-import { NeighbourKeeper } from '../../src/forwarder/neighbour-keeper.ts';
-import { followNetwork } from '../../src/forwarder/network.ts';
-import { fakeClock } from '../support/fake-clock.ts';
-import { fakeRtnetlink, neighbour, settle } from '../support/fake-rtnetlink.ts';
-import { address } from '../support/objects.ts';
-import { recordingLog } from '../support/recording-log.ts';
+import { NeighbourKeeper } from '../../../src/forwarder/neighbours/neighbour-keeper.ts';
+import { followNetwork } from '../../../src/forwarder/network.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
+import { fakeRtnetlink, neighbour, settle } from '../../support/fake-rtnetlink.ts';
+import { address } from '../../support/objects.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 
 const HOST = { ifindex: 2, address: address('10.0.0.11') };
 

@@ -1,12 +1,7 @@
-import type { Address } from '../domain/address.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { Network } from './network.ts';
-
-/** A host on a link whose MAC address packets are sent to. */
-export interface KeptNeighbour {
-  readonly ifindex: number;
-  readonly address: Address;
-}
+import type { Address } from '../../domain/address.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { Network } from '../network.ts';
+import { type KeptNeighbour, keyOfNeighbour } from './kept-neighbour.ts';
 
 export interface NeighbourKeeperParts {
   readonly network: Network;
@@ -50,7 +45,7 @@ export class NeighbourKeeper {
   }
 
   keep(neighbour: KeptNeighbour): void {
-    const key = keyOf(neighbour);
+    const key = keyOfNeighbour(neighbour);
     const known = this.#entries.get(key);
     if (known) {
       known.users += 1;
@@ -64,17 +59,17 @@ export class NeighbourKeeper {
   }
 
   release(neighbour: KeptNeighbour): void {
-    const entry = this.#entries.get(keyOf(neighbour));
+    const entry = this.#entries.get(keyOfNeighbour(neighbour));
     if (!entry) return;
     entry.users -= 1;
     if (entry.users > 0) return;
-    this.#entries.delete(keyOf(neighbour));
+    this.#entries.delete(keyOfNeighbour(neighbour));
     this.#due.delete(entry);
   }
 
   /** The kernel's entry changed: looks at it at once. */
   changed(ifindex: number, address: Address): void {
-    const entry = this.#entries.get(keyOf({ ifindex, address }));
+    const entry = this.#entries.get(keyOfNeighbour({ ifindex, address }));
     if (!entry) return;
     const now = this.#parts.network.neighbour(ifindex, address);
     // Stale: has it confirmed. Forgotten: has it resolved anew. Failed ones wait for their turn.
@@ -85,7 +80,7 @@ export class NeighbourKeeper {
 
   /** Why the kernel refuses to resolve it, as an errno's name; empty when it does not. */
   refusal(neighbour: KeptNeighbour): string {
-    return this.#entries.get(keyOf(neighbour))?.refusal ?? '';
+    return this.#entries.get(keyOfNeighbour(neighbour))?.refusal ?? '';
   }
 
   stop(): void {
@@ -136,8 +131,4 @@ export class NeighbourKeeper {
     entry.refusal = refusal;
     this.#parts.onRefusal(entry);
   }
-}
-
-function keyOf({ ifindex, address }: KeptNeighbour): string {
-  return `${ifindex} ${address}`;
 }
