@@ -179,7 +179,10 @@ struct tg_affinity_backend_key {
 	__u32 endpoint;
 };
 
-/* `acl`, LPM_TRIE: client prefixes that may use the VIPs of an ACL. The value says nothing. */
+/*
+ * `acl`, LPM_TRIE: client prefixes that may use the VIPs of an ACL, all of those VIPs' family
+ * (::/0 would take in IPv4). The value says nothing.
+ */
 struct tg_acl_key {
 	__u32 prefix_length; /* of what follows: 32 and the prefix's, IPv4 counted from 96 */
 	__u32 acl;

@@ -129,12 +129,11 @@ test.serial(
 );
 
 test.serial(
-  'affinity does not hold to a backend that takes no new flows, or is another by now',
+  "affinity does not hold to a backend that takes no new flows, or is another server's",
   (t) => {
     const affinitySec = 600;
     const away: ReadonlyArray<Parameters<typeof dataplane.backend>[0]> = [
       { ...backend(1), active: false },
-      { ...backend(1), endpoint: 77 },
       { ...backend(1), server: 2 },
     ];
     for (const changed of away) {
@@ -150,15 +149,31 @@ test.serial(
   },
 );
 
-test.serial('affinity is kept per server', (t) => {
-  const affinitySec = 600;
-  dataplane.server({ index: 1, vip: VIP, port: 80, protocol: 'tcp', ring: [1], affinitySec });
-  dataplane.server({ index: 3, vip: VIP, port: 81, protocol: 'tcp', ring: [9], affinitySec });
-  dataplane.backend({ ...backend(9), server: 3 });
-  connect('198.51.100.7:1001');
-  const other = tcp({ from: '198.51.100.7:1001', to: `${VIP}:81`, flags: 'S' });
-  t.is(dataplane.send(other).packet[33], 9);
-  t.is(dataplane.map('affinity').entries().length, 2);
+/** Port 80 on backends 1 to 4 and port 81 on 9 to 12, at the same endpoints. */
+function servePorts(affinityGroup81: number): void {
+  const common = { vip: VIP, protocol: 'tcp', affinitySec: 600 } as const;
+  for (let i = 1; i <= 4; i++) {
+    dataplane.backend({ ...backend(i), endpoint: 100 + i });
+    dataplane.backend({ ...backend(i), index: 8 + i, server: 3, endpoint: 100 + i, port: 8081 });
+  }
+  dataplane.server({ ...common, index: 1, port: 80, ring: [1, 2, 3, 4], affinityGroup: 7 });
+  const ring = [9, 10, 11, 12];
+  dataplane.server({ ...common, index: 3, port: 81, ring, affinityGroup: affinityGroup81 });
+}
+
+function connect81(from: string): number {
+  return dataplane.send(tcp({ from, to: `${VIP}:81`, flags: 'S' })).packet[33] ?? 0;
+}
+
+test.serial('affinity holds for all ports of a Service, and for none of another', (t) => {
+  servePorts(7);
+  for (const from of clients(40)) t.is(connect81(from), connect(from));
+  t.is(dataplane.map('affinity').entries().length, 40);
+  setUp();
+  servePorts(8);
+  const equal = clients(40).filter((from) => connect81(from) === connect(from));
+  t.true(equal.length < 40);
+  t.is(dataplane.map('affinity').entries().length, 80);
 });
 
 test.serial('answers do not depend on affinity or ring', (t) => {

@@ -46,6 +46,7 @@ test.serial('sweepFlows() counts live flows by server and backend', async (t) =>
   t.is(swept.expired, 0);
   t.deepEqual([...swept.flowsByServer.subarray(0, 3)], [0, 30, 30]);
   t.deepEqual([...swept.flowsByBackend.subarray(0, 7)], expected);
+  t.is(swept.flowsByNatAddress[0], 60);
   t.is(swept.flowsByServer.length, dataplane.map('servers').maxEntries);
   t.is(swept.flowsByBackend.length, dataplane.map('backends').maxEntries);
 });
@@ -88,8 +89,24 @@ test.serial('a sweep that a kill cut short is finished by the next one', async (
   connect(1000);
   const [flow] = dataplane.flows();
   const word = new BigUint64Array(dataplane.map('flows').mapped(), (flow?.index ?? 0) * 64, 1);
-  word[0] = BigInt(constants['TG_FLOW_SWEPT'] ?? 0);
+  const bytes = new DataView(word.buffer, word.byteOffset, 8);
+  bytes.setUint32(structs['tg_flow']?.offsets['tag'] ?? 0, constants['TG_FLOW_SWEPT'] ?? 0, true);
+  bytes.setUint8(structs['tg_flow']?.offsets['state'] ?? 0, constants['TG_FLOW_CLAIMED'] ?? 0);
   t.is((await sweepFlows(dataplane.object)).expired, 1);
   t.is(word[0], 0n);
   t.deepEqual(invariantBreaches(dataplane), []);
+});
+
+test.serial('sweepFlows() puts right how many flows of a backend are open', async (t) => {
+  dataplane.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1, counted: true });
+  const open = new BigUint64Array(dataplane.map('backend_flows').mapped());
+  for (let i = 0; i < 20; i++) connect(1000 + i);
+  const expected = dataplane.flows().filter(({ backend }) => backend === 1).length;
+  t.is(Number(open[1]), expected, 'counted as they came');
+  open[1] = 77n;
+  await sweepFlows(dataplane.object);
+  t.is(Number(open[1]), expected);
+  setState('CLOSING');
+  await sweepFlows(dataplane.object);
+  t.is(Number(open[1]), 0, 'closing ones do not count');
 });
