@@ -228,3 +228,27 @@ test('what is no longer followed is not kept resolved, and answers for it are ig
   t.deepEqual(changed, []);
   t.deepEqual(nextHops.usage(), { addresses: 0, reachable: 0 });
 });
+
+test('a way through a VLAN device leaves by its parent, tagged', async (t) => {
+  const { kernel, nextHops } = await bench();
+  const vlan = { tpid: 0x8100, vid: 100 };
+  const device = link(5, 'eth0.100', { kind: 'vlan', parent: 2, vlan, mtu: 1496 });
+  kernel.tell({ kind: 'link', link: device, removed: false });
+  kernel.routes.set(NODE, route(`${NODE}/32`, { ifindex: 5 }));
+  nextHops.follow(address(NODE));
+  await settle();
+  t.deepEqual(kernel.used, [`5 ${NODE}`]);
+  kernel.tell({ kind: 'neighbour', neighbour: neighbour(5, NODE, 0x11), removed: false });
+  t.like(nextHops.get(address(NODE)), { state: 'resolved', ifindex: 2, vlans: [vlan], mtu: 1496 });
+});
+
+test('a link without carrier is said at once', async (t) => {
+  const { kernel, nextHops, resolve } = await bench();
+  nextHops.follow(address(NODE));
+  await settle();
+  resolve(0x11);
+  kernel.tell({ kind: 'link', link: link(2, 'eth0', { isRunning: false }), removed: false });
+  t.is(reasonOf(nextHops, NODE), 'Its interface eth0 has no carrier');
+  kernel.tell({ kind: 'link', link: link(2, 'eth0'), removed: false });
+  t.is(nextHops.get(address(NODE)).state, 'resolved');
+});

@@ -118,6 +118,9 @@ export function fakeRtnetlink(): FakeRtnetlink {
       async setNeighbour(ifindex, to, mac) {
         fake.set.push(`${ifindex} ${formatAddress(to)} ${mac ?? 'failed'}`);
         if (fake.refusal) throw Object.assign(new Error('refused'), { code: fake.refusal });
+        const state = mac === undefined ? 'failed' : 'fresh';
+        const written = { ifindex, address: to, mac, state } as const;
+        listener({ kind: 'neighbour', neighbour: written, removed: false });
       },
       close: () => undefined,
     },

@@ -63,7 +63,7 @@ export interface ProbingTimes {
 const ATTEMPTS = 3;
 /** One answer is waited for so long, as a part of `probeMs`. */
 const WAIT_SHARE = 3 / 8;
-/** Where several answer, the one trusted before has so long to be among them. */
+/** Where somebody else claims its address, the one trusted before has so long to answer. */
 const SETTLE_MS = 50;
 /** One that is gone is asked for so often, as a multiple of `probeMs`. */
 const GONE_SHARE = 2;
@@ -164,7 +164,8 @@ function proceed(state: Probing, times: ProbingTimes): ProbingStep {
   }
   if (attempt < ATTEMPTS) {
     const ask: ProbingEffect = attempt === 0 ? { kind: 'ask', mac: state.mac } : ASK_EVERYBODY;
-    const dueMs = nowMs + probeMs * WAIT_SHARE;
+    const waitMs = candidate === undefined ? probeMs * WAIT_SHARE : SETTLE_MS;
+    const dueMs = nowMs + waitMs;
     return { state: { ...state, attempt: attempt + 1, dueMs }, effects: [ask] };
   }
   return giveUp(state, times);

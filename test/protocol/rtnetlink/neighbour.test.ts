@@ -1,6 +1,10 @@
 import test from 'ava';
 import { parseMac } from '../../../src/domain/mac.ts';
-import { decodeNeighbour, encodeNeighbourUse } from '../../../src/protocol/rtnetlink/neighbour.ts';
+import {
+  decodeNeighbour,
+  encodeNeighbour,
+  encodeNeighbourUse,
+} from '../../../src/protocol/rtnetlink/neighbour.ts';
 import { address } from '../../support/objects.ts';
 import { capturedBody } from './captured.ts';
 
@@ -55,4 +59,15 @@ test('bridge forwarding entries are not neighbours', (t) => {
 test('encodeNeighbourUse() asks for the entry to be used', (t) => {
   const hex = Buffer.from(encodeNeighbourUse(2, address('10.1.0.2'))).toString('hex');
   t.is(hex, '02000000020000000000010008000100' + '0a010002');
+});
+
+test('encodeNeighbour() says where a neighbour is, or that it failed', (t) => {
+  const at = address('2001:db8::5');
+  t.deepEqual(decodeNeighbour(encodeNeighbour(3, at, mac)), {
+    ifindex: 3,
+    address: at,
+    mac,
+    state: 'fresh',
+  });
+  t.like(decodeNeighbour(encodeNeighbour(3, at, undefined)), { mac: undefined, state: 'failed' });
 });
