@@ -23,6 +23,11 @@ export interface ObjectRef {
   readonly key: ObjectKey;
 }
 
+/** The name in an object's key. */
+export function nameOf(key: ObjectKey): string {
+  return key.slice(key.indexOf('/') + 1);
+}
+
 export function objectKey(namespace: string, name: string): ObjectKey {
   return namespace === '' ? name : `${namespace}/${name}`;
 }

@@ -123,6 +123,7 @@ class RunningForwarder implements Forwarder {
   readonly #dirty = new Set<string>();
   #plan: ForwardPlanning | undefined;
   #scheduled = false;
+  #cancelStep: () => void = () => undefined;
   #stopped = false;
 
   constructor(parts: Parts) {
@@ -238,6 +239,7 @@ class RunningForwarder implements Forwarder {
     this.#stopped = true;
     const { network, program, health, report, lock } = this.#parts;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#cancelStep();
     await this.#sweeper.stop();
     await this.#reconciler.stop();
     this.#interfaces.stop();
@@ -260,11 +262,16 @@ class RunningForwarder implements Forwarder {
   }
 
   #pass(): void {
-    const { source, settings, health, log } = this.#parts;
+    const { source, settings, health, clock, log } = this.#parts;
     const snapshot = source.current();
     // Nothing has been read yet: what the maps hold is better than nothing.
     if (snapshot.revision === 0) return;
-    const plan = planForward(this.#plan, snapshot, health.states(), settings.plan);
+    const nowMs = clock.monotonicMs();
+    const plan = planForward(this.#plan, snapshot, health.states(), settings.plan, nowMs);
+    this.#cancelStep();
+    if (plan.nextStepMs !== undefined) {
+      this.#cancelStep = clock.after(plan.nextStepMs - nowMs, () => this.#schedule());
+    }
     tellAlarms(this.#plan?.services ?? KeyedMap.empty(), plan.services, plan.revision, log);
     this.#plan = plan;
     this.#reconciler.want(plan.servers, plan.revision);

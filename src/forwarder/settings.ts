@@ -1,5 +1,5 @@
 import type { Address } from '../domain/address.ts';
-import type { ForwardSettings } from '../plan/forwarding/plan-service.ts';
+import type { ForwardSettings } from '../plan/forwarding/forward-settings.ts';
 
 /** File in the run directory whose lock makes a forwarder the only one on its box. */
 export const FORWARDER_LOCK = 'forwarder.lock';

@@ -5,7 +5,9 @@ import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import { isOurs } from '../domain/service-class.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
-import { type ForwardSettings, planService, targetOf } from './forwarding/plan-service.ts';
+import { type ForwardSettings, targetOf } from './forwarding/forward-settings.ts';
+import { type PlannedService, planService } from './forwarding/plan-service.ts';
+import type { ServiceHistory, ServiceInput } from './forwarding/service-input.ts';
 
 /** A plan with what it was made from, so that the next step plans only what differs. */
 export interface ForwardPlanning extends ForwardPlan {
@@ -15,6 +17,10 @@ export interface ForwardPlanning extends ForwardPlan {
     readonly settings: ForwardSettings;
     /** Which Services use a check. */
     readonly users: KeyedMap<ReadonlySet<ObjectKey>>;
+    /** What only the past tells, by Service key. A change of the settings does not touch it. */
+    readonly history: KeyedMap<ServiceHistory>;
+    /** When Services must be planned again although nothing changed. */
+    readonly steps: KeyedMap<number>;
   };
 }
 
@@ -22,35 +28,61 @@ export interface ForwardPlanning extends ForwardPlan {
  * Plans forwarding for every LoadBalancer Service of ours that holds an address.
  *
  * Incremental by identity: a Service is planned anew when its object, status, endpoints or one of
- * their Pods changed, when the health of one of its checks changed, or (node targets) when a Node changed. The result is
- * the same as planning from nothing. Cost grows with what changed.
+ * their Pods changed, when the health of one of its checks changed, when a Node changed (node
+ * targets; of Pod targets only those on a Node whose weight changed), or when the time for its next
+ * step of a slow start has come. The result is the same as planning all of it anew with the same
+ * history. Cost grows with what changed.
+ *
+ * `nowMs` is of any one clock that never goes back; `nextStepMs` of the plan is of the same one.
  */
 export function planForward(
   previous: ForwardPlanning | undefined,
   snapshot: Snapshot,
   health: KeyedMap<CheckHealth>,
   settings: ForwardSettings,
+  nowMs: number,
 ): ForwardPlanning {
   const usable = previous?.basis.settings === settings ? previous : undefined;
-  const dirty = dirtyServices(usable, snapshot, health, settings);
-  const replaced = [...dirty].map((key) => {
+  // Whole, so that the sums of start and steps are exact.
+  const moment = { snapshot, health, settings, nowMs: Math.floor(nowMs) };
+  const dirty = dirtyServices(usable, moment);
+  const planned = [...dirty].map((key) => {
     const before = usable?.services.get(key);
-    return { key, before, now: planOne(key, snapshot, health, settings, before) };
+    const history = previous?.basis.history.get(key);
+    return { key, before, planned: planOne(key, { ...moment, before, history }) };
+  });
+  const replaced = planned.map((each): Replaced => {
+    return { key: each.key, before: each.before, now: each.planned?.forwarding };
   });
   const services = (usable?.services ?? KeyedMap.empty<ServiceForwarding>()).withAll(
     replaced.map(({ key, now }) => [key, now] as const),
   );
   const { checks, users } = countChecks(usable, replaced);
+  const steps = (usable?.basis.steps ?? KeyedMap.empty<number>()).withAll(
+    planned.map((each) => [each.key, each.planned?.nextStepMs] as const),
+  );
+  const history = (usable?.basis.history ?? KeyedMap.empty<ServiceHistory>()).withAll(
+    planned.map((each) => [each.key, each.planned?.history] as const),
+  );
   return {
     revision: snapshot.revision,
     services,
     servers: replaceServers(usable, replaced),
     checks,
     planned: dirty.size,
-    nextStepMs: undefined,
-    basis: { snapshot, health, settings, users },
+    nextStepMs: earliest(steps),
+    basis: { snapshot, health, settings, users, history, steps },
   };
 }
+
+function earliest(steps: KeyedMap<number>): number | undefined {
+  let first: number | undefined;
+  for (const step of steps.values()) first = Math.min(first ?? step, step);
+  return first;
+}
+
+/** What a step of planning is made from. */
+type Moment = Pick<ServiceInput, 'snapshot' | 'health' | 'settings' | 'nowMs'>;
 
 interface Replaced {
   readonly key: ObjectKey;
@@ -60,9 +92,7 @@ interface Replaced {
 
 function dirtyServices(
   previous: ForwardPlanning | undefined,
-  snapshot: Snapshot,
-  health: KeyedMap<CheckHealth>,
-  settings: ForwardSettings,
+  { snapshot, health, settings, nowMs }: Moment,
 ): Set<ObjectKey> {
   const before = previous?.basis.snapshot ?? EMPTY_SNAPSHOT;
   const dirty = new Set<ObjectKey>();
@@ -77,7 +107,8 @@ function dirtyServices(
   for (const id of health.changedKeys(previous.basis.health)) {
     mark(previous.basis.users.get(id) ?? []);
   }
-  mark(servicesOfPods(before, snapshot));
+  for (const [key, stepMs] of previous.basis.steps) if (stepMs <= nowMs) mark([key]);
+  mark(servicesOfHosts(before, snapshot));
   if (snapshot.nodes !== before.nodes) {
     for (const key of previous.services.keys()) {
       const service = snapshot.services.get(key);
@@ -88,19 +119,30 @@ function dirtyServices(
 }
 
 /**
- * Services with an endpoint whose Pod changed in what counts here. A Pod does so a few times in its
- * life; then all endpoints are looked through, which costs less than an index of them would.
+ * Services with an endpoint whose Pod or Node changed in what counts here. They do so a few times in
+ * their lives; then all endpoints are looked through, which costs less than an index of them would.
  */
-function servicesOfPods(before: Snapshot, now: Snapshot): ObjectKey[] {
-  if (now.pods === before.pods) return [];
-  const changed = new Set(
+function servicesOfHosts(before: Snapshot, now: Snapshot): ObjectKey[] {
+  const pods = new Set(
     now.pods.changedKeys(before.pods).filter((key) => {
       const [old, pod] = [before.pods.get(key), now.pods.get(key)];
-      return old?.deleting !== pod?.deleting || old?.nodeName !== pod?.nodeName;
+      return (
+        old?.deleting !== pod?.deleting ||
+        old?.nodeName !== pod?.nodeName ||
+        old?.weight !== pod?.weight
+      );
     }),
   );
-  if (changed.size === 0) return [];
-  const concerns = ({ pod }: Endpoint) => pod !== undefined && changed.has(pod);
+  const nodes = new Set(
+    now.nodes
+      .changedKeys(before.nodes)
+      .filter((key) => before.nodes.get(key)?.weight !== now.nodes.get(key)?.weight),
+  );
+  if (pods.size === 0 && nodes.size === 0) return [];
+  const concerns = ({ pod, nodeName }: Endpoint) => {
+    const node = nodeName ?? (pod === undefined ? undefined : now.pods.get(pod)?.nodeName);
+    return (pod !== undefined && pods.has(pod)) || (node !== undefined && nodes.has(node));
+  };
   return [...now.endpoints.values()]
     .filter(({ slices }) => slices.some(({ endpoints }) => endpoints.some(concerns)))
     .map(({ service }) => service);
@@ -108,17 +150,15 @@ function servicesOfPods(before: Snapshot, now: Snapshot): ObjectKey[] {
 
 function planOne(
   key: ObjectKey,
-  snapshot: Snapshot,
-  health: KeyedMap<CheckHealth>,
-  settings: ForwardSettings,
-  before: ServiceForwarding | undefined,
-): ServiceForwarding | undefined {
+  input: Omit<ServiceInput, 'service' | 'addresses'>,
+): PlannedService | undefined {
+  const { snapshot, settings } = input;
   const service = snapshot.services.get(key);
   const addresses = snapshot.statuses.get(key)?.addresses ?? [];
   if (!service || addresses.length === 0 || !isOurs(service, settings.loadBalancer)) {
     return undefined;
   }
-  return planService({ service, addresses, snapshot, health, settings, before });
+  return planService({ ...input, service, addresses });
 }
 
 /**

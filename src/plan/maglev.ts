@@ -4,6 +4,10 @@
  * Every backend walks its own permutation of the table and takes free places in turn, so that places
  * are shared out evenly and the loss of one backend moves few places of the others. The result
  * depends only on the backends' keys and weights: every box computes the same table.
+ *
+ * Permutations are a bijective mix of the step's number instead of the paper's `offset + i * skip`:
+ * that has no pairs of backends whose walks chase each other (with few backends those moved up to
+ * 4 % of the others' places, whatever the size), and needs no prime.
  */
 export interface MaglevBackend {
   /** Identity; the table does not depend on the order of backends. */
@@ -12,29 +16,49 @@ export interface MaglevBackend {
   readonly weight: number;
 }
 
-/** Primes near powers of two; each fits a ring chunk. */
-const SIZES = [251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071] as const;
-const LARGEST = 131071;
+const LARGEST_BITS = 17;
+const SIZES: readonly { readonly backends: number; readonly bits: number }[] = [
+  { backends: 3, bits: 13 },
+  { backends: 12, bits: 14 },
+  { backends: 48, bits: 15 },
+  { backends: 192, bits: 16 },
+];
 
 /**
- * Table size for this many backends: the paper's "more than 100 places a backend" keeps imbalance
- * within 1 %, up to the largest size. One backend needs one place.
+ * Table size for this many backends, such that taking one out moves at most 1 % of the others'
+ * places. Measured with this code, in per cent of the others' places: mean and worst of 16 to 144
+ * removals, with equal weights and with weights from 1 to 100.
+ *
+ * | backends |   size | equal       | 1 to 100    |
+ * |---------:|-------:|------------:|------------:|
+ * |        3 |   8192 | 0.32 / 0.79 | 0.27 / 0.64 |
+ * |       12 |  16384 | 0.67 / 0.89 | 0.62 / 0.98 |
+ * |       48 |  32768 | 0.70 / 0.79 | 0.68 / 0.95 |
+ * |      192 |  65536 | 0.71 / 0.76 | 0.76 / 0.94 |
+ * |      400 | 131072 | 0.60 / 0.62 | 0.62 / 0.82 |
+ * |      700 | 131072 | 0.66 / 0.69 | 0.66 / 0.94 |
+ * |     1000 | 131072 | 0.55 / 0.58 | 0.58 / 0.84 |
+ * |     4000 | 131072 | 0.18 / 0.20 | 0.15 / 0.32 |
+ *
+ * What the largest table loses with very many backends is balance: above 1,300 each has fewer than
+ * 100 places, so that shares differ by more than 1 %.
  */
 export function maglevSize(backends: number): number {
   if (backends <= 1) return 1;
-  return SIZES.find((size) => size >= 100 * backends) ?? LARGEST;
+  return 1 << (SIZES.find((size) => backends <= size.backends)?.bits ?? LARGEST_BITS);
 }
 
 /**
  * The table: each entry an index into `backends`. Empty when there is no backend.
- * Cost grows with `size` × ln(`size`), a little more with uneven weights.
+ * `size` is a power of two. Cost grows with `size` × ln(`size`), a little more with uneven weights:
+ * 0.4 ms for 16,384 places, 5 ms for 131,072.
  */
 export function maglevTable(backends: readonly MaglevBackend[], size: number): Uint16Array {
   const table = new Uint16Array(backends.length === 0 ? 0 : size);
   if (backends.length < 2 || size === 1) return table;
   const order = [...backends.keys()].sort((a, b) => compareKeys(backends[a], backends[b]));
   const walks = order.map((index) => walkOf(backends[index]?.key ?? '', size));
-  const heaviest = Math.max(...backends.map((backend) => backend.weight));
+  const heaviest = backends.reduce((most, { weight }) => Math.max(most, weight), 0);
   const credit = new Float64Array(order.length);
   const taken = new Uint8Array(size);
   let free = size;
@@ -45,10 +69,9 @@ export function maglevTable(backends: readonly MaglevBackend[], size: number): U
       credit[turn] = (credit[turn] as number) + (backends[index]?.weight ?? 0) / heaviest;
       if ((credit[turn] as number) < 1) continue;
       credit[turn] = (credit[turn] as number) - 1;
-      const walk = walks[turn] as Walk;
-      while (taken[walk.place] === 1) advance(walk, size);
-      taken[walk.place] = 1;
-      table[walk.place] = index;
+      const place = nextFree(walks[turn] as Walk, taken);
+      taken[place] = 1;
+      table[place] = index;
       free--;
     }
   }
@@ -56,17 +79,38 @@ export function maglevTable(backends: readonly MaglevBackend[], size: number): U
 }
 
 interface Walk {
-  place: number;
-  readonly skip: number;
+  step: number;
+  readonly mask: number;
+  readonly shift: number;
+  /** Odd, so that multiplying by them is bijective. */
+  readonly first: number;
+  readonly second: number;
+  readonly offset: number;
 }
 
 function walkOf(key: string, size: number): Walk {
-  return { place: hash(key, 0x9747b28c) % size, skip: (hash(key, 0x5bd1e995) % (size - 1)) + 1 };
+  return {
+    step: 0,
+    mask: size - 1,
+    shift: Math.log2(size) >> 1,
+    first: hash(key, 0x9747b28c) | 1,
+    second: hash(key, 0x5bd1e995) | 1,
+    offset: hash(key, 0x27d4eb2f) | 0,
+  };
 }
 
-function advance(walk: Walk, size: number): void {
-  walk.place += walk.skip;
-  if (walk.place >= size) walk.place -= size;
+/** Every place comes once in `size` steps. */
+function nextFree(walk: Walk, taken: Uint8Array): number {
+  const { mask, shift, first, second, offset } = walk;
+  for (;;) {
+    let place = (Math.imul(walk.step++, first) + offset) & mask;
+    place ^= place >>> shift;
+    place = Math.imul(place, second) & mask;
+    place ^= place >>> (shift + 1);
+    place = Math.imul(place, first) & mask;
+    place ^= place >>> shift;
+    if (taken[place] === 0) return place;
+  }
 }
 
 function compareKeys(a: MaglevBackend | undefined, b: MaglevBackend | undefined): number {

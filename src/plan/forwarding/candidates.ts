@@ -2,9 +2,10 @@ import { type Address, type Family, familyOf, formatAddress } from '../../domain
 import type { Endpoint, ServiceEndpoints } from '../../domain/endpoints.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import { AUTOSCALER_TAINT, EXCLUDE_LABEL, type Node } from '../../domain/node.ts';
-import type { ObjectKey } from '../../domain/object.ts';
+import { nameOf, type ObjectKey } from '../../domain/object.ts';
 import type { Pod } from '../../domain/pod.ts';
 import type { Service, ServicePort } from '../../domain/service.ts';
+import { weightOf } from './weight-of.ts';
 
 /** A possible backend before its health is asked: what the cluster's objects say of it. */
 export interface Candidate {
@@ -14,9 +15,19 @@ export interface Candidate {
   readonly stage: 'ready' | 'leaving' | 'unready';
   /** Why it is not plainly ready; empty otherwise. */
   readonly reason: string;
+  readonly weight: number;
   readonly node: string | undefined;
   readonly pod: ObjectKey | undefined;
 }
+
+/** The objects behind endpoints. */
+export interface Hosts {
+  readonly nodes: KeyedMap<Node>;
+  readonly pods: KeyedMap<Pod>;
+}
+
+/** Why a backend of weight 0 takes no new flows. */
+const WEIGHT_ZERO = 'weight 0';
 
 /** Candidates of one port, and sentences on what is missing. */
 export interface Candidates {
@@ -28,13 +39,14 @@ export interface Candidates {
  * Pod targets: endpoints of the port (EndpointSlice ports carry the Service port's name, so a named
  * targetPort is already resolved, a different number for each slice).
  * Readiness after KEP-1669: ready ones; when there are none, serving ones that are terminating.
+ * One of weight 0 drains.
  */
 export function podCandidates(
   service: Service,
   port: ServicePort,
   family: Family,
   endpoints: ServiceEndpoints | undefined,
-  pods: KeyedMap<Pod>,
+  hosts: Hosts,
 ): Candidates {
   const found = new Map<string, Candidate>();
   for (const slice of endpoints?.slices ?? []) {
@@ -44,8 +56,7 @@ export function podCandidates(
     );
     if (slicePort?.port === undefined) continue;
     for (const endpoint of slice.endpoints) {
-      const known = withPod(endpoint, pods);
-      const candidate = fromEndpoint(known, slicePort.port, service.publishNotReadyAddresses);
+      const candidate = fromEndpoint(service, endpoint, slicePort.port, hosts);
       const id = `${formatAddress(candidate.address)} ${candidate.port}`;
       // Slices may repeat an endpoint while the cluster moves it from one to another; the better word counts.
       const other = found.get(id);
@@ -63,7 +74,7 @@ export function nodeCandidates(
   port: ServicePort,
   family: Family,
   endpoints: ServiceEndpoints | undefined,
-  { nodes, pods }: { readonly nodes: KeyedMap<Node>; readonly pods: KeyedMap<Pod> },
+  { nodes, pods }: Hosts,
 ): Candidates {
   if (port.nodePort === 0) {
     const remedy = 'set spec.ports[].nodePort or use tidegate.io/target: pod';
@@ -79,15 +90,11 @@ export function nodeCandidates(
   for (const node of nodes.values()) {
     const address = node.internalAddresses.find((each) => familyOf(each) === family);
     if (address === undefined) continue;
-    const { stage, reason } = nodeStage(node, local && !hosts.has(node.name));
-    candidates.push({
-      address,
-      port: port.nodePort,
-      stage,
-      reason,
-      node: node.name,
-      pod: undefined,
-    });
+    const weighed = { address, pod: undefined, podName: undefined, node, nodeName: node.name };
+    const weight = weightOf(service, weighed);
+    const stage = withWeight(nodeStage(node, local && !hosts.has(node.name)), weight);
+    const place = { address, port: port.nodePort, node: node.name, pod: undefined };
+    candidates.push({ ...place, ...stage, weight });
   }
   const notes = candidates.length === 0 ? [`No node has an IPv${family} InternalIP`] : [];
   return { candidates, notes };
@@ -102,20 +109,46 @@ function withPod(endpoint: Endpoint, pods: KeyedMap<Pod>): Endpoint {
   return { ...endpoint, nodeName, ready: false, terminating: true };
 }
 
-function fromEndpoint(endpoint: Endpoint, port: number, publishNotReady: boolean): Candidate {
-  const base = { address: endpoint.address, port, node: endpoint.nodeName, pod: endpoint.pod };
-  if (endpoint.ready || publishNotReady) return { ...base, stage: 'ready', reason: '' };
-  if (!endpoint.terminating) return { ...base, stage: 'unready', reason: 'not ready' };
+function fromEndpoint(
+  service: Service,
+  endpoint: Endpoint,
+  port: number,
+  { nodes, pods }: Hosts,
+): Candidate {
+  const { address, pod: podKey } = endpoint;
+  const known = withPod(endpoint, pods);
+  const { nodeName } = known;
+  const weight = weightOf(service, {
+    address,
+    pod: podKey === undefined ? undefined : pods.get(podKey),
+    podName: podKey === undefined ? undefined : nameOf(podKey),
+    node: nodeName === undefined ? undefined : nodes.get(nodeName),
+    nodeName,
+  });
+  const stage = withWeight(endpointStage(known, service.publishNotReadyAddresses), weight);
+  return { address, port, ...stage, weight, node: nodeName, pod: podKey };
+}
+
+type Stage = Pick<Candidate, 'stage' | 'reason'>;
+
+function endpointStage(endpoint: Endpoint, publishNotReady: boolean): Stage {
+  if (endpoint.ready || publishNotReady) return { stage: 'ready', reason: '' };
+  if (!endpoint.terminating) return { stage: 'unready', reason: 'not ready' };
   return endpoint.serving
-    ? { ...base, stage: 'leaving', reason: 'terminating' }
-    : { ...base, stage: 'unready', reason: 'terminating and no longer serving' };
+    ? { stage: 'leaving', reason: 'terminating' }
+    : { stage: 'unready', reason: 'terminating and no longer serving' };
+}
+
+function withWeight(stage: Stage, weight: number): Stage {
+  if (weight > 0 || stage.stage !== 'ready') return stage;
+  return { stage: 'leaving', reason: WEIGHT_ZERO };
 }
 
 /** KEP-1669: better a terminating backend than none. */
 function promoteTerminating(candidates: Candidate[]): Candidate[] {
   if (candidates.some(({ stage }) => stage === 'ready')) return candidates;
   return candidates.map((candidate) =>
-    candidate.stage === 'leaving'
+    candidate.stage === 'leaving' && candidate.weight > 0
       ? { ...candidate, stage: 'ready', reason: 'terminating, but no other backend is left' }
       : candidate,
   );
@@ -133,7 +166,7 @@ function usableEndpoints(
   return ready.length > 0 ? ready : all.filter((each) => each.serving && each.terminating);
 }
 
-function nodeStage(node: Node, lacksLocal: boolean): Pick<Candidate, 'stage' | 'reason'> {
+function nodeStage(node: Node, lacksLocal: boolean): Stage {
   if (!node.ready) return { stage: 'unready', reason: 'node is not Ready' };
   if (node.networkUnavailable) return { stage: 'unready', reason: 'node has NetworkUnavailable' };
   if (node.deleting) return { stage: 'leaving', reason: 'node is being deleted' };

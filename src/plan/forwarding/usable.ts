@@ -6,9 +6,14 @@ import type { Candidate } from './candidates.ts';
 /** What to do when every check of a server fails. */
 export type HealthFallback = 'fail-open' | 'fail-closed';
 
+export interface Verdict extends Pick<Backend, 'use' | 'reason'> {
+  /** It is not used only because its health is not known yet. */
+  readonly pending: boolean;
+}
+
 /** Who takes new flows, in the order of the candidates. */
 export interface Decision {
-  readonly verdicts: readonly Pick<Backend, 'use' | 'reason'>[];
+  readonly verdicts: readonly Verdict[];
   /** There are backends that could be used, and the check of each fails. */
   readonly allFail: boolean;
 }
@@ -35,20 +40,23 @@ export function decideUse(
   const anyUp = ready.some((each) => stateOf(each) === 'up');
   const anyUnknown = ready.some((each) => stateOf(each) === 'unknown');
   const allFail = ready.length > 0 && !anyUp && !anyUnknown;
-  const verdicts = checked.map((each): Decision['verdicts'][number] => {
+  const verdict = (use: Backend['use'], reason: string, pending = false) => {
+    return { use, reason, pending };
+  };
+  const verdicts = checked.map((each): Verdict => {
     const { stage, reason } = each.candidate;
-    if (stage === 'leaving') return { use: 'draining', reason };
-    if (stage === 'unready') return { use: 'down', reason };
+    if (stage === 'leaving') return verdict('draining', reason);
+    if (stage === 'unready') return verdict('down', reason);
     const state = stateOf(each);
-    if (state === 'up') return { use: 'active', reason };
+    if (state === 'up') return verdict('active', reason);
     if (state === 'unknown') {
       return anyUp
-        ? { use: 'down', reason: 'health not known yet' }
-        : { use: 'active', reason: 'health not known yet, and no healthy backend' };
+        ? verdict('down', 'health not known yet', true)
+        : verdict('active', 'health not known yet, and no healthy backend');
     }
     const failure = `health check failed: ${(each.check && health.get(each.check.id)?.reason) || 'no reason given'}`;
-    if (!allFail || fallback === 'fail-closed') return { use: 'down', reason: failure };
-    return { use: 'active', reason: `${failure}; used because all fail (fail-open)` };
+    if (!allFail || fallback === 'fail-closed') return verdict('down', failure);
+    return verdict('active', `${failure}; used because all fail (fail-open)`);
   });
   return { verdicts, allFail };
 }
