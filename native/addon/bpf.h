@@ -114,6 +114,9 @@ napi_value program_test_live(napi_env env, napi_callback_info info);
 /* flow_sweep.c */
 napi_value flows_sweep(napi_env env, napi_callback_info info);
 
+/* flow_end.c */
+napi_value flows_end(napi_env env, napi_callback_info info);
+
 /* bpf_value.c: JavaScript values. Each returns false with an exception pending. */
 bool value_bytes(napi_env env, napi_value value, const char *what, size_t least, void **data,
 		 size_t *size);

@@ -1,41 +1,26 @@
 /*
  * The sweeper: frees expired flows and counts the live ones, in the flow table's shared memory, off
- * the event loop. It keeps to the protocol that xdp/flow.h states; packets run meanwhile.
- *
- * Its claims carry the tag TG_FLOW_SWEPT, so that a sweep cut short by the process's death is
- * finished by the next one; there is one sweeper at a time.
+ * the event loop. There is one sweeper at a time.
  */
-#include "bpf.h"
-#include "reverse_slot.h"
+#include "flow_table.h"
 
-#include <bpf/bpf.h>
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-
-#define WORD_STRIDE 8 /* an array map pads its values to 8 bytes */
 
 struct sweep_work {
 	napi_async_work work;
 	napi_deferred deferred;
 	napi_ref object;
 	struct object_handle *handle;
-	struct tg_config config;
-	__u32 flow_count, reverse_count, server_count, backend_count;
+	struct flow_table table;
 	/* Results. */
 	__u32 live, expired;
 	__u32 *by_server, *by_backend;
 	__u32 *open_by_backend; /* without those that are closing */
 	__u32 by_nat_address[TG_NAT_ADDRESSES_MAX];
 };
-
-static __u64 *entry_word(struct tg_flow *entry)
-{
-	return (__u64 *)entry;
-}
 
 static __u32 timeout_of(const struct tg_config *config, __u8 state)
 {
@@ -53,27 +38,6 @@ static __u32 timeout_of(const struct tg_config *config, __u8 state)
 	}
 }
 
-/* Gives back the NAT port and the entry. Only for an entry that the sweeper has claimed. */
-static void entry_free(const struct sweep_work *work, struct tg_flow *entry, __u32 index,
-		       union tg_flow_word word)
-{
-	const struct tg_nat_address *nat = work->handle->nat_addresses.memory;
-	const struct tg_backend *record = work->handle->backends.memory;
-	__u32 base, slot, owner = index + 1;
-	char *slots = work->handle->reverse.memory;
-
-	if (entry->backend < work->backend_count) {
-		record += entry->backend;
-		base = reverse_base(work->config.hash_seed, address_from_bytes(record->addr),
-				    record->port, word.proto,
-				    address_from_bytes(nat[word.nat].addr));
-		slot = reverse_slot(base, be16toh(entry->nat_port), work->reverse_count - 1);
-		__atomic_compare_exchange_n((__u32 *)(slots + (size_t)slot * WORD_STRIDE), &owner,
-					    0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-	}
-	__atomic_store_n(entry_word(entry), 0, __ATOMIC_SEQ_CST);
-}
-
 static void entry_count(struct sweep_work *work, const struct tg_flow *entry,
 			union tg_flow_word word)
 {
@@ -81,35 +45,29 @@ static void entry_count(struct sweep_work *work, const struct tg_flow *entry,
 
 	work->live++;
 	work->by_nat_address[word.nat]++;
-	if (backend >= work->backend_count)
+	if (backend >= work->table.backend_count)
 		return;
 	work->by_backend[backend]++;
 	if (word.state != TG_FLOW_CLOSING)
 		work->open_by_backend[backend]++;
 }
 
-static void entry_sweep(struct sweep_work *work, struct tg_flow *entry, __u32 index, __u32 now_s)
+static void entry_sweep(struct sweep_work *work, struct tg_flow *entry, __u32 now_s)
 {
-	union tg_flow_word word, swept;
+	union tg_flow_word word = flow_word_read(entry);
 	__s32 age;
 
-	word.raw = __atomic_load_n(entry_word(entry), __ATOMIC_ACQUIRE);
 	if (word.tag == TG_FLOW_SWEPT) {
-		entry_free(work, entry, index, word);
+		flow_release(&work->table, entry, word);
 		work->expired++;
 		return;
 	}
-	if (word.tag == TG_FLOW_FREE || word.state == TG_FLOW_CLAIMED)
+	if (!flow_is_live(word))
 		return;
-	swept = word;
-	swept.tag = TG_FLOW_SWEPT;
-	swept.state = TG_FLOW_CLAIMED;
 	/* A packet may be ahead of this sweep's clock: a negative age is not expired. */
 	age = (__s32)(now_s - __atomic_load_n(&entry->last_s, __ATOMIC_RELAXED));
-	if (age > (__s32)timeout_of(&work->config, word.state) &&
-	    __atomic_compare_exchange_n(entry_word(entry), &word.raw, swept.raw, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-		entry_free(work, entry, index, swept);
+	if (age > (__s32)timeout_of(&work->table.config, word.state) && flow_take(entry, word)) {
+		flow_release(&work->table, entry, word);
 		work->expired++;
 		return;
 	}
@@ -122,13 +80,13 @@ static void entry_sweep(struct sweep_work *work, struct tg_flow *entry, __u32 in
  */
 static void backends_settle(struct sweep_work *work)
 {
-	const struct tg_backend *backends = work->handle->backends.memory;
-	char *flows = work->handle->backend_flows.memory;
+	const struct tg_backend *backends = work->table.backends;
 
-	for (__u32 i = 0; i < work->backend_count; i++) {
-		__u64 *open = (__u64 *)(flows + (size_t)i * WORD_STRIDE);
+	for (__u32 i = 0; i < work->table.backend_count; i++) {
+		__u64 *open = (__u64 *)(work->table.backend_flows +
+					  (size_t)i * MAP_WORD_STRIDE);
 
-		if (backends[i].server < work->server_count)
+		if (backends[i].server < work->table.server_count)
 			work->by_server[backends[i].server] += work->by_backend[i];
 		if (__atomic_load_n(open, __ATOMIC_RELAXED) != work->open_by_backend[i])
 			__atomic_store_n(open, work->open_by_backend[i], __ATOMIC_RELAXED);
@@ -138,13 +96,12 @@ static void backends_settle(struct sweep_work *work)
 static void sweep_execute(napi_env env, void *data)
 {
 	struct sweep_work *work = data;
-	struct tg_flow *flows = work->handle->flows.memory;
 	struct timespec now;
 
 	(void)env;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* the program's clock */
-	for (__u32 i = 0; i < work->flow_count; i++)
-		entry_sweep(work, &flows[i], i, (__u32)now.tv_sec);
+	for (__u32 i = 0; i < work->table.flow_count; i++)
+		entry_sweep(work, &work->table.flows[i], (__u32)now.tv_sec);
 	backends_settle(work);
 }
 
@@ -182,9 +139,9 @@ static void sweep_complete(napi_env env, napi_status status, void *data)
 	set_number(env, result, "flows", work->live);
 	set_number(env, result, "expired", work->expired);
 	napi_set_named_property(env, result, "flowsByServer",
-				counts_array(env, work->by_server, work->server_count));
+				counts_array(env, work->by_server, work->table.server_count));
 	napi_set_named_property(env, result, "flowsByBackend",
-				counts_array(env, work->by_backend, work->backend_count));
+				counts_array(env, work->by_backend, work->table.backend_count));
 	napi_set_named_property(env, result, "flowsByNatAddress",
 				counts_array(env, work->by_nat_address, TG_NAT_ADDRESSES_MAX));
 	napi_resolve_deferred(env, work->deferred, result);
@@ -192,55 +149,15 @@ static void sweep_complete(napi_env env, napi_status status, void *data)
 	work_free(env, work);
 }
 
-static bool mapping_ensure(napi_env env, struct mapping *mapping, const struct map_handle *map)
-{
-	if (mapping->memory)
-		return true;
-	mapping->size = map_mapped_size(map);
-	mapping->memory =
-		mmap(NULL, mapping->size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd, 0);
-	if (mapping->memory != MAP_FAILED)
-		return true;
-	mapping->memory = NULL;
-	bpf_error_throw(env, errno, "Cannot map the memory of map \"%s\"", map->name);
-	return false;
-}
-
 /* Everything that can fail happens here, on the JavaScript thread. */
 static bool sweep_prepare(napi_env env, struct object_handle *handle, struct sweep_work *work)
 {
-	struct map_handle *config = object_map(handle, "config");
-	struct map_handle *flows = object_map(handle, "flows");
-	struct map_handle *reverse = object_map(handle, "reverse");
-	struct map_handle *servers = object_map(handle, "servers");
-	struct map_handle *backends = object_map(handle, "backends");
-	struct map_handle *backend_flows = object_map(handle, "backend_flows");
-	struct map_handle *nat_addresses = object_map(handle, "nat_addresses");
-	__u32 zero = 0;
-
-	if (!config || !flows || !reverse || !servers || !backends || !backend_flows ||
-	    !nat_addresses) {
-		bpf_error_throw(env, EINVAL, "The object has no flow table");
-		return false;
-	}
-	if (bpf_map_lookup_elem(config->fd, &zero, &work->config)) {
-		bpf_error_throw(env, errno, "Cannot read the data plane's settings");
-		return false;
-	}
-	if (!mapping_ensure(env, &handle->flows, flows) ||
-	    !mapping_ensure(env, &handle->reverse, reverse) ||
-	    !mapping_ensure(env, &handle->backends, backends) ||
-	    !mapping_ensure(env, &handle->backend_flows, backend_flows) ||
-	    !mapping_ensure(env, &handle->nat_addresses, nat_addresses))
+	if (!flow_table_open(env, handle, &work->table))
 		return false;
 	work->handle = handle;
-	work->flow_count = flows->max_entries;
-	work->reverse_count = reverse->max_entries;
-	work->server_count = servers->max_entries;
-	work->backend_count = backends->max_entries;
-	work->by_server = calloc(work->server_count, sizeof(__u32));
-	work->by_backend = calloc(work->backend_count, sizeof(__u32));
-	work->open_by_backend = calloc(work->backend_count, sizeof(__u32));
+	work->by_server = calloc(work->table.server_count, sizeof(__u32));
+	work->by_backend = calloc(work->table.backend_count, sizeof(__u32));
+	work->open_by_backend = calloc(work->table.backend_count, sizeof(__u32));
 	if (work->by_server && work->by_backend && work->open_by_backend)
 		return true;
 	bpf_error_throw(env, ENOMEM, "Cannot sweep the flow table");

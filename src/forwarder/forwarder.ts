@@ -12,7 +12,7 @@ import type { Role } from '../domain/role.ts';
 import { type ForwardPlanning, planForward } from '../plan/forward.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import type { ObjectState } from '../reconcile/target.ts';
-import { sweepFlows } from '../system/bpf.ts';
+import { endFlows, sweepFlows } from '../system/bpf.ts';
 import { openLedger } from '../system/ledger.ts';
 import { lockFile } from '../system/process-lock.ts';
 import { FORWARDER_REPORT } from '../system/reports.ts';
@@ -144,7 +144,10 @@ class RunningForwarder implements Forwarder {
       ...program,
       nextHops: this.#nextHops,
       clock,
+      log,
       sweepFlows,
+      endFlows,
+      setNatFilter: (natFilter) => program.config.set(0, { ...program.config.get(0), natFilter }),
       adopt: program.found,
     });
     this.#interfaces = new Interfaces({
@@ -230,7 +233,7 @@ class RunningForwarder implements Forwarder {
     const { object, layout } = this.#parts.program;
     const map = bpfMap(object, 'flows');
     const nowSec = Number(process.hrtime.bigint() / 1_000_000_000n);
-    const endsOf = (server: number, backend: number) => this.#dataplane.endsOf(server, backend);
+    const endsOf = (backend: number, nat: number) => this.#dataplane.endsOf(backend, nat);
     return listFlows({ map, layout, endsOf, nowSec }, filter, limit);
   }
 

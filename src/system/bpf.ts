@@ -1,3 +1,5 @@
+import { addressToBytes, compareAddresses } from '../domain/address.ts';
+import type { AddressRange } from '../domain/prefix.ts';
 import { loadNative } from './native.ts';
 
 /**
@@ -107,6 +109,8 @@ export interface SweepResult {
   readonly expired: number;
   readonly flowsByServer: Uint32Array;
   readonly flowsByBackend: Uint32Array;
+  /** By index into `nat_addresses`. */
+  readonly flowsByNatAddress: Uint32Array;
 }
 
 interface BpfBinding {
@@ -117,6 +121,12 @@ interface BpfBinding {
    * Ages the flow table by `config`'s timeouts, off the event loop. Frees entries and NAT ports.
    */
   sweepFlows(object: BpfObject): Promise<SweepResult>;
+  /**
+   * Ends the flows of the servers (indices, 32 bits each) whose client lies in none of the ranges
+   * (first and last address, 16 bytes each, ascending and disjoint). Off the event loop. Resolves to
+   * how many ended.
+   */
+  endFlows(object: BpfObject, servers: Uint8Array, ranges: Uint8Array): Promise<number>;
 }
 
 export interface AbiStruct {
@@ -141,4 +151,32 @@ export function dataplaneAbi(): Abi {
 
 export function sweepFlows(object: BpfObject): Promise<SweepResult> {
   return loadNative<BpfBinding>().sweepFlows(object);
+}
+
+/** Ends the flows of these servers whose client lies in none of the ranges. Resolves to how many. */
+export function endFlows(
+  object: BpfObject,
+  servers: readonly number[],
+  allowed: readonly AddressRange[],
+): Promise<number> {
+  const indices = new Uint8Array(Uint32Array.from(servers).buffer);
+  const ranges = Buffer.concat(
+    mergeRanges(allowed).flatMap(({ first, last }) => [
+      addressToBytes(first),
+      addressToBytes(last),
+    ]),
+  );
+  return loadNative<BpfBinding>().endFlows(object, indices, new Uint8Array(ranges));
+}
+
+/** Ascending and disjoint. */
+function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
+  const merged: AddressRange[] = [];
+  for (const range of [...ranges].sort((a, b) => compareAddresses(a.first, b.first))) {
+    const before = merged.at(-1);
+    if (!before || range.first > before.last) merged.push(range);
+    else if (range.last > before.last)
+      merged.splice(-1, 1, { first: before.first, last: range.last });
+  }
+  return merged;
 }

@@ -25,10 +25,18 @@ export interface VipKey {
 export interface VipEntry {
   readonly server: number;
   readonly flags: number;
+  /** `TG_SCHEDULER_…`. */
+  readonly scheduler: number;
   readonly ringChunk: number;
   readonly ringOffset: number;
+  /** Places; one of a rendezvous list takes two words. */
   readonly ringSize: number;
   readonly affinitySec: number;
+  readonly affinityGroup: bigint;
+  /** 0: everybody may come. */
+  readonly acl: number;
+  readonly newFlowsPerSec: number;
+  readonly clientNewFlowsPerSec: number;
 }
 
 export interface ServerEntry extends VipKey {
@@ -37,14 +45,21 @@ export interface ServerEntry extends VipKey {
 
 export interface BackendEntry {
   readonly address: Address;
-  readonly natAddress: Address;
   readonly port: number;
   readonly flags: number;
   readonly ifindex: number;
   readonly dstMac: Mac;
   readonly srcMac: Mac;
   readonly mtu: number;
-  readonly generation: number;
+  /** VIDs of the way out, 0 for none. */
+  readonly vlan: number;
+  readonly innerVlan: number;
+  readonly admit: number;
+  /** Hash of the address: what it is called on every box. */
+  readonly endpoint: number;
+  /** Its group of NAT addresses. */
+  readonly natFirst: number;
+  readonly natCount: number;
   /** 0: the entry is free. */
   readonly server: number;
 }
@@ -56,11 +71,42 @@ export interface ConfigEntry {
   readonly natPortFirst: number;
   readonly natPortLast: number;
   readonly hashSeed: bigint;
+  readonly cookieKey: bigint;
+  readonly natFilter: bigint;
   readonly tcpHalfOpenSec: number;
   readonly tcpEstablishedSec: number;
   readonly tcpClosingSec: number;
   readonly udpSec: number;
   readonly udpStreamSec: number;
+  readonly flags: number;
+  readonly newFlowsPerSec: number;
+  readonly repliesPerSec: number;
+  readonly mtuMin: number;
+  readonly clientPrefix4: number;
+  readonly clientPrefix6: number;
+}
+
+export interface NatAddressEntry {
+  readonly address: Address;
+}
+
+export interface AclKey {
+  /** Bits of what follows. */
+  readonly prefixLength: number;
+  readonly acl: number;
+  readonly address: Address;
+}
+
+export interface AffinityBackendKey {
+  readonly server: number;
+  readonly endpoint: number;
+}
+
+export interface InterfaceEntry {
+  /** 0 for none, as in the next. */
+  readonly ipv4: Address;
+  readonly ipv6: Address;
+  readonly mtu: number;
 }
 
 export interface FlowEntry {
@@ -70,10 +116,12 @@ export interface FlowEntry {
   readonly client: Address;
   readonly clientPort: number;
   readonly natPort: number;
-  readonly server: number;
+  /** Index into the table of NAT addresses. */
+  readonly nat: number;
   readonly backend: number;
   readonly protocol: number;
   readonly state: number;
+  readonly flags: number;
 }
 
 /** Packets and bytes of one server or backend since its index was given to it. */
@@ -93,7 +141,7 @@ export interface Codec<T> {
   write(view: DataView, at: number, value: T): void;
 }
 
-type FieldKind = 'u8' | 'u16' | 'be16' | 'u32' | 'u64' | 'address' | 'mac';
+type FieldKind = 'u8' | 'u16' | 'be16' | 'u32' | 'u64' | 'u128' | 'address' | 'mac';
 
 /** TypeScript name → [C name, how it is written]. */
 type Fields<T> = { readonly [K in keyof T]-?: readonly [string, FieldKind] };
@@ -107,24 +155,33 @@ const VIP_KEY: Fields<VipKey> = {
 const VIP: Fields<VipEntry> = {
   server: ['server', 'u32'],
   flags: ['flags', 'u32'],
+  scheduler: ['scheduler', 'u8'],
   ringChunk: ['ring_chunk', 'u32'],
   ringOffset: ['ring_offset', 'u32'],
   ringSize: ['ring_size', 'u32'],
   affinitySec: ['affinity_s', 'u32'],
+  affinityGroup: ['affinity_group', 'u64'],
+  acl: ['acl', 'u32'],
+  newFlowsPerSec: ['new_flows_per_s', 'u32'],
+  clientNewFlowsPerSec: ['client_new_flows_per_s', 'u32'],
 };
 
 const SERVER: Fields<ServerEntry> = { ...VIP_KEY, inUse: ['in_use', 'u8'] };
 
 const BACKEND: Fields<BackendEntry> = {
   address: ['addr', 'address'],
-  natAddress: ['nat_addr', 'address'],
   port: ['port', 'be16'],
   flags: ['flags', 'u16'],
   ifindex: ['ifindex', 'u32'],
   dstMac: ['dst_mac', 'mac'],
   srcMac: ['src_mac', 'mac'],
   mtu: ['mtu', 'u16'],
-  generation: ['generation', 'u16'],
+  vlan: ['vlan', 'be16'],
+  innerVlan: ['inner_vlan', 'be16'],
+  admit: ['admit', 'u16'],
+  endpoint: ['endpoint', 'u32'],
+  natFirst: ['nat_first', 'u8'],
+  natCount: ['nat_count', 'u8'],
   server: ['server', 'u32'],
 };
 
@@ -135,11 +192,38 @@ const CONFIG: Fields<ConfigEntry> = {
   natPortFirst: ['nat_port_first', 'u16'],
   natPortLast: ['nat_port_last', 'u16'],
   hashSeed: ['hash_seed', 'u64'],
+  cookieKey: ['cookie_key', 'u128'],
+  natFilter: ['nat_filter', 'u64'],
   tcpHalfOpenSec: ['tcp_half_open_s', 'u32'],
   tcpEstablishedSec: ['tcp_established_s', 'u32'],
   tcpClosingSec: ['tcp_closing_s', 'u32'],
   udpSec: ['udp_s', 'u32'],
   udpStreamSec: ['udp_stream_s', 'u32'],
+  flags: ['flags', 'u32'],
+  newFlowsPerSec: ['new_flows_per_s', 'u32'],
+  repliesPerSec: ['replies_per_s', 'u32'],
+  mtuMin: ['mtu_min', 'u32'],
+  clientPrefix4: ['client_prefix4', 'u8'],
+  clientPrefix6: ['client_prefix6', 'u8'],
+};
+
+const NAT_ADDRESS: Fields<NatAddressEntry> = { address: ['addr', 'address'] };
+
+const ACL_KEY: Fields<AclKey> = {
+  prefixLength: ['prefix_length', 'u32'],
+  acl: ['acl', 'u32'],
+  address: ['addr', 'address'],
+};
+
+const AFFINITY_BACKEND_KEY: Fields<AffinityBackendKey> = {
+  server: ['server', 'u32'],
+  endpoint: ['endpoint', 'u32'],
+};
+
+const INTERFACE: Fields<InterfaceEntry> = {
+  ipv4: ['ipv4', 'address'],
+  ipv6: ['ipv6', 'address'],
+  mtu: ['mtu', 'u32'],
 };
 
 const FLOW: Fields<FlowEntry> = {
@@ -148,10 +232,11 @@ const FLOW: Fields<FlowEntry> = {
   client: ['client', 'address'],
   clientPort: ['client_port', 'be16'],
   natPort: ['nat_port', 'be16'],
-  server: ['server', 'u32'],
+  nat: ['nat', 'u8'],
   backend: ['backend', 'u32'],
   protocol: ['proto', 'u8'],
   state: ['state', 'u8'],
+  flags: ['flags', 'u8'],
 };
 
 const STATS: Fields<TrafficStats> = {
@@ -170,6 +255,10 @@ export interface DataplaneLayout {
   readonly server: Codec<ServerEntry>;
   readonly backend: Codec<BackendEntry>;
   readonly config: Codec<ConfigEntry>;
+  readonly natAddress: Codec<NatAddressEntry>;
+  readonly aclKey: Codec<AclKey>;
+  readonly affinityBackendKey: Codec<AffinityBackendKey>;
+  readonly interface: Codec<InterfaceEntry>;
   readonly flow: Codec<FlowEntry>;
   /** Only the tag of a flow: most entries of a table are free. */
   readonly flowTag: Codec<Pick<FlowEntry, 'tag'>>;
@@ -189,6 +278,10 @@ export function dataplaneLayout(abi: Abi): DataplaneLayout {
     server: codecOf(abi, 'tg_server', SERVER),
     backend: codecOf(abi, 'tg_backend', BACKEND),
     config: codecOf(abi, 'tg_config', CONFIG),
+    natAddress: codecOf(abi, 'tg_nat_address', NAT_ADDRESS),
+    aclKey: codecOf(abi, 'tg_acl_key', ACL_KEY),
+    affinityBackendKey: codecOf(abi, 'tg_affinity_backend_key', AFFINITY_BACKEND_KEY),
+    interface: codecOf(abi, 'tg_interface', INTERFACE),
     flow: codecOf(abi, 'tg_flow', FLOW),
     flowTag: codecOf<Pick<FlowEntry, 'tag'>>(abi, 'tg_flow', { tag: FLOW.tag }),
     stats: codecOf(abi, 'tg_stats', STATS),
@@ -254,6 +347,7 @@ function readField(view: DataView, at: number, kind: FieldKind): number | bigint
       return view.getUint32(at, LITTLE);
     case 'u64':
       return view.getBigUint64(at, LITTLE);
+    case 'u128':
     case 'address':
       return addressFromBigInt((view.getBigUint64(at) << 64n) | view.getBigUint64(at + 8));
     case 'mac':
@@ -278,6 +372,7 @@ function writeField(view: DataView, at: number, kind: FieldKind, value: number |
     case 'u64':
       view.setBigUint64(at, BigInt(value), LITTLE);
       break;
+    case 'u128':
     case 'address':
       view.setBigUint64(at, BigInt(value) >> 64n);
       view.setBigUint64(at + 8, BigInt(value) & LOW_64);

@@ -4,7 +4,9 @@ import type { Backend } from '../../domain/forwarding.ts';
 import type { Mac } from '../../domain/mac.ts';
 import type { NextHops } from '../next-hop.ts';
 import type { BackendEntry, DataplaneLayout, TrafficStats } from './abi.ts';
+import { endpointOf } from './identity.ts';
 import { createIndexPool, type IndexPool } from './index-pool.ts';
+import type { NatTable } from './nat-table.ts';
 import type { SharedArray } from './shared-array.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -12,6 +14,7 @@ export interface BackendTableParts {
   readonly array: SharedArray<BackendEntry>;
   readonly statistics: Statistics;
   readonly nextHops: NextHops;
+  readonly natAddresses: NatTable;
   readonly layout: DataplaneLayout;
   readonly clock: Clock;
   /** `Backend.id` of an address and port. */
@@ -20,15 +23,41 @@ export interface BackendTableParts {
 
 const NO_ADDRESS = 0n as Address;
 const NO_MAC = 0 as Mac;
-const NO_HOP = { ifindex: 0, dstMac: NO_MAC, srcMac: NO_MAC, mtu: 0, natAddress: NO_ADDRESS };
+const NO_HOP = {
+  ifindex: 0,
+  dstMac: NO_MAC,
+  srcMac: NO_MAC,
+  mtu: 0,
+  vlan: 0,
+  innerVlan: 0,
+  natFirst: 0,
+  natCount: 0,
+};
+const FREE: BackendEntry = {
+  ...NO_HOP,
+  address: NO_ADDRESS,
+  port: 0,
+  server: 0,
+  flags: 0,
+  endpoint: 0,
+  admit: 0,
+};
 /** The entry's field is 16 bits wide; no packet is longer either. */
 const MTU_MAX = 0xffff;
+
+/** What the server says about all of its backends. */
+export interface ServerPolicy {
+  /** Their flows are counted, for the scheduler that goes by it. */
+  readonly counted: boolean;
+  /** TCP flows of one that is down are reset. */
+  readonly resetDead: boolean;
+}
 
 /**
  * The `backends` map: which index stands for which backend of which server, with its next hop.
  *
- * Address, port and NAT address of an index stay as they are while flows may hold it, since they
- * are part of those flows' identity; a backend whose NAT address is gone gets another index.
+ * Address, port and server of an index stay as they are while flows may hold it, since they are
+ * part of those flows' identity.
  */
 export class BackendTable {
   readonly #parts: BackendTableParts;
@@ -36,6 +65,8 @@ export class BackendTable {
   readonly #reachable: number;
   readonly #active: number;
   readonly #keepsUdp: number;
+  readonly #dead: number;
+  readonly #counted: number;
   /** Indices by address; small arrays, since an address has few. */
   readonly #users = new Map<Address, number[]>();
   /** Retired indices by server and backend id, to be taken again by the same. */
@@ -48,6 +79,8 @@ export class BackendTable {
     this.#reachable = parts.layout.constant('TG_BACKEND_REACHABLE');
     this.#active = parts.layout.constant('TG_BACKEND_ACTIVE');
     this.#keepsUdp = parts.layout.constant('TG_BACKEND_KEEPS_UDP');
+    this.#dead = parts.layout.constant('TG_BACKEND_DEAD');
+    this.#counted = parts.layout.constant('TG_BACKEND_COUNTED');
   }
 
   usage(): { readonly used: number; readonly limit: number } {
@@ -68,27 +101,28 @@ export class BackendTable {
   }
 
   /** The index of a backend that has none: its own former one, else a new one. Throws when full. */
-  take(server: number, backend: Backend): number {
+  take(server: number, backend: Backend, policy: ServerPolicy): number {
     const key = retiredKey(server, backend.id);
     const former = this.#retired.get(key);
-    if (former !== undefined && this.keepsSource(former)) {
+    if (former !== undefined) {
       this.#retired.delete(key);
       this.#pool.revive(former);
       return former;
     }
     const index = this.#pool.take();
     if (index === undefined) throw full(this.#pool.limit, backend.id);
-    const generation = (this.entry(index).generation + 1) & 0xffff;
-    const { address, port } = backend;
+    const { address, port, admit } = backend;
     this.#addUser(address, index);
-    const fresh = { ...NO_HOP, address, port, server, generation, flags: 0 };
-    this.#write(index, this.#withHop(fresh, this.#flagsOf(backend)));
+    const endpoint = endpointOf(address);
+    const fresh = { ...NO_HOP, address, port, server, endpoint, admit, flags: 0 };
+    this.#write(index, this.#withHop(fresh, this.#flagsOf(backend, policy)));
     return index;
   }
 
   /** Makes the entry say what the plan and the next hop say. */
-  store(index: number, backend: Backend): void {
-    this.#write(index, this.#withHop(this.entry(index), this.#flagsOf(backend)));
+  store(index: number, backend: Backend, policy: ServerPolicy): void {
+    const entry = { ...this.entry(index), admit: backend.admit };
+    this.#write(index, this.#withHop(entry, this.#flagsOf(backend, policy)));
   }
 
   /** No new flows from here on; those it has go on. The index is kept until they are gone. */
@@ -97,12 +131,6 @@ export class BackendTable {
     this.#write(index, this.#withHop(entry, 0));
     this.#pool.retire(index, this.#parts.clock.monotonicMs());
     this.#retired.set(this.#retiredKeyOf(entry), index);
-  }
-
-  /** False when packets to it can no longer be sent from the address its flows use. */
-  keepsSource(index: number): boolean {
-    const { natAddress } = this.entry(index);
-    return natAddress === NO_ADDRESS || this.#parts.nextHops.mayUseSource(natAddress);
   }
 
   /** True when it takes new flows and packets can go to it. */
@@ -126,22 +154,14 @@ export class BackendTable {
   adopt(): ReadonlyMap<number, ReadonlyMap<string, number>> {
     const found = new Map<number, Map<string, number>>();
     for (const index of this.#parts.array.occupied()) {
-      const { server, address, port, flags } = this.entry(index);
+      const { server, address, port, natFirst, natCount } = this.entry(index);
       if (server === 0) continue;
       this.#pool.adopt(index);
       this.#addUser(address, index);
+      if (natCount > 0) this.#parts.natAddresses.adopt({ first: natFirst, count: natCount });
       const ofServer = found.get(server) ?? new Map<string, number>();
       found.set(server, ofServer);
-      const id = this.#parts.idOf(address, port);
-      const other = ofServer.get(id);
-      if (other === undefined) {
-        ofServer.set(id, index);
-        continue;
-      }
-      // Its NAT address had changed: the one that takes no new flows is kept for its old ones.
-      const idle = (flags & this.#active) === 0 ? index : other;
-      if (idle === other) ofServer.set(id, index);
-      this.#pool.retire(idle, this.#parts.clock.monotonicMs());
+      ofServer.set(this.#parts.idOf(address, port), index);
     }
     return found;
   }
@@ -153,16 +173,17 @@ export class BackendTable {
       const key = this.#retiredKeyOf(entry);
       if (this.#retired.get(key) === index) this.#retired.delete(key);
       this.#removeUser(entry.address, index);
-      const { generation } = entry;
-      const cleared = { ...NO_HOP, address: NO_ADDRESS, port: 0, server: 0, flags: 0, generation };
-      this.#parts.array.set(index, cleared);
+      this.#releaseGroup(entry);
+      this.#parts.array.set(index, FREE);
       this.#parts.statistics.reset(index);
     }
   }
 
-  #flagsOf({ use }: Backend): number {
-    if (use === 'active') return this.#active | this.#keepsUdp;
-    return use === 'draining' ? this.#keepsUdp : 0;
+  #flagsOf({ use }: Backend, { counted, resetDead }: ServerPolicy): number {
+    const base = counted ? this.#counted : 0;
+    if (use === 'active') return base | this.#active | this.#keepsUdp;
+    if (use === 'draining') return base | this.#keepsUdp;
+    return resetDead ? base | this.#dead : base;
   }
 
   #write(index: number, entry: BackendEntry): void {
@@ -172,19 +193,30 @@ export class BackendTable {
   /** The entry with what is known now of its next hop, and these flags beside. */
   #withHop(entry: BackendEntry, flags: number): BackendEntry {
     const hop = this.#parts.nextHops.get(entry.address);
-    if (hop.state === 'pending')
+    if (hop.state === 'pending') {
       return { ...entry, flags: flags | (entry.flags & this.#reachable) };
+    }
     if (hop.state === 'unreachable') return { ...entry, flags };
+    const group = this.#parts.natAddresses.take(hop.sources);
+    this.#releaseGroup(entry);
+    if (!group) return { ...entry, natFirst: 0, natCount: 0, flags };
+    const [outer, inner] = hop.vlans;
     return {
       ...entry,
       flags: flags | this.#reachable,
-      natAddress:
-        entry.natAddress === NO_ADDRESS ? (hop.sources[0] ?? NO_ADDRESS) : entry.natAddress,
+      natFirst: group.first,
+      natCount: group.count,
       ifindex: hop.ifindex,
       dstMac: hop.destinationMac,
       srcMac: hop.sourceMac,
       mtu: Math.min(hop.mtu, MTU_MAX),
+      vlan: outer?.vid ?? 0,
+      innerVlan: inner?.vid ?? 0,
     };
+  }
+
+  #releaseGroup({ natFirst, natCount }: BackendEntry): void {
+    if (natCount > 0) this.#parts.natAddresses.release({ first: natFirst, count: natCount });
   }
 
   #addUser(address: Address, index: number): void {

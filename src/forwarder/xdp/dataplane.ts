@@ -1,12 +1,19 @@
-import type { Address } from '../../domain/address.ts';
+import { type Address, familyOf } from '../../domain/address.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Backend, VirtualServer } from '../../domain/forwarding.ts';
+import type { Log } from '../../domain/log.ts';
+import { type AddressRange, type Prefix, rangeOfPrefix } from '../../domain/prefix.ts';
 import type { Target } from '../../reconcile/target.ts';
 import type { BpfMap, BpfObject, SweepResult } from '../../system/bpf.ts';
 import type { NextHops } from '../next-hop.ts';
 import type { DataplaneLayout, TrafficStats, VipEntry, VipKey } from './abi.ts';
-import { BackendTable } from './backend-table.ts';
-import { type RingChunks, type RingRegion, RingSpace } from './ring-space.ts';
+import { AclTable } from './acl-table.ts';
+import { AffinityTable } from './affinity-table.ts';
+import { BackendTable, type ServerPolicy } from './backend-table.ts';
+import { affinityGroupOf, endpointOf } from './identity.ts';
+import { NatTable } from './nat-table.ts';
+import { type RingChunks, type RingRegion, RingSpace, ringRoom } from './ring-space.ts';
+import { createSchedulers, type Schedulers } from './schedulers.ts';
 import { backendId, serverId, vipKeyOf } from './server-id.ts';
 import { ServerTable } from './server-table.ts';
 import { sharedArray } from './shared-array.ts';
@@ -18,7 +25,16 @@ export interface DataplaneParts {
   readonly layout: DataplaneLayout;
   readonly nextHops: NextHops;
   readonly clock: Clock;
+  readonly log: Log;
   readonly sweepFlows: (object: BpfObject) => Promise<SweepResult>;
+  /** Ends the flows of these servers whose client is in none of the ranges. */
+  readonly endFlows: (
+    object: BpfObject,
+    servers: readonly number[],
+    allowed: readonly AddressRange[],
+  ) => Promise<number>;
+  /** Writes `tg_config.nat_filter`. */
+  readonly setNatFilter: (filter: bigint) => void;
   /** False when the maps are new, so that nothing needs to be looked for. */
   readonly adopt: boolean;
 }
@@ -27,13 +43,21 @@ export interface DataplaneParts {
 export interface FlowEnds {
   readonly vip: VipKey;
   readonly backend: { readonly address: Address; readonly port: number };
+  /** From which the backend sees it come. */
+  readonly natAddress: Address;
 }
 
 /** Sizes and limits, and how often each kind of thing was written since the start. */
 export interface DataplaneUsage {
   readonly servers: { readonly used: number; readonly limit: number };
   readonly backends: { readonly used: number; readonly limit: number };
-  readonly rings: { readonly chunks: number; readonly entries: number };
+  readonly rings: { readonly chunks: number; readonly words: number };
+  readonly natAddresses: { readonly used: number; readonly limit: number };
+  readonly sourceRanges: {
+    readonly lists: number;
+    readonly entries: number;
+    readonly limit: number;
+  };
   readonly writes: {
     readonly vips: number;
     readonly servers: number;
@@ -48,15 +72,15 @@ interface ServerState {
   /** Index by backend id, in the plan's order. */
   backends: ReadonlyMap<string, number>;
   region: RingRegion | undefined;
+  acl: number;
   vip: VipEntry | undefined;
   /** What was applied last; `undefined` while it is only adopted. */
   value: VirtualServer | undefined;
 }
 
-/** The kernel keeps the values of an array map at multiples of 8 bytes; counted in 32-bit words. */
-const RING_STRIDE = 2;
 const NO_REGION: RingRegion = { chunk: 0, offset: 0, size: 0 };
 const NO_BACKENDS: ReadonlyMap<string, number> = new Map();
+const NO_ENDPOINTS: ReadonlyMap<number, number> = new Map();
 
 /**
  * The BPF maps as a target of reconciliation: one virtual server after another.
@@ -72,7 +96,10 @@ export class Dataplane implements Target<VirtualServer> {
   readonly #backends: BackendTable;
   readonly #vips: VipTable;
   readonly #rings: RingSpace;
-  readonly #hashClientOnly: number;
+  readonly #natAddresses: NatTable;
+  readonly #acls: AclTable;
+  readonly #affinity: AffinityTable;
+  readonly #schedulers: Schedulers;
   readonly #states = new Map<string, ServerState>();
   #ringWrites = 0;
 
@@ -85,17 +112,25 @@ export class Dataplane implements Target<VirtualServer> {
       layout,
       clock,
     });
+    this.#natAddresses = new NatTable({
+      array: sharedArray(bpfMap(object, 'nat_addresses'), layout.natAddress),
+      clock,
+      setFilter: parts.setNatFilter,
+    });
     this.#backends = new BackendTable({
       array: sharedArray(bpfMap(object, 'backends'), layout.backend),
       statistics: createStatistics(bpfMap(object, 'backend_stats'), layout),
       nextHops,
+      natAddresses: this.#natAddresses,
       layout,
       clock,
       idOf: backendId,
     });
     this.#vips = new VipTable(bpfMap(object, 'vips'), layout);
     this.#rings = new RingSpace(ringChunks(object, layout), clock);
-    this.#hashClientOnly = layout.constant('TG_VIP_HASH_CLIENT_ONLY');
+    this.#acls = new AclTable(bpfMap(object, 'acl'), layout, clock);
+    this.#affinity = new AffinityTable(bpfMap(object, 'affinity_backends'), layout);
+    this.#schedulers = createSchedulers(layout);
     if (parts.adopt) this.#adopt();
   }
 
@@ -106,14 +141,19 @@ export class Dataplane implements Target<VirtualServer> {
   update(id: string, server: VirtualServer): void {
     const known = this.#states.get(id);
     const state = known ?? this.#newState(id, server);
-    const { placed, taken, error } = this.#placeBackends(state, server.backends);
+    const policy = this.#schedulers.policyOf(server);
+    const { placed, taken, error } = this.#placeBackends(state, server.backends, policy);
     let region: RingRegion | undefined;
+    let acl: number | undefined;
     try {
       if (error) throw error;
-      region = this.#placeRing(state, server.ring, [...placed.values()]);
-      this.#switchVip(state, server, region);
+      region = this.#placeRing(state, server, [...placed.values()]);
+      acl = this.#acls.take(server.sourceRanges, familyOf(server.address));
+      this.#affinity.set(state.index, affinityBackends(server, placed));
+      this.#switchVip(state, server, region, acl);
     } catch (cause) {
       if (region && region !== state.region) this.#rings.free(region);
+      if (acl) this.#acls.release(acl);
       for (const index of taken) this.#backends.retire(index);
       if (!known) this.#servers.retire(state.index);
       throw cause;
@@ -123,8 +163,11 @@ export class Dataplane implements Target<VirtualServer> {
       if (placed.get(backend) !== index) this.#backends.retire(index);
     }
     for (const backend of server.backends) {
-      this.#backends.store(placed.get(backend.id) as number, backend);
+      this.#backends.store(placed.get(backend.id) as number, backend, policy);
     }
+    if (state.acl !== 0) this.#acls.release(state.acl);
+    if (known && acl !== 0 && acl !== state.acl) this.#endRefused(state.index, server.sourceRanges);
+    state.acl = acl;
     state.backends = placed;
     state.region = region;
     state.value = server;
@@ -137,6 +180,8 @@ export class Dataplane implements Target<VirtualServer> {
     this.#vips.remove(state.key);
     this.#states.delete(id);
     if (state.region) this.#rings.free(state.region);
+    if (state.acl !== 0) this.#acls.release(state.acl);
+    this.#affinity.set(state.index, NO_ENDPOINTS);
     for (const index of state.backends.values()) this.#backends.retire(index);
     this.#servers.retire(state.index);
   }
@@ -150,12 +195,6 @@ export class Dataplane implements Target<VirtualServer> {
         if (id !== undefined && this.#states.has(id)) touched.add(id);
       }
     }
-    for (const id of touched) {
-      const { backends, value } = this.#states.get(id) as ServerState;
-      // A backend whose NAT address is gone needs another index, and so another ring.
-      const stale = [...backends.values()].some((index) => !this.#backends.keepsSource(index));
-      if (stale && value) this.update(id, value);
-    }
     return touched;
   }
 
@@ -165,6 +204,8 @@ export class Dataplane implements Target<VirtualServer> {
     const result = await this.#parts.sweepFlows(this.#parts.object);
     this.#backends.sweep(startedMs, result.flowsByBackend);
     this.#servers.sweep(startedMs, result.flowsByServer);
+    this.#natAddresses.sweep(startedMs, result.flowsByNatAddress);
+    this.#acls.sweep(startedMs);
     return result;
   }
 
@@ -185,12 +226,15 @@ export class Dataplane implements Target<VirtualServer> {
   }
 
   /** What a flow's indices mean; removed servers and backends too, while flows hold them. */
-  endsOf(server: number, backend: number): FlowEnds | undefined {
-    if (this.#servers.idOf(server) === undefined || backend > this.#backends.usage().limit) {
-      return undefined;
-    }
-    const { address, port } = this.#backends.entry(backend);
-    return { vip: this.#servers.entry(server), backend: { address, port } };
+  endsOf(backend: number, nat: number): FlowEnds | undefined {
+    if (backend > this.#backends.usage().limit) return undefined;
+    const { server, address, port } = this.#backends.entry(backend);
+    if (this.#servers.idOf(server) === undefined) return undefined;
+    return {
+      vip: this.#servers.entry(server),
+      backend: { address, port },
+      natAddress: this.#natAddresses.addressOf(nat),
+    };
   }
 
   serverStats(id: string): TrafficStats | undefined {
@@ -208,6 +252,8 @@ export class Dataplane implements Target<VirtualServer> {
       servers: this.#servers.usage(),
       backends: this.#backends.usage(),
       rings: this.#rings.usage(),
+      natAddresses: this.#natAddresses.usage(),
+      sourceRanges: this.#acls.usage(),
       writes: {
         vips: this.#vips.writes,
         servers: this.#servers.writes,
@@ -225,23 +271,23 @@ export class Dataplane implements Target<VirtualServer> {
       key,
       backends: NO_BACKENDS,
       region: undefined,
+      acl: 0,
       vip: undefined,
       value: undefined,
     };
   }
 
   /** Gives every backend an index, and opens those that take new flows. */
-  #placeBackends(state: ServerState, wanted: readonly Backend[]) {
+  #placeBackends(state: ServerState, wanted: readonly Backend[], policy: ServerPolicy) {
     const placed = new Map<string, number>();
     const taken: number[] = [];
     try {
       for (const backend of wanted) {
         const known = state.backends.get(backend.id);
-        const keeps = known !== undefined && this.#backends.keepsSource(known);
-        const index = keeps ? known : this.#backends.take(state.index, backend);
-        if (!keeps) taken.push(index);
+        const index = known ?? this.#backends.take(state.index, backend, policy);
+        if (known === undefined) taken.push(index);
         placed.set(backend.id, index);
-        if (backend.use === 'active') this.#backends.store(index, backend);
+        if (backend.use === 'active') this.#backends.store(index, backend, policy);
       }
     } catch (error) {
       return { placed, taken, error };
@@ -249,28 +295,47 @@ export class Dataplane implements Target<VirtualServer> {
     return { placed, taken, error: undefined };
   }
 
-  #placeRing(state: ServerState, ring: Uint16Array, values: readonly number[]) {
-    if (ring.length === 0) return undefined;
-    if (state.region && this.#rings.holds(state.region, ring, values)) return state.region;
-    const region = this.#rings.allocate(ring.length);
-    this.#rings.write(region, ring, values);
+  #placeRing(state: ServerState, server: VirtualServer, indices: readonly number[]) {
+    if (server.ring.length === 0) return undefined;
+    const words = ringWords(server, indices);
+    if (state.region && this.#rings.holds(state.region, words)) return state.region;
+    const region = this.#rings.allocate(words.length);
+    this.#rings.write(region, words);
     this.#ringWrites += 1;
     return region;
   }
 
-  #switchVip(state: ServerState, server: VirtualServer, region: RingRegion | undefined): void {
-    const { chunk, offset, size } = region ?? NO_REGION;
+  #switchVip(
+    state: ServerState,
+    server: VirtualServer,
+    region: RingRegion | undefined,
+    acl: number,
+  ): void {
+    const { chunk, offset } = region ?? NO_REGION;
     const entry: VipEntry = {
       server: state.index,
-      flags: server.affinityTimeoutSec > 0 ? this.#hashClientOnly : 0,
+      flags: this.#schedulers.vipFlagsOf(server),
+      scheduler: this.#schedulers.numberOf(server),
       ringChunk: chunk,
       ringOffset: offset,
-      ringSize: size,
+      ringSize: server.ring.length,
       affinitySec: server.affinityTimeoutSec,
+      affinityGroup: server.affinityTimeoutSec > 0 ? affinityGroupOf(server.affinityGroup) : 0n,
+      acl,
+      newFlowsPerSec: server.newFlowsPerSec,
+      clientNewFlowsPerSec: server.clientNewFlowsPerSec,
     };
     if (state.vip && isSameVip(state.vip, entry)) return;
     this.#vips.set(state.key, entry);
     state.vip = entry;
+  }
+
+  /** A list changed: who is not on the new one loses his flows too. Off the event loop. */
+  #endRefused(server: number, allowed: readonly Prefix[]): void {
+    const { object, endFlows, log } = this.#parts;
+    endFlows(object, [server], allowed.map(rangeOfPrefix)).catch((error) =>
+      log.error('Cannot end the flows that loadBalancerSourceRanges no longer admits', { error }),
+    );
   }
 
   #adopt(): void {
@@ -284,17 +349,27 @@ export class Dataplane implements Target<VirtualServer> {
         this.#servers.retire(index);
         continue;
       }
-      const region = regionOf(vip);
+      const region = this.#regionOf(vip);
       const intact = region === undefined || this.#rings.adopt(region);
       this.#states.set(id, {
         index,
         key,
         backends: held,
         region: intact ? region : undefined,
+        acl: vip.acl,
         vip: intact ? vip : undefined,
         value: undefined,
       });
     }
+    const states = [...this.#states.values()];
+    this.#affinity.adopt(new Set(states.map(({ index }) => index)));
+    this.#acls.adopt(states.map(({ acl, key }) => ({ id: acl, family: familyOf(key.address) })));
+  }
+
+  #regionOf({ scheduler, ringChunk, ringOffset, ringSize }: VipEntry): RingRegion | undefined {
+    if (ringSize === 0) return undefined;
+    const words = ringSize * this.#schedulers.wordsAPlace(scheduler);
+    return { chunk: ringChunk, offset: ringOffset, size: ringRoom(words) };
   }
 }
 
@@ -308,18 +383,34 @@ export function bpfMap(object: BpfObject, name: string): BpfMap {
 
 function ringChunks(object: BpfObject, layout: DataplaneLayout): RingChunks {
   const memoryOf = (map: BpfMap | undefined) => map && new Uint32Array(map.mapped());
-  const entries = layout.constant('TG_RING_CHUNK_ENTRIES');
+  const words = layout.constant('TG_RING_CHUNK_ENTRIES');
   return {
-    entries,
+    words,
     max: layout.constant('TG_RING_CHUNKS_MAX'),
-    stride: RING_STRIDE,
     add: (index) => memoryOf(object.addRingChunk(index)) as Uint32Array,
     existing: (index) => memoryOf(object.ringChunk(index)),
   };
 }
 
-function regionOf({ ringChunk, ringOffset, ringSize }: VipEntry): RingRegion | undefined {
-  return ringSize === 0 ? undefined : { chunk: ringChunk, offset: ringOffset, size: ringSize };
+/** What a ring holds: backend indices, each followed by its endpoint where that is the salt. */
+function ringWords({ choice, ring, backends }: VirtualServer, indices: readonly number[]) {
+  if (choice === 'ring') return Uint32Array.from(ring, (entry) => indices[entry] as number);
+  const words = new Uint32Array(ring.length * 2);
+  for (const [place, entry] of ring.entries()) {
+    words[2 * place] = indices[entry] as number;
+    words[2 * place + 1] = endpointOf((backends[entry] as Backend).address);
+  }
+  return words;
+}
+
+/** Index by endpoint, of those that take new flows; nothing without affinity. */
+function affinityBackends(
+  server: VirtualServer,
+  placed: ReadonlyMap<string, number>,
+): ReadonlyMap<number, number> {
+  if (server.affinityTimeoutSec === 0) return NO_ENDPOINTS;
+  const active = server.backends.filter(({ use }) => use === 'active');
+  return new Map(active.map(({ id, address }) => [endpointOf(address), placed.get(id) as number]));
 }
 
 function isSameVip(a: VipEntry, b: VipEntry): boolean {

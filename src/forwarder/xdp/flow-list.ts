@@ -20,7 +20,8 @@ export interface Flow {
   readonly vipPort: number;
   readonly backend: Address;
   readonly backendPort: number;
-  /** The port from which the backend sees it come. */
+  /** Where the backend sees it come from. */
+  readonly natAddress: Address;
   readonly natPort: number;
   readonly state: FlowState;
   /** Seconds since its last packet. */
@@ -38,7 +39,7 @@ export interface FlowList {
 export interface FlowSource {
   readonly map: BpfMap;
   readonly layout: DataplaneLayout;
-  readonly endsOf: (server: number, backend: number) => FlowEnds | undefined;
+  readonly endsOf: (backend: number, nat: number) => FlowEnds | undefined;
   /** CLOCK_MONOTONIC in seconds, as the program counts. */
   readonly nowSec: number;
 }
@@ -77,7 +78,7 @@ export async function listFlows(
 }
 
 function describe(source: FlowSource, entry: FlowEntry, state: FlowState): Flow | undefined {
-  const ends = source.endsOf(entry.server, entry.backend);
+  const ends = source.endsOf(entry.backend, entry.nat);
   return (
     ends && {
       protocol: entry.protocol === IPPROTO.TCP ? 'TCP' : 'UDP',
@@ -87,6 +88,7 @@ function describe(source: FlowSource, entry: FlowEntry, state: FlowState): Flow 
       vipPort: ends.vip.port,
       backend: ends.backend.address,
       backendPort: ends.backend.port,
+      natAddress: ends.natAddress,
       natPort: entry.natPort,
       state,
       idleSec: Math.max(0, source.nowSec - entry.lastSec),

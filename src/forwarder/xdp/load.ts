@@ -2,15 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { type BpfObject, dataplaneAbi, loadBpf } from '../../system/bpf.ts';
 import type { ForwarderSettings } from '../settings.ts';
-import { type ConfigEntry, type DataplaneLayout, dataplaneLayout, decode, encode } from './abi.ts';
+import { type ConfigEntry, type DataplaneLayout, dataplaneLayout } from './abi.ts';
 import { bpfMap } from './dataplane.ts';
-import { indexKey } from './statistics.ts';
+import { type SharedArray, sharedArray } from './shared-array.ts';
 
 const OBJECT_PATH = fileURLToPath(new URL('../../../native/build/tidegate.bpf.o', import.meta.url));
 
 export interface LoadedProgram {
   readonly object: BpfObject;
   readonly layout: DataplaneLayout;
+  /** The program's settings, as its first and only element. */
+  readonly config: SharedArray<ConfigEntry>;
   /** The maps are an earlier process's, with what it left in them. */
   readonly found: boolean;
 }
@@ -31,17 +33,22 @@ export function loadProgram(settings: ForwarderSettings): LoadedProgram {
     vips: limits.servers * 2,
     servers: limits.servers + 1,
     server_stats: limits.servers + 1,
+    cursors: limits.servers + 1,
     backends: limits.backends + 1,
     backend_stats: limits.backends + 1,
+    backend_flows: limits.backends + 1,
     affinity: limits.affinity,
+    affinity_backends: limits.backends + 1,
+    acl: limits.sourceRanges,
+    fragments: limits.fragments,
     flows: limits.flows,
+    offsets: limits.flows,
     reverse: limits.flows * 2,
   });
-  const map = bpfMap(object, 'config');
-  const before = decode(layout.config, map.lookup(indexKey(0)) as Uint8Array);
-  const config = configOf(settings, layout.version, before);
-  map.update(indexKey(0), encode(layout.config, config));
-  return { object, layout, found: before.abiVersion !== 0 };
+  const config = sharedArray(bpfMap(object, 'config'), layout.config);
+  const before = config.get(0);
+  config.set(0, configOf(settings, layout, before));
+  return { object, layout, config, found: before.abiVersion !== 0 };
 }
 
 function loadPinned(bpfDir: string, maxEntries: Readonly<Record<string, number>>): BpfObject {
@@ -56,21 +63,38 @@ function loadPinned(bpfDir: string, maxEntries: Readonly<Record<string, number>>
   }
 }
 
-function configOf(settings: ForwarderSettings, version: number, before: ConfigEntry): ConfigEntry {
-  const { limits, natPorts, timeouts } = settings;
+function configOf(
+  settings: ForwarderSettings,
+  layout: DataplaneLayout,
+  before: ConfigEntry,
+): ConfigEntry {
+  const { limits, natPorts, timeouts, flood } = settings;
+  const fresh = before.abiVersion === 0;
+  const reject = layout.constant('TG_CONFIG_REJECT_UNSERVED');
+  const reset = layout.constant('TG_CONFIG_RESET_UNKNOWN');
   return {
-    abiVersion: version,
+    abiVersion: layout.version,
     flowMask: limits.flows - 1,
     reverseMask: limits.flows * 2 - 1,
     natPortFirst: natPorts.first,
     natPortLast: natPorts.last,
-    // Flows stand where the seed put them.
-    hashSeed: before.abiVersion === 0 ? randomBytes(8).readBigUInt64LE() : before.hashSeed,
+    // Flows stand where the seed put them, and clients answer to cookies of that key.
+    hashSeed: fresh ? randomBytes(8).readBigUInt64LE() : before.hashSeed,
+    cookieKey: fresh ? BigInt(`0x${randomBytes(16).toString('hex')}`) : before.cookieKey,
+    natFilter: before.natFilter,
     tcpHalfOpenSec: timeouts.tcpHalfOpen,
     tcpEstablishedSec: timeouts.tcpEstablished,
     tcpClosingSec: timeouts.tcpClosing,
     udpSec: timeouts.udp,
     udpStreamSec: timeouts.udpStream,
+    flags:
+      (settings.unservedPorts === 'reject' ? reject : 0) |
+      (settings.unknownFlows === 'reset' ? reset : 0),
+    newFlowsPerSec: flood.newFlows,
+    repliesPerSec: flood.repliesPerSecond,
+    mtuMin: before.mtuMin,
+    clientPrefix4: flood.clientPrefix4,
+    clientPrefix6: flood.clientPrefix6,
   };
 }
 

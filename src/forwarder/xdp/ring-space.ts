@@ -3,20 +3,18 @@ import type { Clock } from '../../domain/clock.ts';
 /** Where a ring stands. */
 export interface RingRegion {
   readonly chunk: number;
-  /** First entry within the chunk. */
+  /** First word within the chunk; even. */
   readonly offset: number;
-  /** Entries. */
+  /** Words; even. */
   readonly size: number;
 }
 
 /** Where chunks come from: the kernel, or a test's memory. */
 export interface RingChunks {
-  /** Entries of one chunk. */
-  readonly entries: number;
+  /** Words of one chunk. */
+  readonly words: number;
   /** How many chunks there may be. */
   readonly max: number;
-  /** Distance of two entries in 32-bit words. */
-  readonly stride: number;
   /** Makes chunk `index`. */
   add(index: number): Uint32Array;
   /** The chunk that an earlier process made, if any. */
@@ -39,8 +37,13 @@ interface Chunk {
   largest: number;
 }
 
+/** A ring of so many words takes a region of so many: pairs of words do not begin at odd places. */
+export function ringRoom(words: number): number {
+  return words + (words & 1);
+}
+
 /**
- * The memory of Maglev rings: chunks shared with the kernel, handed out in exact runs.
+ * The memory of rings: chunks shared with the kernel, handed out in exact runs.
  *
  * A ring is never changed in place: a new region is filled, the VIP is switched to it, and the old
  * one rests for `RING_GRACE_MS` before it is given out again, so that no packet that still reads it
@@ -51,7 +54,7 @@ export class RingSpace {
   readonly #clock: Clock;
   readonly #chunks: Chunk[] = [];
   readonly #resting: { readonly region: RingRegion; readonly freeAtMs: number }[] = [];
-  #entries = 0;
+  #words = 0;
 
   constructor(source: RingChunks, clock: Clock) {
     this.#source = source;
@@ -63,57 +66,47 @@ export class RingSpace {
     }
   }
 
-  /** Chunks in use and entries given out, for metrics. */
-  usage(): { readonly chunks: number; readonly entries: number } {
-    return { chunks: this.#chunks.length, entries: this.#entries };
+  /** Chunks in use and words given out, for metrics. */
+  usage(): { readonly chunks: number; readonly words: number } {
+    return { chunks: this.#chunks.length, words: this.#words };
   }
 
   /** Marks a region as in use, as an earlier process left it; false when that cannot be so. */
   adopt(region: RingRegion): boolean {
     const chunk = this.#chunks[region.chunk];
     if (!chunk || !carveRun(chunk, region.offset, region.size)) return false;
-    this.#entries += region.size;
+    this.#words += region.size;
     return true;
   }
 
   /** Throws with code `ENOSPC` when all chunks are full. */
-  allocate(size: number): RingRegion {
+  allocate(words: number): RingRegion {
     this.#wakeRested();
-    const region = this.#find(size);
-    this.#entries += size;
+    const region = this.#find(ringRoom(words));
+    this.#words += region.size;
     return region;
   }
 
   free(region: RingRegion): void {
-    this.#entries -= region.size;
+    this.#words -= region.size;
     this.#resting.push({ region, freeAtMs: this.#clock.monotonicMs() + RING_GRACE_MS });
   }
 
-  /** Entry `index` of the region becomes `values[ring[index]]`. */
-  write(region: RingRegion, ring: Uint16Array, values: readonly number[]): void {
+  write(region: RingRegion, ring: Uint32Array): void {
     const { memory } = this.#chunks[region.chunk] as Chunk;
-    const { stride } = this.#source;
-    let at = region.offset * stride;
-    for (let i = 0; i < ring.length; i++, at += stride) {
-      memory[at] = values[ring[i] as number] as number;
-    }
+    memory.set(ring, region.offset);
   }
 
   /** True when the region already holds that. */
-  holds(region: RingRegion, ring: Uint16Array, values: readonly number[]): boolean {
-    if (ring.length !== region.size) return false;
+  holds(region: RingRegion, ring: Uint32Array): boolean {
+    if (ringRoom(ring.length) !== region.size) return false;
     const { memory } = this.#chunks[region.chunk] as Chunk;
-    const { stride } = this.#source;
-    let at = region.offset * stride;
-    for (let i = 0; i < ring.length; i++, at += stride) {
-      if (memory[at] !== values[ring[i] as number]) return false;
-    }
-    return true;
+    return ring.every((word, index) => memory[region.offset + index] === word);
   }
 
   #addChunk(memory: Uint32Array): void {
-    const { entries } = this.#source;
-    this.#chunks.push({ memory, free: [{ offset: 0, size: entries }], largest: entries });
+    const { words } = this.#source;
+    this.#chunks.push({ memory, free: [{ offset: 0, size: words }], largest: words });
   }
 
   #wakeRested(): void {
@@ -131,7 +124,7 @@ export class RingSpace {
       if (region) return region;
     }
     const source = this.#source;
-    if (size > source.entries || this.#chunks.length >= source.max) throw exhausted(source, size);
+    if (size > source.words || this.#chunks.length >= source.max) throw exhausted(source, size);
     this.#addChunk(source.add(this.#chunks.length));
     return this.#takeFrom(this.#chunks.length - 1, size) as RingRegion;
   }
@@ -146,7 +139,7 @@ export class RingSpace {
 
 function exhausted(source: RingChunks, size: number): Error {
   const message =
-    `No room for a ring of ${size} entries: all ${source.max} ring chunks (TG_RING_CHUNKS_MAX) ` +
+    `No room for a ring of ${size} words: all ${source.max} ring chunks (TG_RING_CHUNKS_MAX) ` +
     'are in use; use fewer Services or fewer backends on this box';
   return Object.assign(new Error(message), { code: 'ENOSPC' });
 }

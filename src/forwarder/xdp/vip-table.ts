@@ -8,7 +8,12 @@ const MARKER: VipEntry = {
   ringChunk: 0,
   ringOffset: 0,
   ringSize: 0,
+  scheduler: 0,
   affinitySec: 0,
+  affinityGroup: 0n,
+  acl: 0,
+  newFlowsPerSec: 0,
+  clientNewFlowsPerSec: 0,
 };
 
 /**

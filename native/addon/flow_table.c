@@ -1,0 +1,103 @@
+/* See flow_table.h. */
+#include "flow_table.h"
+
+#include <bpf/bpf.h>
+#include <endian.h>
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "reverse_slot.h"
+
+static __u64 *entry_word(struct tg_flow *entry)
+{
+	return (__u64 *)entry;
+}
+
+union tg_flow_word flow_word_read(const struct tg_flow *entry)
+{
+	return (union tg_flow_word){ .raw = __atomic_load_n((const __u64 *)entry,
+							    __ATOMIC_ACQUIRE) };
+}
+
+bool flow_is_live(union tg_flow_word word)
+{
+	return word.tag >= TG_FLOW_TAG_MIN && word.state != TG_FLOW_CLAIMED;
+}
+
+bool flow_take(struct tg_flow *entry, union tg_flow_word word)
+{
+	union tg_flow_word swept = word;
+
+	swept.tag = TG_FLOW_SWEPT;
+	swept.state = TG_FLOW_CLAIMED;
+	return __atomic_compare_exchange_n(entry_word(entry), &word.raw, swept.raw, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+void flow_release(const struct flow_table *table, struct tg_flow *entry, union tg_flow_word word)
+{
+	__u32 base, slot, owner = (__u32)(entry - table->flows) + 1;
+	const struct tg_backend *record;
+
+	if (entry->backend < table->backend_count) {
+		record = &table->backends[entry->backend];
+		base = reverse_base(table->config.hash_seed, address_from_bytes(record->addr),
+				    record->port, word.proto,
+				    address_from_bytes(table->nat_addresses[word.nat].addr));
+		slot = reverse_slot(base, be16toh(entry->nat_port), table->reverse_count - 1);
+		__atomic_compare_exchange_n(
+			(__u32 *)(table->reverse + (size_t)slot * MAP_WORD_STRIDE), &owner, 0,
+			false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	}
+	__atomic_store_n(entry_word(entry), 0, __ATOMIC_SEQ_CST);
+}
+
+static void *mapping_ensure(napi_env env, struct mapping *mapping, const struct map_handle *map)
+{
+	if (mapping->memory)
+		return mapping->memory;
+	mapping->size = map_mapped_size(map);
+	mapping->memory =
+		mmap(NULL, mapping->size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd, 0);
+	if (mapping->memory != MAP_FAILED)
+		return mapping->memory;
+	mapping->memory = NULL;
+	bpf_error_throw(env, errno, "Cannot map the memory of map \"%s\"", map->name);
+	return NULL;
+}
+
+bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_table *table)
+{
+	struct map_handle *config = object_map(handle, "config");
+	struct map_handle *flows = object_map(handle, "flows");
+	struct map_handle *reverse = object_map(handle, "reverse");
+	struct map_handle *servers = object_map(handle, "servers");
+	struct map_handle *backends = object_map(handle, "backends");
+	struct map_handle *backend_flows = object_map(handle, "backend_flows");
+	struct map_handle *nat_addresses = object_map(handle, "nat_addresses");
+	__u32 zero = 0;
+
+	if (!config || !flows || !reverse || !servers || !backends || !backend_flows ||
+	    !nat_addresses) {
+		bpf_error_throw(env, EINVAL, "The object has no flow table");
+		return false;
+	}
+	if (bpf_map_lookup_elem(config->fd, &zero, &table->config)) {
+		bpf_error_throw(env, errno, "Cannot read the data plane's settings");
+		return false;
+	}
+	table->flow_count = flows->max_entries;
+	table->reverse_count = reverse->max_entries;
+	table->server_count = servers->max_entries;
+	table->backend_count = backends->max_entries;
+	table->flows = mapping_ensure(env, &handle->flows, flows);
+	table->reverse = table->flows ? mapping_ensure(env, &handle->reverse, reverse) : NULL;
+	table->backends = table->reverse ? mapping_ensure(env, &handle->backends, backends) : NULL;
+	table->backend_flows =
+		table->backends ? mapping_ensure(env, &handle->backend_flows, backend_flows) : NULL;
+	table->nat_addresses =
+		table->backend_flows ?
+			mapping_ensure(env, &handle->nat_addresses, nat_addresses) :
+			NULL;
+	return table->nat_addresses != NULL;
+}

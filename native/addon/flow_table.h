@@ -1,0 +1,36 @@
+/*
+ * The flow table in this process's memory, for what works on it off the event loop while packets
+ * run: it keeps to the protocol that xdp/flow.h states.
+ */
+#ifndef TIDEGATE_ADDON_FLOW_TABLE_H
+#define TIDEGATE_ADDON_FLOW_TABLE_H
+
+#include "bpf.h"
+
+#define MAP_WORD_STRIDE 8 /* an array map pads its values to 8 bytes */
+
+struct flow_table {
+	struct tg_config config;
+	struct tg_flow *flows;
+	char *reverse;
+	const struct tg_backend *backends;
+	const struct tg_nat_address *nat_addresses;
+	char *backend_flows;
+	__u32 flow_count, reverse_count, server_count, backend_count;
+};
+
+/* Everything that can fail happens here, on the JavaScript thread; false: an exception is pending. */
+bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_table *table);
+
+union tg_flow_word flow_word_read(const struct tg_flow *entry);
+/* Somebody's flow, and nobody is working on it. */
+bool flow_is_live(union tg_flow_word word);
+/*
+ * Takes an entry that was read as `word` away from its flow; false when that changed meanwhile. Its
+ * tag says TG_FLOW_SWEPT then, so that what a death cuts short is finished by the next sweep.
+ */
+bool flow_take(struct tg_flow *entry, union tg_flow_word word);
+/* Gives back the NAT port and the entry. Only for an entry that was taken. */
+void flow_release(const struct flow_table *table, struct tg_flow *entry, union tg_flow_word word);
+
+#endif
