@@ -15,6 +15,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
+	__uint(pinning, LIBBPF_PIN_BY_NAME); /* the generator reads it */
 } sink_packets SEC(".maps");
 
 SEC("xdp")
