@@ -77,6 +77,12 @@
 	X(tg_stats, new_flows) X(tg_stats, in_packets) X(tg_stats, in_bytes)                       \
 	X(tg_stats, out_packets) X(tg_stats, out_bytes)
 
+#define TRACE_STEP_FIELDS(X)                                                                       \
+	X(tg_trace_step, name) X(tg_trace_step, pad) X(tg_trace_step, words)
+
+#define TRACE_FIELDS(X)                                                                            \
+	X(tg_trace, count) X(tg_trace, pad) X(tg_trace, steps)
+
 #define ABI_STRUCTS(X)                                                                             \
 	X(tg_config, CONFIG_FIELDS) X(tg_vip_key, VIP_KEY_FIELDS) X(tg_vip, VIP_FIELDS)            \
 	X(tg_server, SERVER_FIELDS) X(tg_nat_address, NAT_ADDRESS_FIELDS)                          \
@@ -86,7 +92,8 @@
 	X(tg_acl_key, ACL_KEY_FIELDS) X(tg_interface, INTERFACE_FIELDS)                            \
 	X(tg_flow, FLOW_FIELDS) X(tg_offset, OFFSET_FIELDS)                                        \
 	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS)                    \
-	X(tg_stats, STATS_FIELDS)
+	X(tg_stats, STATS_FIELDS) X(tg_trace_step, TRACE_STEP_FIELDS)                              \
+	X(tg_trace, TRACE_FIELDS)
 
 #define ABI_CONSTANTS(X)                                                                           \
 	X(TG_ABI_VERSION) X(TG_RING_CHUNK_ENTRIES) X(TG_RING_CHUNKS_MAX)                           \
@@ -100,7 +107,8 @@
 	X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING) X(TG_FLOW_UDP)              \
 	X(TG_FLOW_UDP_STREAM) X(TG_FLOW_FIN_CLIENT) X(TG_FLOW_FIN_BACKEND)                         \
 	X(TG_FLOW_RST_CLIENT) X(TG_FLOW_RST_BACKEND) X(TG_FLOW_ANSWERED)                           \
-	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_SEQUENCE_STEP) X(TG_NAT_PORT_TRIES) X(TG_NAT_PORT_THEFTS)
+	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_SEQUENCE_STEP) X(TG_NAT_PORT_TRIES) X(TG_NAT_PORT_THEFTS) \
+	X(TG_TRACE_STEPS_MAX) X(TG_TRACE_WORDS)
 
 struct abi_field {
 	const char *name;
@@ -143,14 +151,16 @@ static napi_value describe_struct(napi_env env, const struct abi_struct *descrip
 	return result;
 }
 
-static napi_value describe_counters(napi_env env)
+#define NAME(name) #name,
+static const char *const COUNTERS[] = { TG_COUNTERS(NAME) };
+static const char *const TRACE_STEPS[] = { TG_TRACE_STEPS(NAME) };
+
+static napi_value names_array(napi_env env, const char *const *names, uint32_t count)
 {
-#define COUNTER_NAME(name) #name,
-	static const char *const names[] = { TG_COUNTERS(COUNTER_NAME) };
 	napi_value array, name;
 
 	napi_create_array(env, &array);
-	for (uint32_t i = 0; i < TG_COUNTER_COUNT; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		napi_create_string_utf8(env, names[i], NAPI_AUTO_LENGTH, &name);
 		napi_set_element(env, array, i, name);
 	}
@@ -173,6 +183,9 @@ napi_value abi_describe(napi_env env, napi_callback_info info)
 	set_number(env, abi, "version", TG_ABI_VERSION);
 	napi_set_named_property(env, abi, "structs", structs);
 	napi_set_named_property(env, abi, "constants", constants);
-	napi_set_named_property(env, abi, "counters", describe_counters(env));
+	napi_set_named_property(env, abi, "counters",
+				names_array(env, COUNTERS, TG_COUNTER_COUNT));
+	napi_set_named_property(env, abi, "traceSteps",
+				names_array(env, TRACE_STEPS, TG_TRACE_STEP_COUNT));
 	return abi;
 }

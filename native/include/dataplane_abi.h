@@ -379,6 +379,55 @@ enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };
 #define TG_NAT_PORT_TRIES 16
 #define TG_NAT_PORT_THEFTS 4 /* further tries that may end an unconfirmed flow */
 
+/*
+ * What a packet met on its way, for `tidegate trace`: `trace_log`, ARRAY of one, of trace.bpf.c
+ * alone. Beside each step its words.
+ */
+#define TG_TRACE_STEPS(X)                                                                          \
+	X(begin)           /* TG_ABI_VERSION */                                                    \
+	X(foreign)         /* not plain IP over Ethernet */                                        \
+	X(whole)           /* TCP or UDP, whole and consistent */                                  \
+	X(icmp)                                                                                    \
+	X(other_protocol)                                                                          \
+	X(fragment)                                                                                \
+	X(malformed)                                                                               \
+	X(vip_port)        /* server, scheduler, ring_size, flags */                               \
+	X(vip_address)     /* a VIP, but not this port or protocol */                              \
+	X(not_vip)                                                                                 \
+	X(answer)          /* flow index, word, backend, nat_port, last_s */                       \
+	X(flow_found)      /* flow index, word, backend, nat_port, last_s */                       \
+	X(flow_none)                                                                               \
+	X(flow_moves)      /* it must have another backend */                                      \
+	X(source_range)    /* acl, whether it is among them */                                     \
+	X(affinity)        /* endpoint, backend or 0 */                                            \
+	X(drawn)           /* backend, 0 when none that takes new flows */                         \
+	X(slow_start)      /* backend, admit: another is drawn */                                  \
+	X(backend)         /* backend, flags */                                                    \
+	X(claimed)         /* flow index, the word it had */                                       \
+	X(displaced)       /* flow index, the word it had */                                       \
+	X(nat)             /* index into `nat_addresses`, port, failed tries */                    \
+	X(followed)        /* word before, word after */                                           \
+	X(sent)            /* ifindex */                                                           \
+	X(counted)         /* enum tg_counter */
+
+#define TG_TRACE_ENUM(name) TG_TRACE_##name,
+enum tg_trace_step_name { TG_TRACE_STEPS(TG_TRACE_ENUM) TG_TRACE_STEP_COUNT };
+
+#define TG_TRACE_STEPS_MAX 64
+#define TG_TRACE_WORDS 5
+
+struct tg_trace_step {
+	__u32 name; /* enum tg_trace_step_name */
+	__u32 pad;
+	__u64 words[TG_TRACE_WORDS];
+};
+
+struct tg_trace {
+	__u32 count;
+	__u32 pad;
+	struct tg_trace_step steps[TG_TRACE_STEPS_MAX];
+};
+
 _Static_assert(sizeof(struct tg_vip_key) == 20, "vip key");
 _Static_assert(sizeof(struct tg_vip) == 48, "vip");
 _Static_assert(sizeof(struct tg_server) == 24, "server");

@@ -45,8 +45,7 @@ static __always_inline __u64 ring_hash(const struct packet *packet, const struct
 
 static __always_inline __u32 ring_word(void *ring, __u32 position)
 {
-	__u32 line_index = position / TG_RING_LINE_WORDS;
-	struct tg_ring_line *line = bpf_map_lookup_elem(ring, &line_index);
+	const struct tg_ring_line *line = ring_line_find(ring, position / TG_RING_LINE_WORDS);
 
 	return line ? line->words[position % TG_RING_LINE_WORDS] : 0;
 }
@@ -114,13 +113,11 @@ static __always_inline __u32 draw_least(void *ring, const struct tg_vip *vip)
 /* The index of the backend that the ring offers, 0 for none. A global function: verified once. */
 __noinline __u32 backend_draw(const struct tg_vip *vip, __u64 hash)
 {
-	__u32 chunk;
 	void *ring;
 
 	if (!vip || vip->ring_size == 0)
 		return 0;
-	chunk = vip->ring_chunk;
-	ring = bpf_map_lookup_elem(&ring_chunks, &chunk);
+	ring = ring_chunk_find(vip->ring_chunk);
 	if (!ring)
 		return 0;
 	switch (vip->scheduler) {
@@ -151,9 +148,12 @@ static __always_inline int backend_by_ring(const struct packet *packet, const st
 	for (int draw = 0; draw < DRAWS_MAX; draw++) {
 		found = backend_read(backend_draw(vip, hash), backend) &&
 			backend_takes_new_flows(backend, vip->server);
+		TRACE(drawn, found ? backend->index : 0);
 		if (found && (backend->record.admit >= ADMIT_ALL ||
 			      (hash & (ADMIT_ALL - 1)) < backend->record.admit))
 			break;
+		if (found)
+			TRACE(slow_start, backend->index, backend->record.admit);
 		hash = (hash ^ hash >> 29) * HASH_MIX;
 	}
 	return found;
@@ -182,11 +182,12 @@ static __always_inline int backend_by_affinity(const struct packet *packet,
 		return 0;
 	wanted.endpoint = found->endpoint;
 	index = bpf_map_lookup_elem(&affinity_backends, &wanted);
+	TRACE(affinity, found->endpoint, index ? *index : 0);
 	return index && backend_read(*index, backend) &&
 	       backend_takes_new_flows(backend, vip->server);
 }
 
-static __always_inline int backend_choose(const struct packet *packet, const struct tg_vip *vip,
+static APART int backend_choose(const struct packet *packet, const struct tg_vip *vip,
 					  __u64 now_ns, struct backend *backend)
 {
 	if (vip->affinity_s && backend_by_affinity(packet, vip, now_ns, backend))
@@ -195,7 +196,7 @@ static __always_inline int backend_choose(const struct packet *packet, const str
 }
 
 /* Each new flow renews the client's hold on its backend, as kube-proxy does. */
-static __always_inline void affinity_note(const struct packet *packet, const struct tg_vip *vip,
+static APART void affinity_note(const struct packet *packet, const struct tg_vip *vip,
 					  __u64 now_ns, const struct backend *backend)
 {
 	struct tg_affinity value = { .endpoint = backend->record.endpoint, .last_ns = now_ns };

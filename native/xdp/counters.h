@@ -9,6 +9,7 @@ static __always_inline void count(enum tg_counter counter)
 	__u32 index = counter;
 	__u64 *value = bpf_map_lookup_elem(&counters, &index);
 
+	TRACE(counted, counter);
 	if (value)
 		*value += 1;
 }

@@ -155,6 +155,8 @@ static __always_inline struct tg_flow *flow_find(struct flow *flow)
 			continue;
 		flow->word = word;
 		flow->index = key->set + way;
+		TRACE(flow_found, flow->index, word.raw, flow->backend, flow->nat_port,
+		      flow->last_s);
 		return entry;
 	}
 	return 0;
@@ -270,8 +272,10 @@ static __always_inline struct tg_flow *flow_claim(const struct flow_key *key,
 		if (!entry)
 			return 0;
 		*index = key->set + way;
-		if (READ_ONCE(entry->tag) == TG_FLOW_FREE && flow_exchange(entry, free, claimed))
+		if (READ_ONCE(entry->tag) == TG_FLOW_FREE && flow_exchange(entry, free, claimed)) {
+			TRACE(claimed, *index, 0);
 			return entry;
+		}
 	}
 #pragma clang loop unroll(disable)
 	for (__u32 way = 0; way < TG_FLOW_WAYS; way++) {
@@ -283,6 +287,7 @@ static __always_inline struct tg_flow *flow_claim(const struct flow_key *key,
 		*index = key->set + way;
 		word.raw = READ_ONCE(*flow_word(entry));
 		if (flow_expired(entry, word, cfg, now_s) && flow_exchange(entry, word, claimed)) {
+			TRACE(claimed, *index, word.raw);
 			flow_let_go(*index, word.raw);
 			return entry;
 		}
@@ -326,6 +331,7 @@ __noinline int flow_displace(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *i
 	entry = flow_entry(found);
 	if (!oldest.raw || !entry || !flow_exchange(entry, oldest, claimed))
 		return 0;
+	TRACE(displaced, found, oldest.raw);
 	flow_let_go(found, oldest.raw);
 	count(TG_COUNTER_flow_displaced);
 	*index = found;
@@ -420,8 +426,10 @@ __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __
 			return 0;
 		held = READ_ONCE(*owner);
 		if (held ? try >= TG_NAT_PORT_TRIES && flow_steal_port(owner, held, index) :
-			   __sync_val_compare_and_swap(owner, 0, index + 1) == 0)
+			   __sync_val_compare_and_swap(owner, 0, index + 1) == 0) {
+			TRACE(nat, nat, first + offset, try);
 			return nat << 16 | (first + offset);
+		}
 		offset += stride;
 		if (offset >= range)
 			offset -= range;
@@ -468,6 +476,7 @@ static __always_inline struct tg_flow *flow_find_reverse(const struct packet *pa
 	    !address_equal(address_from_bytes(nat->addr), packet->dst))
 		return 0;
 	flow->server = backend->server;
+	TRACE(answer, flow->index, flow->word.raw, flow->backend, flow->nat_port, flow->last_s);
 	return entry;
 }
 

@@ -190,4 +190,18 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+/* Rings are only read. */
+static __always_inline void *ring_chunk_find(__u32 index)
+{
+	return bpf_map_lookup_elem(&ring_chunks, &index);
+}
+
+static __always_inline const struct tg_ring_line *ring_line_find(void *chunk, __u32 index)
+{
+	return bpf_map_lookup_elem(chunk, &index);
+}
+
+/* From here on, look-ups are the trace's in a trace. */
+#include "trace.h"
+
 #endif

@@ -25,6 +25,7 @@ struct request {
 static __always_inline enum tg_counter backend_obstacle(const struct packet *packet,
 							const struct backend *backend)
 {
+	TRACE(backend, backend->index, backend->record.flags);
 	if (!(backend->record.flags & TG_BACKEND_REACHABLE))
 		return TG_COUNTER_drop_no_neighbour;
 	if (packet->ip_size > backend->record.mtu)
@@ -44,6 +45,7 @@ static __always_inline struct tg_flow *claim_entry(struct flow *flow, const stru
 		entry = flow_entry(flow->index);
 		if (!entry || !flow_exchange(entry, flow->word, claimed))
 			return NULL;
+		TRACE(claimed, flow->index, flow->word.raw);
 		flow_let_go(flow->index, flow->word.raw);
 		return entry;
 	}

@@ -122,6 +122,7 @@ static __always_inline void rewrite(struct xdp_md *ctx, const struct packet *pac
  */
 static __always_inline int send(const struct packet *packet, __u32 ifindex)
 {
+	TRACE(sent, ifindex);
 	if (ifindex == packet->ingress)
 		return XDP_TX;
 	return bpf_redirect_map(&ports, ifindex, XDP_ABORTED);

@@ -135,6 +135,7 @@ static __always_inline void flow_follow(struct tg_flow *entry, const struct flow
 	}
 	if (next.raw == flow->word.raw || !flow_exchange(entry, flow->word, next))
 		return;
+	TRACE(followed, flow->word.raw, next.raw);
 	if (next.state != TG_FLOW_CLOSING && flow->word.state != TG_FLOW_CLOSING)
 		return;
 	if (next.state == flow->word.state)

@@ -44,7 +44,12 @@ static __always_inline struct tg_vip *find_vip(const struct packet *packet, __be
 
 static __always_inline int is_vip_address(const struct packet *packet)
 {
-	return find_vip(packet, 0, 0) != NULL;
+	if (!find_vip(packet, 0, 0)) {
+		TRACE(not_vip);
+		return 0;
+	}
+	TRACE(vip_address);
+	return 1;
 }
 
 /* Packets that are no whole TCP or UDP packet: the kernel's, unless they are for a VIP. */
@@ -132,6 +137,7 @@ static __always_inline int handle_request(struct xdp_md *ctx, const struct packe
 	struct hop hop;
 	int verdict;
 
+	TRACE(vip_port, vip->server, vip->scheduler, vip->ring_size, vip->flags);
 	if (packet->ttl <= 1)
 		return drop(TG_COUNTER_drop_ttl);
 	request->now_ns = bpf_ktime_get_coarse_ns();
@@ -143,6 +149,10 @@ static __always_inline int handle_request(struct xdp_md *ctx, const struct packe
 	if (entry)
 		backend_read(flow->backend, backend);
 	if (!entry || flow_must_move(flow, packet, backend, cfg, now_s)) {
+		if (entry)
+			TRACE(flow_moves);
+		else
+			TRACE(flow_none);
 		obstacle = open_flow(packet, vip, request);
 		if (obstacle != TG_COUNTER_COUNT)
 			return drop(obstacle);
@@ -180,24 +190,38 @@ static __always_inline int may_be_nat_port(const struct packet *packet, const st
 	       cfg->nat_filter >> (packet->dst.last >> 56 & 63) & 1;
 }
 
-SEC("xdp.frags")
-int tidegate(struct xdp_md *ctx)
+static __always_inline void trace_kind(enum packet_kind kind)
 {
-	struct scratch *scratch;
-	struct packet *packet;
-	struct tg_config *cfg;
-	struct tg_flow *entry;
-	enum packet_kind kind;
-	struct tg_vip *vip;
-	__u32 zero = 0;
+	switch (kind) {
+	case PACKET_FOREIGN:
+		TRACE(foreign);
+		break;
+	case PACKET_TRANSPORT:
+		TRACE(whole);
+		break;
+	case PACKET_ICMP:
+		TRACE(icmp);
+		break;
+	case PACKET_OTHER_PROTOCOL:
+		TRACE(other_protocol);
+		break;
+	case PACKET_FRAGMENT:
+		TRACE(fragment);
+		break;
+	case PACKET_MALFORMED:
+		TRACE(malformed);
+		break;
+	}
+}
 
-	cfg = bpf_map_lookup_elem(&config, &zero);
-	scratch = bpf_map_lookup_elem(&scratch_memory, &zero);
-	if (!cfg || !scratch || cfg->abi_version != TG_ABI_VERSION)
-		return XDP_PASS; /* not set up yet */
-	packet = &scratch->packet;
-	kind = parse(ctx, packet);
-	barrier(); /* from here on, what is in memory counts */
+/* What becomes of a packet that was parsed. */
+static __always_inline int decide(struct xdp_md *ctx, struct scratch *scratch,
+				  const struct tg_config *cfg, enum packet_kind kind)
+{
+	const struct packet *packet = &scratch->packet;
+	struct tg_flow *entry;
+	struct tg_vip *vip;
+
 	if (kind != PACKET_TRANSPORT)
 		return handle_unusual(ctx, packet, kind);
 
@@ -213,6 +237,25 @@ int tidegate(struct xdp_md *ctx)
 	if (is_vip_address(packet))
 		return drop(TG_COUNTER_drop_no_port);
 	return pass_to_kernel();
+}
+
+SEC("xdp.frags")
+int tidegate(struct xdp_md *ctx)
+{
+	struct scratch *scratch;
+	struct tg_config *cfg;
+	enum packet_kind kind;
+	__u32 zero = 0;
+
+	TRACE(begin, TG_ABI_VERSION);
+	cfg = bpf_map_lookup_elem(&config, &zero);
+	scratch = own_map_lookup(&scratch_memory, &zero);
+	if (!cfg || !scratch || cfg->abi_version != TG_ABI_VERSION)
+		return XDP_PASS; /* not set up yet */
+	kind = parse(ctx, &scratch->packet);
+	barrier(); /* from here on, what is in memory counts */
+	trace_kind(kind);
+	return decide(ctx, scratch, cfg, kind);
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";

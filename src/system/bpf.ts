@@ -139,6 +139,8 @@ export interface Abi {
   readonly structs: Readonly<Record<string, AbiStruct>>;
   readonly constants: Readonly<Record<string, number>>;
   readonly counters: readonly string[];
+  /** Names of the steps that a trace tells, in order. */
+  readonly traceSteps: readonly string[];
 }
 
 export function loadBpf(options: LoadOptions): BpfObject {
