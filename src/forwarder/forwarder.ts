@@ -26,6 +26,7 @@ import { createProbeWire } from './neighbours/probe-wire.ts';
 import { followNetwork, type Network } from './network.ts';
 import type { NextHop } from './next-hop.ts';
 import { KernelNextHops } from './next-hops.ts';
+import { type FollowedPortFacts, followPortFacts } from './port-facts.ts';
 import { createReport, type ServingReport } from './report.ts';
 import { type AddressHolders, createAddressHolders, servingOf } from './serving.ts';
 import { FORWARDER_LOCK, type ForwarderSettings } from './settings.ts';
@@ -33,6 +34,7 @@ import { tellAlarms } from './tell-alarms.ts';
 import type { TrafficStats } from './xdp/abi.ts';
 import { bpfMap, Dataplane, type DataplaneUsage } from './xdp/dataplane.ts';
 import { type FlowFilter, type FlowList, listFlows } from './xdp/flow-list.ts';
+import { InterfaceTable } from './xdp/interface-table.ts';
 import { type LoadedProgram, loadProgram } from './xdp/load.ts';
 import { readCounters } from './xdp/statistics.ts';
 import { type Sweeper, startSweeper } from './xdp/sweeper.ts';
@@ -115,6 +117,7 @@ class RunningForwarder implements Forwarder {
   readonly #nextHops: KernelNextHops;
   readonly #dataplane: Dataplane;
   readonly #interfaces: Interfaces;
+  readonly #portFacts: FollowedPortFacts;
   readonly #reconciler: Reconciler<VirtualServer>;
   readonly #sweeper: Sweeper;
   readonly #holders: AddressHolders = createAddressHolders();
@@ -160,6 +163,14 @@ class RunningForwarder implements Forwarder {
       log,
       onChange: () => this.#onPorts(),
     });
+    const { object, config, layout } = program;
+    const interfaceTable = new InterfaceTable(bpfMap(object, 'interfaces'), config, layout);
+    this.#portFacts = followPortFacts({
+      network,
+      ports: () => [...this.#interfaces.ports()].map(({ ifindex }) => ifindex),
+      onChange: (facts) => interfaceTable.set(facts),
+    });
+    interfaceTable.set(this.#portFacts.current());
     this.#reconciler = new Reconciler({
       name: 'xdp',
       target: this.#dataplane,
@@ -245,6 +256,7 @@ class RunningForwarder implements Forwarder {
     this.#cancelStep();
     await this.#sweeper.stop();
     await this.#reconciler.stop();
+    this.#portFacts.stop();
     this.#interfaces.stop();
     this.#nextHops.stop();
     network.close();
@@ -291,7 +303,11 @@ class RunningForwarder implements Forwarder {
   #onPorts(): void {
     this.#nextHops.portsChanged();
     // The first time, this comes from within the constructor of `#interfaces`.
-    setImmediate(() => this.#stopped || this.#sayServing());
+    setImmediate(() => {
+      if (this.#stopped) return;
+      this.#portFacts.portsChanged();
+      this.#sayServing();
+    });
   }
 
   /** A server's id begins with its address. */
