@@ -1,10 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { ForwardPlan } from '../../src/domain/forwarding.ts';
+import { ADMIT_ALL, type ForwardPlan } from '../../src/domain/forwarding.ts';
 import type { CheckHealth } from '../../src/domain/health.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import { AUTOSCALER_TAINT, EXCLUDE_LABEL } from '../../src/domain/node.ts';
-import type { Pod } from '../../src/domain/pod.ts';
+import { parsePrefix } from '../../src/domain/prefix.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { planForward } from '../../src/plan/forward.ts';
 import type { ForwardSettings } from '../../src/plan/forwarding/forward-settings.ts';
@@ -12,6 +12,7 @@ import {
   endpoint,
   endpointsOf,
   node,
+  pod,
   service,
   servicePort,
   status,
@@ -120,23 +121,21 @@ test('planForward() honours publishNotReadyAddresses', (t) => {
 });
 
 test('planForward() drains a Pod that is being deleted before its slice says so', (t) => {
-  const pod = (name: string, deleting: boolean): [string, Pod] => {
-    const key = `default/${name}`;
-    const meta = { key, namespace: 'default', name, uid: '', createdMs: 0, labels: {} };
-    return [key, { ...meta, deleting, nodeName: 'n1', weight: undefined }];
-  };
   const of = (last: number) => endpoint(`10.1.0.${last}`, { pod: `default/p${last}` });
   const slices = endpointsOf('default/web', [of(1), of(2)]);
   const before = snapshot({
     endpoints: KeyedMap.from([['default/web', slices]]),
-    pods: KeyedMap.from([pod('p1', false), pod('p2', false)]),
+    pods: KeyedMap.from([
+      ['default/p1', pod('p1')],
+      ['default/p2', pod('p2')],
+    ]),
   });
   const first = planForward(undefined, before, NO_HEALTH, SETTINGS, 0);
   t.is(uses(first), '10.1.0.1 8080=active, 10.1.0.2 8080=active');
   t.is(first.servers.get('192.0.2.10 TCP 80')?.backends[0]?.node, 'n1');
-  const relabelled = { ...before, pods: before.pods.withAll([pod('p1', false)]) };
+  const relabelled = { ...before, pods: before.pods.with('default/p1', pod('p1')) };
   t.is(planForward(first, relabelled, NO_HEALTH, SETTINGS, 0).planned, 0);
-  const going = { ...before, pods: before.pods.withAll([pod('p2', true)]) };
+  const going = { ...before, pods: before.pods.with('default/p2', pod('p2', { deleting: true })) };
   const second = planForward(first, going, NO_HEALTH, SETTINGS, 0);
   t.is(second.planned, 1);
   t.is(uses(second), '10.1.0.1 8080=active, 10.1.0.2 8080=draining');
@@ -373,51 +372,97 @@ test('planForward() plans 1 of 10,000 Services when 1 endpoint, status or check 
   );
 });
 
-test('planForward() step by step ends where planning from nothing ends', (t) => {
-  const step = fc.record({
-    name: fc.constantFrom('a', 'b', 'c'),
-    vip: fc.constantFrom('192.0.2.1', '192.0.2.2', '2001:db8::1', ''),
-    target: fc.constantFrom('pod' as const, 'node' as const),
-    exists: fc.boolean(),
-    endpoints: fc.array(fc.record({ last: fc.integer({ min: 1, max: 4 }), ready: fc.boolean() }), {
-      maxLength: 4,
-    }),
-    downs: fc.subarray(['10.1.0.1', '10.1.0.2', '10.1.0.3']),
-    nodeReady: fc.boolean(),
+const few = <T>(...values: T[]) => fc.constantFrom(...values);
+const oneStep = fc.record({
+  name: few('a', 'b', 'c'),
+  vip: few('192.0.2.1', '192.0.2.2', '2001:db8::1', ''),
+  target: few('pod' as const, 'node' as const),
+  exists: fc.boolean(),
+  slowStartSec: few(0, 10),
+  scheduler: few('maglev' as const, 'round-robin' as const),
+  weights: few(new Map(), new Map([['10.1.0.1', 3]]), new Map([['p2', 0]])),
+  sourceRange: few('192.0.2.0/24', '2001:db8::/32', ''),
+  endpoints: fc.array(fc.record({ last: fc.integer({ min: 1, max: 4 }), ready: fc.boolean() }), {
+    maxLength: 4,
+  }),
+  podWeight: few(undefined, 0, 2),
+  downs: fc.subarray(['10.1.0.1', '10.1.0.2', '10.1.0.3']),
+  unknowns: fc.subarray(['10.1.0.2', '10.1.0.4']),
+  nodeReady: fc.boolean(),
+  nodeWeight: few(undefined, 0, 5),
+  waitMs: few(0, 0.4, 499.7, 3000, 20_000),
+});
+
+/** The snapshot after the step. */
+function advance(
+  current: Snapshot,
+  step: typeof oneStep extends fc.Arbitrary<infer T> ? T : never,
+) {
+  const { name, vip, target, slowStartSec, scheduler, weights } = step;
+  const key = `default/${name}`;
+  // Different ports keep the three apart on a shared address, as allocation does.
+  const port = 80 + name.charCodeAt(0);
+  const range = parsePrefix(step.sourceRange);
+  const object = service(name, {
+    target,
+    slowStartSec,
+    scheduler,
+    weights,
+    sourceRanges: range ? [range] : [],
+    ports: [servicePort({ port, nodePort: 30000 + port })],
   });
+  const list = step.endpoints.map(({ last, ready }) =>
+    endpoint(`10.1.0.${last}`, { ready, serving: ready, pod: `default/p${last}`, nodeName: 'n1' }),
+  );
+  const { nodeReady: ready, nodeWeight: weight } = step;
+  return {
+    ...current,
+    revision: current.revision + 1,
+    services: current.services.withAll([[key, step.exists ? object : undefined]]),
+    statuses: current.statuses.withAll([[key, vip === '' ? undefined : status([vip])]]),
+    endpoints: current.endpoints.with(key, endpointsOf(key, list)),
+    nodes: KeyedMap.from([['n1', node('n1', ['10.0.0.1'], { ready, weight })]]),
+    pods: current.pods.with('default/p1', pod('p1', { weight: step.podWeight })),
+  };
+}
+
+const sorted = <V>(map: KeyedMap<V>) => new Map([...map].sort());
+const atFullShare = ({ servers }: ForwardPlan) =>
+  [...sorted(servers).values()].map((server) => ({
+    ...server,
+    backends: server.backends.map((each) => ({ ...each, admit: ADMIT_ALL })),
+  }));
+
+test('planForward() step by step ends where planning anew with the same history ends', (t) => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
-      let current = { ...EMPTY_SNAPSHOT };
-      let planned = planForward(undefined, current, NO_HEALTH, CHECKED, 0);
-      for (const { name, vip, target, exists, endpoints, downs, nodeReady } of steps) {
-        const key = `default/${name}`;
-        // Different ports keep the three apart on a shared address, as allocation does.
-        const port = 80 + name.charCodeAt(0);
-        const object = service(name, {
-          target,
-          ports: [servicePort({ port, nodePort: 30000 + port })],
-        });
-        const list = endpoints.map(({ last, ready }) =>
-          endpoint(`10.1.0.${last}`, { ready, serving: ready }),
-        );
-        current = {
-          ...current,
-          revision: current.revision + 1,
-          services: current.services.withAll([[key, exists ? object : undefined]]),
-          statuses: current.statuses.withAll([[key, vip === '' ? undefined : status([vip])]]),
-          endpoints: current.endpoints.with(key, endpointsOf(key, list)),
-          nodes: KeyedMap.from([['n1', node('n1', ['10.0.0.1'], { ready: nodeReady })]]),
-        };
+    fc.property(fc.array(oneStep, { minLength: 1, maxLength: 10 }), (steps) => {
+      let current: Snapshot = EMPTY_SNAPSHOT;
+      let nowMs = 1000;
+      let planned = planForward(undefined, current, NO_HEALTH, CHECKED, nowMs);
+      for (const step of steps) {
+        current = advance(current, step);
+        nowMs += step.waitMs;
         const health = KeyedMap.from(
           [...planned.checks.values()]
-            .filter((check) => downs.some((each) => check.id.includes(each)))
-            .map((check) => [check.id, down('x')] as const),
+            .filter(({ id }) => !step.unknowns.some((each) => id.includes(each)))
+            .map(({ id }): [string, CheckHealth] => {
+              const isDown = step.downs.some((each) => id.includes(each));
+              return [id, isDown ? down('x') : { state: 'up', sinceMs: 0, reason: '' }];
+            }),
         );
-        planned = planForward(planned, current, health, CHECKED, 0);
-        const fresh = planForward(undefined, current, health, CHECKED, 0);
-        t.deepEqual(new Map([...planned.servers].sort()), new Map([...fresh.servers].sort()));
-        t.deepEqual([...planned.checks.keys()].sort(), [...fresh.checks.keys()].sort());
+        // Other settings, though equal ones, let nothing of the plan before be kept.
+        const anew = planForward(planned, current, health, { ...CHECKED }, nowMs);
+        planned = planForward(planned, current, health, CHECKED, nowMs);
+        t.deepEqual(sorted(planned.servers), sorted(anew.servers));
+        t.deepEqual(sorted(planned.services), sorted(anew.services));
+        t.deepEqual(sorted(planned.basis.history), sorted(anew.basis.history));
+        t.is(planned.nextStepMs, anew.nextStepMs);
+        t.true(planned.nextStepMs === undefined || planned.nextStepMs > nowMs);
+        const nothing = planForward(undefined, current, health, CHECKED, nowMs);
+        t.deepEqual(atFullShare(planned), atFullShare(nothing));
+        t.deepEqual([...planned.checks.keys()].sort(), [...nothing.checks.keys()].sort());
       }
     }),
+    { numRuns: 200 },
   );
 });

@@ -4,6 +4,7 @@ import { ADMIT_ALL, type Backend, type VirtualServer } from '../../src/domain/fo
 import type { HealthCheckSettings } from '../../src/domain/health.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { objectKey } from '../../src/domain/object.ts';
+import type { Pod } from '../../src/domain/pod.ts';
 import type { Pool } from '../../src/domain/pool.ts';
 import { parseRange } from '../../src/domain/prefix.ts';
 import type { Service, ServicePort, ServiceStatus } from '../../src/domain/service.ts';
@@ -102,6 +103,22 @@ export function node(name: string, addresses: readonly string[], fields: Partial
     ready: true,
     networkUnavailable: false,
     taints: [],
+    weight: undefined,
+    ...fields,
+  };
+}
+
+/** A Pod in the namespace `default`, on the node `n1`. */
+export function pod(name: string, fields: Partial<Pod> = {}): Pod {
+  return {
+    key: objectKey('default', name),
+    namespace: 'default',
+    name,
+    uid: '',
+    createdMs: 0,
+    labels: {},
+    deleting: false,
+    nodeName: 'n1',
     weight: undefined,
     ...fields,
   };
