@@ -54,6 +54,10 @@ forwarder:
   natAddresses: [192.0.2.1, "2001:db8::1"]
   natPorts: 2000-2999
   timeouts: {udpStream: 2m}
+  neighbours: {probe: 1s}
+  flood: {newFlows: 100, clientPrefix6: 56}
+  deadBackends: reset
+  scheduler: round-robin
   health: {interval: 500ms, timeout: 250ms, check: http, expectedStatus: "200,300-302"}
 admin: {tcp: {address: "::1", port: 9000}}
 node: lab
@@ -65,6 +69,20 @@ node: lab
   ]);
   t.deepEqual(settings.forwarder.natPorts, { first: 2000, last: 2999 });
   t.is(settings.forwarder.timeouts.udpStream, 120);
+  t.like(settings.forwarder, {
+    neighbours: { probeMs: 1000 },
+    flood: {
+      newFlows: 100,
+      repliesPerSecond: 1000,
+      clientNewFlows: 0,
+      clientPrefix4: 32,
+      clientPrefix6: 56,
+    },
+    deadBackends: 'reset',
+    scheduler: 'round-robin',
+    unservedPorts: 'reject',
+    unknownFlows: 'reset',
+  });
   t.is(settings.forwarder.health.intervalMs, 500);
   t.deepEqual(settings.forwarder.health.expectedStatus, [
     [200, 200],
@@ -109,6 +127,12 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['forwarder: {limits: {flows: 1000000}}', '1000000 is not a power of two'],
   ['forwarder: {limits: {flows: 1.5}}', '1.5 is not a power of two'],
   ['forwarder: {limits: {servers: 3}}', '3 is not a whole number from 64 to 1048576'],
+  ['forwarder: {limits: {fragments: 0}}', '0 is not a whole number from 64'],
+  ['forwarder: {scheduler: maglv}', 'Did you mean "maglev"?'],
+  ['forwarder: {unservedPorts: reset}', '"reset" is not one of "reject", "drop"'],
+  ['forwarder: {flood: {newFlows: 99}}', '99 is not a whole number from 100'],
+  ['forwarder: {flood: {clientPrefix4: 33}}', '33 is not a whole number from 8 to 32'],
+  ['forwarder: {neighbours: {probe: 0s}}', '"0s" is not a usable duration'],
   ['forwarder: {natPorts: 9-1}', '"9-1" is not a range of ports'],
   ['forwarder: {natPorts: 1-65536}', 'is not a range of ports'],
   ['forwarder: {natAddresses: [10.0.0.01]}', 'natAddresses[0]: "10.0.0.01" is not an IP address'],

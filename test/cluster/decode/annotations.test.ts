@@ -120,6 +120,64 @@ test('only what is annotated is set', (t) => {
   });
 });
 
+test('all annotations about forwarding are read', (t) => {
+  const { value, problems } = read({
+    'tidegate.io/scheduler': 'least-connections',
+    'tidegate.io/slow-start': '1500ms',
+    'tidegate.io/weights': 'worker-1=3, 10.244.1.7=0,2001:0DB8::1=100,',
+    'tidegate.io/new-flows-per-second': '5000',
+    'tidegate.io/client-new-flows-per-second': '0',
+    'tidegate.io/dead-backend': 'reset',
+  });
+  t.deepEqual(problems, []);
+  t.like(value, {
+    scheduler: 'least-connections',
+    slowStartSec: 1.5,
+    newFlowsPerSec: 5000,
+    clientNewFlowsPerSec: 0,
+    deadBackend: 'reset',
+  });
+  t.deepEqual(
+    [...value.weights],
+    [
+      ['worker-1', 3],
+      ['10.244.1.7', 0],
+      ['2001:db8::1', 100],
+    ],
+  );
+});
+
+for (const [entry, message] of [
+  ['worker-1', /"worker-1" does not name a Node, a Pod or an address/],
+  ['worker-1=101', /"worker-1=101" has no weight from 0 to 100/],
+  ['worker-1=', /has no weight/],
+  ['worker-1=-1', /has no weight/],
+  ['worker-1=0x10', /has no weight/],
+  ['Worker_1=2', /does not name/],
+  ['=2', /"=2" does not name/],
+  ['p1=2', /"p1=2" names what an earlier entry names/],
+] as const) {
+  test(`a weight ${JSON.stringify(entry)} is a warning, and the others hold`, (t) => {
+    const { value, problems } = read({ 'tidegate.io/weights': `p1=5,${entry},p2=7` });
+    t.is(value.weights.get('p1'), 5);
+    t.is(value.weights.get('p2'), 7);
+    t.is(value.weights.size, 2);
+    t.is(problems.length, 1);
+    t.like(problems[0], {
+      severity: 'warning',
+      field: 'metadata.annotations["tidegate.io/weights"]',
+    });
+    t.regex(problems[0]?.message ?? '', message);
+  });
+}
+
+test('more weights than anybody writes are a warning, and count as not given', (t) => {
+  const many = Array.from({ length: 1001 }, (_, index) => `p${index}=2`).join(',');
+  const { value, problems } = read({ 'tidegate.io/weights': many });
+  t.is(value.weights.size, 0);
+  t.regex(problems[0]?.message ?? '', /1001 weights, the limit is 1000/);
+});
+
 for (const [name, value] of [
   ['target', 'pods'],
   ['health-check', 'HTTP'],
@@ -141,11 +199,28 @@ for (const [name, value] of [
   ['health-check-fall', '1.5'],
   ['health-check-fall', 3],
   ['helth-check', 'tcp'],
+  ['scheduler', 'wrr'],
+  ['slow-start', '500ms'],
+  ['slow-start', '16m'],
+  ['slow-start', '30'],
+  ['weights', 3],
+  ['new-flows-per-second', '-1'],
+  ['new-flows-per-second', '10000001'],
+  ['client-new-flows-per-second', '1k'],
+  ['dead-backend', 'kill'],
 ] as const) {
   test(`tidegate.io/${name}: ${JSON.stringify(value)} is a warning and counts as not given`, (t) => {
     const { value: service, problems } = read({ [`tidegate.io/${name}`]: value });
     t.is(service.target, undefined);
     t.deepEqual(service.healthCheck, {});
+    t.like(service, {
+      scheduler: undefined,
+      slowStartSec: 0,
+      newFlowsPerSec: 0,
+      clientNewFlowsPerSec: undefined,
+      deadBackend: undefined,
+    });
+    t.is(service.weights.size, 0);
     t.deepEqual(
       problems.map(({ severity, field }) => [severity, field]),
       [['warning', `metadata.annotations["tidegate.io/${name}"]`]],

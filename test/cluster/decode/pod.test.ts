@@ -9,6 +9,15 @@ test('decodePod() reads its node, and whether it is being deleted', (t) => {
   t.like(decodePod({ metadata: { name: 'p' } }).value, { nodeName: undefined, deleting: false });
 });
 
+test('decodePod() keeps the label of its weight and no other', (t) => {
+  const labels = { app: 'web', 'tidegate.io/weight': '30' };
+  const { value, problems } = decodePod({ metadata: { name: 'p', labels } });
+  t.deepEqual(problems, []);
+  t.is(value?.weight, 30);
+  t.deepEqual(value?.labels, { 'tidegate.io/weight': '30' });
+  t.deepEqual(decodePod({ metadata: { name: 'p', labels: { app: 'web' } } }).value?.labels, {});
+});
+
 for (const [what, fields, field] of [
   ['a node that is no text', { spec: { nodeName: 7 } }, 'spec.nodeName'],
   ['a spec that is no object', { spec: 'x' }, 'spec'],
