@@ -85,6 +85,7 @@ size_t map_mapped_size(const struct map_handle *map);
  */
 bool pins_reuse(napi_env env, struct object_handle *handle);
 bool pins_create(napi_env env, struct object_handle *handle);
+bool maps_share(napi_env env, struct object_handle *handle, const struct object_handle *from);
 /* `mkdir -p` of the folder that will hold `path`; 0 or an errno. */
 int pin_make_parent(const char *path);
 

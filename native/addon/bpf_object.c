@@ -173,6 +173,19 @@ static bool open_maps(napi_env env, struct object_handle *handle)
 	return true;
 }
 
+/* Another object's maps, or what is pinned. */
+static bool maps_take_over(napi_env env, struct object_handle *handle, napi_value share)
+{
+	const struct object_handle *from;
+	napi_valuetype type;
+
+	napi_typeof(env, share, &type);
+	if (type == napi_undefined)
+		return pins_reuse(env, handle);
+	from = object_unwrap(env, share);
+	return from && maps_share(env, handle, from);
+}
+
 static bool load(napi_env env, struct object_handle *handle, napi_value options)
 {
 	napi_value pin_dir = property(env, options, "pinDir");
@@ -199,7 +212,7 @@ static bool load(napi_env env, struct object_handle *handle, napi_value options)
 	}
 	if (!set_sizes(env, handle->object, property(env, options, "maxEntries")))
 		return false;
-	if (!pins_reuse(env, handle))
+	if (!maps_take_over(env, handle, property(env, options, "share")))
 		return false;
 	fit_program_to_kernel(handle->program);
 	error = bpf_object__load(handle->object);

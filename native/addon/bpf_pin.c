@@ -148,6 +148,42 @@ bool pins_reuse(napi_env env, struct object_handle *handle)
 	return true;
 }
 
+/*
+ * Takes the maps that would be pinned from an object that is loaded already; none is made, none is
+ * pinned. The two must be of one build.
+ */
+bool maps_share(napi_env env, struct object_handle *handle, const struct object_handle *from)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, handle->object) {
+		const char *name = bpf_map__name(map);
+		const struct map_handle *found;
+		int error;
+
+		if (!bpf_map__pin_path(map))
+			continue;
+		bpf_map__set_pin_path(map, NULL);
+		found = object_map(from, name);
+		if (!found || found->type != bpf_map__type(map) ||
+		    found->key_size != bpf_map__key_size(map) ||
+		    found->value_size != bpf_map__value_size(map)) {
+			bpf_error_throw_abi(env,
+					    "The running program has no map \"%s\" of the same "
+					    "shape: the files on disk are another version; restart "
+					    "the forwarder",
+					    name);
+			return false;
+		}
+		error = bpf_map__reuse_fd(map, found->fd);
+		if (error) {
+			bpf_error_throw(env, error, "Cannot share map \"%s\"", name);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Pins what was created now. What fails half-way leaves nothing new behind. */
 bool pins_create(napi_env env, struct object_handle *handle)
 {

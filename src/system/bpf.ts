@@ -42,6 +42,11 @@ export interface LoadOptions {
    * `max_entries` by map name; a pinned map of another size or shape is refused with code `EABI`.
    */
   readonly maxEntries: Readonly<Record<string, number>>;
+  /**
+   * Use this object's maps for those that would be pinned, and pin nothing. `EABI` when one is missing
+   * or of another shape.
+   */
+  readonly share?: BpfObject;
 }
 
 export type XdpMode = 'native' | 'generic';
