@@ -91,8 +91,9 @@ static __always_inline struct trace_memory *trace_memory_get(void)
 static __noinline void *overlay_get(void *map, __u64 value_size, int add)
 {
 	struct trace_memory *memory = trace_memory_get();
-	const __u8 *live;
-	__u8 *copy;
+	const __u64 *live;
+	__u64 *copy;
+	__u64 i;
 
 	if (!memory)
 		return NULL;
@@ -105,8 +106,12 @@ static __noinline void *overlay_get(void *map, __u64 value_size, int add)
 	copy = own_map_lookup(&overlay, &memory->key);
 	if (!copy || !live)
 		return copy;
-	for (__u64 i = 0; i < value_size; i++)
+	for (i = 0; i < value_size / 8; i++)
 		copy[i] = live[i];
+	if (value_size & 4)
+		*(__u32 *)(copy + i) = *(const __u32 *)(live + i);
+	if (value_size & 1)
+		*(__u8 *)(copy + i) = *(const __u8 *)(live + i);
 	return copy;
 }
 
@@ -118,6 +123,8 @@ static __noinline void *overlay_get(void *map, __u64 value_size, int add)
 		_Static_assert(sizeof(*(table)->value) <= sizeof(struct overlay_value),            \
 			       "OVERLAY_VALUE_WORDS must be larger; for a map of the program's "   \
 			       "own, use own_map_lookup");                                         \
+		_Static_assert(sizeof(*(table)->value) % 4 == 0 || sizeof(*(table)->value) == 1,   \
+			       "overlay_get copies such sizes only");                              \
 		if (memory_) {                                                                     \
 			__builtin_memset(&memory_->key, 0, sizeof(memory_->key));                  \
 			memory_->key.map = (__u64)(table);                                         \
