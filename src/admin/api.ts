@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { SCHEDULERS } from '../domain/scheduler.ts';
 
 /**
  * The admin API's answers: schemas (for serialising and the OpenAPI document) and types (for the
@@ -87,7 +88,10 @@ export const Backend = Type.Object({
   id: Type.String(),
   address: Address,
   port: Type.Integer(),
-  weight: Type.Integer(),
+  weight: Type.Integer({ minimum: 0, description: 'Relative; 0 takes no new flows' }),
+  sharePercent: Type.Optional(
+    Type.Integer({ description: 'During slow start: how much of its share it takes' }),
+  ),
   use: Type.Enum(['active', 'draining', 'down']),
   reason: Type.String({ description: 'Why it is not used, or is used all the same' }),
   node: Type.Optional(Type.String()),
@@ -114,7 +118,13 @@ export const Server = Type.Object({
   address: Address,
   protocol: Protocol,
   port: Type.Integer(),
+  scheduler: Type.Enum([...SCHEDULERS]),
   affinitySeconds: Type.Integer({ description: '0 means no ClientIP affinity' }),
+  slowStartSeconds: Type.Number({ minimum: 0, description: '0 means none' }),
+  sourceRanges: Type.Integer({ minimum: 0, description: 'How many; 0 lets everybody in' }),
+  newFlowsPerSecond: Type.Integer({ minimum: 0, description: '0 means no limit' }),
+  clientNewFlowsPerSecond: Type.Integer({ minimum: 0, description: 'Of one client; 0: no limit' }),
+  resetDead: Type.Boolean({ description: 'TCP flows of failing backends are reset' }),
   installed: Type.Optional(
     Type.Object({
       state: Type.Enum(['done', 'pending', 'failed']),

@@ -1,5 +1,5 @@
 import { type Address, formatAddress } from '../domain/address.ts';
-import type { Backend, VirtualServer } from '../domain/forwarding.ts';
+import { ADMIT_ALL, type Backend, type VirtualServer } from '../domain/forwarding.ts';
 import type { CheckHealth } from '../domain/health.ts';
 import type { ObjectRef } from '../domain/object.ts';
 import type { VipAnnouncement } from '../domain/observed.ts';
@@ -143,7 +143,13 @@ export function encodeServer(server: VirtualServer, view: ForwardingView): api.S
     address: formatAddress(server.address),
     protocol: server.protocol,
     port: server.port,
+    scheduler: server.scheduler,
     affinitySeconds: server.affinityTimeoutSec,
+    slowStartSeconds: server.slowStartSec,
+    sourceRanges: server.sourceRanges.length,
+    newFlowsPerSecond: server.newFlowsPerSec,
+    clientNewFlowsPerSecond: server.clientNewFlowsPerSec,
+    resetDead: server.resetDead,
     ...(state && { installed: encodeState(state) }),
     backends: server.backends.map((backend) => encodeBackend(server.id, backend, view)),
     ...(traffic && { traffic: encodeTraffic(traffic) }),
@@ -155,7 +161,7 @@ export function encodeBackend(
   backend: Backend,
   view: ForwardingView,
 ): api.Backend {
-  const { id, port, weight, use, reason, node, pod, check } = backend;
+  const { id, port, weight, admit, use, reason, node, pod, check } = backend;
   const traffic = view.backendStats(serverId, id);
   const hop = view.reachability(backend.address);
   return {
@@ -163,6 +169,7 @@ export function encodeBackend(
     address: formatAddress(backend.address),
     port,
     weight,
+    ...(admit < ADMIT_ALL && { sharePercent: Math.round((100 * admit) / ADMIT_ALL) }),
     use,
     reason,
     ...(node !== undefined && { node }),

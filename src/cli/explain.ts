@@ -116,11 +116,10 @@ function facts(io: Io, rows: readonly (readonly string[])[]): string {
 }
 
 function serverText(io: Io, server: Server): string {
-  const { backends, traffic, affinitySeconds, installed } = server;
+  const { backends, traffic, installed } = server;
   const usable = backends.filter(({ use }) => use === 'active').length;
   const head = [
     `${usable} of ${plural(backends.length, 'backend')} take new flows`,
-    ...(affinitySeconds > 0 ? [`clients stay for ${affinitySeconds} s`] : []),
     ...(traffic
       ? [
           `${plural(traffic.newFlows, 'flow')}`,
@@ -134,28 +133,60 @@ function serverText(io: Io, server: Server): string {
   return (
     `${paint(io, usable > 0 ? 'good' : 'bad', name)}\n` +
     paragraph(io, head, '  ') +
-    table(
-      io,
-      ['BACKEND', 'POD', 'NODE', 'USE', 'HEALTH', 'FLOWS', 'WHY'],
-      backends.map((backend) => backendRow(io, backend)),
-      '  ',
-    )
+    paragraph(io, rulesOf(server), '  ') +
+    backendTable(io, backends)
   );
 }
 
-function backendRow(io: Io, backend: Backend): Cell[] {
-  const { use, health, nextHop, traffic } = backend;
+/** By which rules new flows are taken and given out. */
+function rulesOf(server: Server): string {
+  const { affinitySeconds, slowStartSeconds, newFlowsPerSecond, sourceRanges } = server;
+  const rules: [boolean, string][] = [
+    [true, `Chosen by ${server.scheduler}`],
+    [affinitySeconds > 0, `clients stay for ${affinitySeconds} s`],
+    [slowStartSeconds > 0, `slow start over ${slowStartSeconds} s`],
+    [sourceRanges > 0, `only for clients in ${plural(sourceRanges, 'source range')}`],
+    [newFlowsPerSecond > 0, `at most ${newFlowsPerSecond} new flows a second`],
+    [
+      server.clientNewFlowsPerSecond > 0,
+      `at most ${server.clientNewFlowsPerSecond} a second from one client`,
+    ],
+    [server.resetDead, 'connections of failing backends are reset'],
+  ];
+  return rules
+    .filter(([holds]) => holds)
+    .map(([, rule]) => rule)
+    .join(', ');
+}
+
+/** Weights are shown where there are any. */
+function backendTable(io: Io, backends: readonly Backend[]): string {
+  const weighted = backends.some(({ weight }) => weight !== 1);
+  const weightCell = ({ weight }: Backend): Cell[] => (weighted ? [String(weight)] : []);
+  const columns = ['USE', 'HEALTH', 'FLOWS', 'WHY'];
+  return table(
+    io,
+    ['BACKEND', 'POD', 'NODE', ...(weighted ? ['WEIGHT'] : []), ...columns],
+    backends.map((backend) => backendRow(io, backend, weightCell(backend))),
+    '  ',
+  );
+}
+
+function backendRow(io: Io, backend: Backend, weight: readonly Cell[]): Cell[] {
+  const { use, health, nextHop, traffic, sharePercent } = backend;
   const tones = { active: 'good', draining: 'warn', down: 'bad' } as const;
   const since = health?.since ? ` ${ago(health.since, io.nowMs())}` : '';
+  const slow = sharePercent === undefined ? '' : `slow start: takes ${sharePercent} % of its share`;
   const wayOut = nextHop?.state === 'unreachable' ? nextHop.reason : '';
   return [
     endpoint(backend.address, backend.port),
     backend.pod ?? '-',
     backend.node ?? '-',
+    ...weight,
     { text: use, tone: tones[use] },
     health ? `${health.state}${since}` : 'not checked',
     traffic ? String(traffic.newFlows) : '-',
-    [backend.reason, wayOut].filter(Boolean).join('; ') || '-',
+    [backend.reason, slow, wayOut].filter(Boolean).join('; ') || '-',
   ];
 }
 

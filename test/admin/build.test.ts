@@ -83,6 +83,15 @@ test('/v1/services/:namespace/:name tells the whole chain', async (t) => {
   t.is(detail.statusEvents[0].reason, 'IPAllocated');
   t.is(detail.servers[0].installed.state, 'done');
   t.is(detail.servers[0].traffic.newFlows, 1234);
+  t.like(detail.servers[0], {
+    scheduler: 'round-robin',
+    slowStartSeconds: 30,
+    sourceRanges: 2,
+    newFlowsPerSecond: 5000,
+    clientNewFlowsPerSecond: 50,
+    resetDead: true,
+  });
+  t.like(detail.servers[0].backends[0], { weight: 3, sharePercent: 45 });
   t.deepEqual(detail.servers[0].backends[1], {
     id: '10.0.0.2 8080',
     address: '10.0.0.2',

@@ -6,6 +6,7 @@ import type {
   VirtualServer,
 } from '../../src/domain/forwarding.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import { parsePrefix } from '../../src/domain/prefix.ts';
 import type { RoleName } from '../../src/domain/role.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
@@ -72,10 +73,15 @@ export const SNAPSHOT: Snapshot = {
   pools: KeyedMap.from([['public', POOL] as const]),
 };
 
-function backendOf(id: string, use: Backend['use'], reason: string): Backend {
+function backendOf(
+  id: string,
+  use: Backend['use'],
+  reason: string,
+  fields: Partial<Backend> = {},
+): Backend {
   const [host = ''] = id.split(' ');
   const pod = `shop/pod-${host.split('.').at(-1)}`;
-  return backend(id, { use, reason, node: 'worker-1', pod, check: `tcp ${id}` });
+  return backend(id, { use, reason, node: 'worker-1', pod, check: `tcp ${id}`, ...fields });
 }
 
 function forwarding(key: string, one: VirtualServer, notes: string[]): ServiceForwarding {
@@ -95,10 +101,19 @@ function forwarding(key: string, one: VirtualServer, notes: string[]): ServiceFo
 const WEB = virtualServer(
   '192.0.2.1 TCP 80',
   [
-    backendOf('10.0.0.1 8080', 'active', ''),
+    backendOf('10.0.0.1 8080', 'active', '', { weight: 3, admit: 115 }),
     backendOf('10.0.0.2 8080', 'draining', 'the Pod is terminating'),
   ],
-  { service: 'shop/web', affinityTimeoutSec: 60 },
+  {
+    service: 'shop/web',
+    affinityTimeoutSec: 60,
+    scheduler: 'round-robin',
+    slowStartSec: 30,
+    sourceRanges: ['198.51.100.0/24', '203.0.113.0/24'].flatMap((text) => parsePrefix(text) ?? []),
+    newFlowsPerSec: 5000,
+    clientNewFlowsPerSec: 50,
+    resetDead: true,
+  },
 );
 const API = virtualServer(
   '192.0.2.2 TCP 443',
