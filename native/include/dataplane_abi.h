@@ -135,9 +135,8 @@ struct tg_backend {
 	__u8 dst_mac[6];
 	__u8 src_mac[6];
 	__u16 mtu; /* of the way out */
-	/* Tags of the way out, as tg_flow has them of the way back. */
-	__be16 vlan;
-	__be16 inner_vlan;
+	__be16 vlan; /* of the way out: TG_VLAN_*; 0: none */
+	__be16 inner_vlan; /* of the second tag */
 	__u16 admit; /* of 256 new flows it is offered, how many it takes; fewer in slow start */
 	__u32 server;
 	__u32 endpoint; /* hash of its address: equal on every box and port */
@@ -147,6 +146,13 @@ struct tg_backend {
 	__u16 pad;
 	__u64 pad2;
 };
+
+/*
+ * A VLAN as packets' tags name it, in network order: its number and the type of its tag, 802.1Q
+ * (0x8100) or 802.1ad (0x88a8). The priority bits are each packet's own.
+ */
+#define TG_VLAN_ID 0x0fffu
+#define TG_VLAN_8021AD 0x8000u
 
 #define TG_BACKEND_REACHABLE 1u /* ifindex and the MACs are valid */
 #define TG_BACKEND_ACTIVE 2u    /* takes new flows */
@@ -248,15 +254,11 @@ struct tg_flow {
 	__be16 client_port;
 	__be16 nat_port;
 	__u32 backend; /* whose record names the server */
-	/*
-	 * The way back to the client: where its packets come from (learned, refreshed by each
-	 * packet). A tag is the TCI as it stands in the packet, 0 when there is none; with two tags
-	 * the outer is 802.1ad.
-	 */
+	/* The way back to the client: where its packets come from (refreshed by each packet). */
 	__u8 client_mac[6];
 	__u8 local_mac[6];
 	__u32 client_ifindex;
-	__be16 vlan;
+	__be16 vlan; /* as in tg_backend */
 	__be16 inner_vlan;
 	__u32 last_s; /* CLOCK_MONOTONIC seconds of the last packet that kept it alive */
 	/*
@@ -367,6 +369,9 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(flow_displaced)        /* an unconfirmed flow gave its place or port to a new one */     \
 	X(drop_no_neighbour)     /* next hop of the backend not resolved, or no way out */         \
 	X(drop_fragment)         /* a fragment to a VIP */                                         \
+	X(drop_source_route)     /* an IPv4 source route, or an IPv6 routing header in use */      \
+	X(drop_extension)        /* more IPv6 extension headers than anybody needs */              \
+	X(drop_no_room)          /* no room in front of the packet for the way out's VLAN tags */  \
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
 	X(drop_too_big)          /* larger than the way out */                                     \
 	X(drop_contended)        /* another CPU was setting up the same flow at that moment */     \

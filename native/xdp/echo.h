@@ -38,7 +38,7 @@ static __always_inline int echo_message(struct icmp_header *icmp, __u8 request, 
 /* IPv4 options (source routes!) are the kernel's business. */
 static __always_inline int echo_ipv4(struct frame frame, const struct packet *packet)
 {
-	struct iphdr *ip = frame.start + sizeof(struct ethhdr);
+	struct iphdr *ip = network_header(frame, packet);
 	struct icmp_header *icmp = (void *)(ip + 1);
 
 	if ((void *)(icmp + 1) > frame.end || ip->ihl * 4 != sizeof(*ip) ||
@@ -54,7 +54,7 @@ static __always_inline int echo_ipv4(struct frame frame, const struct packet *pa
 
 static __always_inline int echo_ipv6(struct frame frame, const struct packet *packet)
 {
-	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
+	struct ipv6hdr *ip = network_header(frame, packet);
 	struct icmp_header *icmp = (void *)(ip + 1);
 
 	if ((void *)(icmp + 1) > frame.end || packet->ip_size < sizeof(*ip) + sizeof(*icmp) ||
@@ -70,7 +70,7 @@ static __always_inline int echo_ipv6(struct frame frame, const struct packet *pa
 static __always_inline int is_neighbour_discovery(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct frame frame = frame_of(ctx);
-	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
+	struct ipv6hdr *ip = network_header(frame, packet);
 	struct icmp_header *icmp = (void *)(ip + 1);
 
 	return !packet->is_ipv4 && (void *)(icmp + 1) <= frame.end &&

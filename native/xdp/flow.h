@@ -493,13 +493,16 @@ static __always_inline int flow_touch(struct tg_flow *entry, const struct flow *
 }
 
 /*
- * Where a client's packets come from: client_mac, local_mac and client_ifindex of a flow, as words.
+ * Where a client's packets come from: client_mac, local_mac, client_ifindex and VLANs of a flow, as
+ * words.
  */
 struct client_hop {
 	__u64 words[2];
+	__u64 vlans;
 };
 
-static __always_inline struct client_hop client_hop_of(struct xdp_md *ctx)
+static __always_inline struct client_hop client_hop_of(struct xdp_md *ctx,
+						       const struct packet *packet)
 {
 	struct frame frame = frame_of(ctx);
 	const __u16 *mac = frame.start;
@@ -510,7 +513,14 @@ static __always_inline struct client_hop client_hop_of(struct xdp_md *ctx)
 	local = mac[0] | (__u64)mac[1] << 16 | (__u64)mac[2] << 32;
 	client = mac[3] | (__u64)mac[4] << 16 | (__u64)mac[5] << 32;
 	return (struct client_hop){ { client | local << 48,
-				      local >> 16 | (__u64)ctx->ingress_ifindex << 32 } };
+				      local >> 16 | (__u64)packet->ingress << 32 },
+				    packet->vlans };
+}
+
+/* `vlan` and `inner_vlan` as one word. */
+static __always_inline __u32 *flow_vlans(struct tg_flow *entry)
+{
+	return (__u32 *)&entry->vlan;
 }
 
 /*
@@ -525,6 +535,8 @@ static __always_inline void flow_learn_client(struct tg_flow *entry, struct clie
 		WRITE_ONCE(learned[0], hop.words[0]);
 	if (READ_ONCE(learned[1]) != hop.words[1])
 		WRITE_ONCE(learned[1], hop.words[1]);
+	if (READ_ONCE(*flow_vlans(entry)) != (__u32)hop.vlans)
+		WRITE_ONCE(*flow_vlans(entry), (__u32)hop.vlans);
 }
 
 #endif

@@ -1,7 +1,4 @@
-/*
- * Reading a packet. Nothing is believed: every length is checked against the frame and against the
- * length around it before anything behind it is read.
- */
+/* What a packet says, and reading one header of it. */
 #ifndef TIDEGATE_PACKET_H
 #define TIDEGATE_PACKET_H
 
@@ -18,22 +15,30 @@
 #include <bpf/bpf_helpers.h>
 
 #include "address.h"
+#include "dataplane_abi.h"
 
-#define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, or an offset */
-#define IPV6_FRAGMENT_HEADER 44
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+#define TAGS_MAX 2
+
 /* How far the packet could be read. From PACKET_ICMP on, `src` and `dst` are known. */
 enum packet_kind {
-	PACKET_FOREIGN, /* not plain IP over Ethernet: nothing we look into */
-	PACKET_TRANSPORT, /* TCP or UDP, whole and consistent */
+	PACKET_FOREIGN, /* not IP over Ethernet with at most two tags: nothing we look into */
+	PACKET_TRANSPORT, /* TCP or UDP, whole and consistent, or the first fragment of it */
 	PACKET_ICMP,
 	PACKET_OTHER_PROTOCOL,
-	PACKET_FRAGMENT,
+	PACKET_FRAGMENT, /* a later fragment, or one of neither TCP nor UDP */
 	PACKET_MALFORMED,
+	PACKET_REFUSED, /* for the reason in `refused` */
+};
+
+enum packet_fragment {
+	FRAGMENT_NONE,
+	FRAGMENT_FIRST,
+	FRAGMENT_LATER,
 };
 
 /*
@@ -50,13 +55,27 @@ struct packet {
 	__be16 src_port;
 	__be16 dst_port;
 	__u8 is_ipv4;
-	__u8 protocol;
+	__u8 protocol; /* of the transport, behind extension headers */
 	__u8 ttl;
 	__u8 tcp_flags;
 	__u32 tcp_seq;
 	__u32 tcp_ack;
 	__u32 tcp_payload; /* bytes */
-	__u32 transport_at; /* offset of the TCP or UDP header in the frame */
+	__u16 transport_at; /* offset of the transport's header in the frame */
+	__u8 l3_at;	    /* offset of the IP header in the frame: behind the tags */
+	__u8 unusual;	    /* has tags, options, extension headers, or is a fragment */
+	/*
+	 * The VLANs it came by, as tg_flow and tg_backend have them: `vlan` below, `inner_vlan` in
+	 * the upper 16 bits.
+	 */
+	__u32 vlans;
+	/* What follows is set for unusual packets only. */
+	__be16 tci[TAGS_MAX]; /* the tags as they stand in the frame */
+	__u8 tags;	      /* how many there are */
+	__u8 fragment;	      /* enum packet_fragment */
+	__u16 fragment_at;    /* IPv6: offset of the fragment header in the frame */
+	__u32 fragment_id;    /* as it stands in the packet */
+	__u32 refused;	      /* enum tg_counter */
 };
 
 /* The bytes that may be read and written directly. */
@@ -65,9 +84,26 @@ struct frame {
 	void *end;
 };
 
+/*
+ * Offsets that were read from a map, for the verifier: beyond what parsing lets through, and small
+ * enough that a pointer may be moved by them.
+ */
+#define L3_AT_MASK 31
+#define TRANSPORT_AT_MASK 511
+
 static __always_inline struct frame frame_of(struct xdp_md *ctx)
 {
 	return (struct frame){ (void *)(long)ctx->data, (void *)(long)ctx->data_end };
+}
+
+static __always_inline void *network_header(struct frame frame, const struct packet *packet)
+{
+	return frame.start + (packet->l3_at & L3_AT_MASK);
+}
+
+static __always_inline void *transport_header(struct frame frame, const struct packet *packet)
+{
+	return frame.start + (packet->transport_at & TRANSPORT_AT_MASK);
 }
 
 /*
@@ -83,8 +119,15 @@ static __always_inline __u32 frame_size(struct xdp_md *ctx, __u32 readable, __u3
 	return bpf_xdp_get_buff_len(ctx);
 }
 
-static __always_inline enum packet_kind parse_tcp(struct packet *packet, struct frame frame,
-						  void *transport, __u32 size)
+static __always_inline enum packet_kind refuse(struct packet *packet, enum tg_counter reason)
+{
+	packet->refused = reason;
+	return PACKET_REFUSED;
+}
+
+/* `size`: what the IP header leaves for the transport. */
+static __always_inline enum packet_kind read_tcp(struct packet *packet, struct frame frame,
+						 void *transport, __u32 size)
 {
 	struct tcphdr *tcp = transport;
 	__u32 header;
@@ -103,8 +146,9 @@ static __always_inline enum packet_kind parse_tcp(struct packet *packet, struct 
 	return PACKET_TRANSPORT;
 }
 
-static __always_inline enum packet_kind parse_udp(struct packet *packet, struct frame frame,
-						  void *transport, __u32 size)
+/* A first fragment's length is that of the whole datagram. */
+static __always_inline enum packet_kind read_udp(struct packet *packet, struct frame frame,
+						 void *transport, __u32 size, int first_fragment)
 {
 	struct udphdr *udp = transport;
 	__u32 length;
@@ -112,7 +156,7 @@ static __always_inline enum packet_kind parse_udp(struct packet *packet, struct 
 	if (size < sizeof(*udp) || (void *)(udp + 1) > frame.end)
 		return PACKET_MALFORMED;
 	length = bpf_ntohs(udp->len);
-	if (length < sizeof(*udp) || length > size)
+	if (length < sizeof(*udp) || (first_fragment ? length < size : length > size))
 		return PACKET_MALFORMED;
 	if (!packet->is_ipv4 && udp->check == 0) /* RFC 8200, section 8.1 */
 		return PACKET_MALFORMED;
@@ -121,15 +165,15 @@ static __always_inline enum packet_kind parse_udp(struct packet *packet, struct 
 	return PACKET_TRANSPORT;
 }
 
-static __always_inline enum packet_kind parse_transport(struct packet *packet, struct frame frame,
-							void *transport, __u32 size)
+static __always_inline enum packet_kind read_transport(struct packet *packet, struct frame frame,
+						       void *transport, __u32 size,
+						       int first_fragment)
 {
-	packet->transport_at = transport - frame.start;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
-		return parse_tcp(packet, frame, transport, size);
+		return read_tcp(packet, frame, transport, size);
 	case IPPROTO_UDP:
-		return parse_udp(packet, frame, transport, size);
+		return read_udp(packet, frame, transport, size, first_fragment);
 	case IPPROTO_ICMP:
 		return packet->is_ipv4 ? PACKET_ICMP : PACKET_OTHER_PROTOCOL;
 	case IPPROTO_ICMPV6:
@@ -139,80 +183,30 @@ static __always_inline enum packet_kind parse_transport(struct packet *packet, s
 	}
 }
 
-static __always_inline enum packet_kind parse_ipv4(struct xdp_md *ctx, struct packet *packet,
-						   struct frame frame)
+/* The fixed header, as far as it stands for itself. Its length field is not checked here. */
+static __always_inline void read_ipv4(struct packet *packet, const struct iphdr *ip)
 {
-	struct iphdr *ip = frame.start + sizeof(struct ethhdr);
-	__u32 header, wanted;
-
-	if ((void *)(ip + 1) > frame.end)
-		return PACKET_FOREIGN;
 	packet->is_ipv4 = 1;
 	packet->src = address_from_ipv4(ip->saddr);
 	packet->dst = address_from_ipv4(ip->daddr);
 	packet->protocol = ip->protocol;
 	packet->ttl = ip->ttl;
 	packet->ip_size = bpf_ntohs(ip->tot_len);
-	header = ip->ihl * 4;
-	wanted = sizeof(struct ethhdr) + packet->ip_size;
-	if (ip->version != 4 || header < sizeof(*ip) || packet->ip_size < header ||
-	    wanted > frame_size(ctx, frame.end - frame.start, wanted))
-		return PACKET_MALFORMED;
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
-		return PACKET_FRAGMENT;
-	return parse_transport(packet, frame, (void *)ip + header, packet->ip_size - header);
 }
 
-static __always_inline enum packet_kind parse_ipv6(struct xdp_md *ctx, struct packet *packet,
-						   struct frame frame)
+/*
+ * 0 for IPv4-mapped addresses: on the wire they are a lie (RFC 4291, 2.5.5.2), and here they would
+ * read as IPv4.
+ */
+static __always_inline int read_ipv6(struct packet *packet, const struct ipv6hdr *ip)
 {
-	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
-	__u32 payload, wanted;
-
-	if ((void *)(ip + 1) > frame.end)
-		return PACKET_FOREIGN;
 	packet->is_ipv4 = 0;
 	packet->src = address_from_bytes(&ip->saddr);
 	packet->dst = address_from_bytes(&ip->daddr);
-	/*
-	 * On the wire such an address is a lie (RFC 4291, 2.5.5.2), and here it would read as IPv4.
-	 */
-	if (address_is_ipv4(packet->src) || address_is_ipv4(packet->dst))
-		return PACKET_FOREIGN;
 	packet->protocol = ip->nexthdr;
 	packet->ttl = ip->hop_limit;
-	payload = bpf_ntohs(ip->payload_len);
-	packet->ip_size = sizeof(*ip) + payload;
-	wanted = sizeof(struct ethhdr) + packet->ip_size;
-	if (ip->version != 6 || wanted > frame_size(ctx, frame.end - frame.start, wanted))
-		return PACKET_MALFORMED;
-	if (packet->protocol == IPV6_FRAGMENT_HEADER)
-		return PACKET_FRAGMENT;
-	return parse_transport(packet, frame, ip + 1, payload);
-}
-
-static __always_inline enum packet_kind parse(struct xdp_md *ctx, struct packet *packet)
-{
-	struct frame frame = frame_of(ctx);
-	struct ethhdr *eth = frame.start;
-
-	if ((void *)(eth + 1) > frame.end)
-		return PACKET_FOREIGN;
-	packet->ingress = ctx->ingress_ifindex;
-	/*
-	 * Broadcast and multicast frames carry nothing for a VIP (RFC 1122, 3.3.6): ARP, ND,
-	 * routing.
-	 */
-	if (eth->h_dest[0] & 1)
-		return PACKET_FOREIGN;
-	switch (eth->h_proto) {
-	case bpf_htons(ETH_P_IP):
-		return parse_ipv4(ctx, packet, frame);
-	case bpf_htons(ETH_P_IPV6):
-		return parse_ipv6(ctx, packet, frame);
-	default:
-		return PACKET_FOREIGN;
-	}
+	packet->ip_size = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	return !address_is_ipv4(packet->src) && !address_is_ipv4(packet->dst);
 }
 
 #endif

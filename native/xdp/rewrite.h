@@ -5,8 +5,7 @@
 #include "checksum.h"
 #include "maps.h"
 #include "packet.h"
-
-#define TRANSPORT_AT_MASK 127 /* Ethernet and the longest IP header are 74 bytes */
+#include "vlan.h"
 
 /* What the packet is to be. */
 struct hop {
@@ -15,6 +14,7 @@ struct hop {
 	__be16 src_port;
 	__be16 dst_port;
 	__u32 ifindex;
+	__u32 vlans; /* as in struct packet */
 	__u32 macs[3]; /* destination, source */
 };
 
@@ -28,13 +28,20 @@ static __always_inline void hop_set_macs(struct hop *hop, const __u8 *dst_and_sr
 	hop->macs[2] = words[2];
 }
 
+static __always_inline void write_macs(__u32 *macs, const struct hop *hop)
+{
+	macs[0] = hop->macs[0];
+	macs[1] = hop->macs[1];
+	macs[2] = hop->macs[2];
+}
+
 /*
  * Both return the change of the addresses as a checksum sum, as the transport's pseudo-header has
  * them too. What is out of bounds cannot be: parse() saw it; the verifier did not.
  */
-static __always_inline __u64 rewrite_ipv4(struct frame frame, const struct hop *hop)
+static __always_inline __u64 write_ipv4(struct frame frame, struct iphdr *ip,
+					const struct hop *hop)
 {
-	struct iphdr *ip = frame.start + sizeof(struct ethhdr);
 	__be32 src = address_to_ipv4(hop->src);
 	__be32 dst = address_to_ipv4(hop->dst);
 	__u64 change = 0;
@@ -50,9 +57,9 @@ static __always_inline __u64 rewrite_ipv4(struct frame frame, const struct hop *
 	return change;
 }
 
-static __always_inline __u64 rewrite_ipv6(struct frame frame, const struct hop *hop)
+static __always_inline __u64 write_ipv6(struct frame frame, struct ipv6hdr *ip,
+					const struct hop *hop)
 {
-	struct ipv6hdr *ip = frame.start + sizeof(struct ethhdr);
 	__u64 change = 0;
 
 	if ((void *)(ip + 1) > frame.end)
@@ -65,11 +72,9 @@ static __always_inline __u64 rewrite_ipv6(struct frame frame, const struct hop *
 	return change;
 }
 
-static __always_inline void rewrite_tcp(struct frame frame, void *transport, const struct hop *hop,
-					__u64 change)
+static __always_inline void write_tcp(struct frame frame, struct tcphdr *tcp,
+				      const struct hop *hop, __u64 change)
 {
-	struct tcphdr *tcp = transport;
-
 	if ((void *)(tcp + 1) > frame.end)
 		return;
 	tcp->source = hop->src_port;
@@ -78,10 +83,9 @@ static __always_inline void rewrite_tcp(struct frame frame, void *transport, con
 }
 
 /* No checksum stays none, and a computed 0 is sent as 0xffff (RFC 768). */
-static __always_inline void rewrite_udp(struct frame frame, void *transport, const struct hop *hop,
-					__u64 change)
+static __always_inline void write_udp(struct frame frame, struct udphdr *udp,
+				      const struct hop *hop, __u64 change)
 {
-	struct udphdr *udp = transport;
 	__u16 check;
 
 	if ((void *)(udp + 1) > frame.end)
@@ -94,26 +98,76 @@ static __always_inline void rewrite_udp(struct frame frame, void *transport, con
 	udp->check = check ? check : 0xffff;
 }
 
-static __always_inline void rewrite(struct xdp_md *ctx, const struct packet *packet,
-				    const struct hop *hop)
+static __always_inline void write_transport(struct frame frame, const struct packet *packet,
+					    void *transport, const struct hop *hop, __u64 change)
 {
-	struct frame frame = frame_of(ctx);
-	__u32 *macs = frame.start;
-	void *transport = frame.start + (packet->transport_at & TRANSPORT_AT_MASK);
-	__u64 change;
-
-	if ((void *)(macs + 3) > frame.end)
-		return;
-	macs[0] = hop->macs[0];
-	macs[1] = hop->macs[1];
-	macs[2] = hop->macs[2];
-	change = packet->is_ipv4 ? rewrite_ipv4(frame, hop) : rewrite_ipv6(frame, hop);
 	change = checksum_change(change, (__u32)packet->src_port << 16 | packet->dst_port,
 				 (__u32)hop->src_port << 16 | hop->dst_port);
 	if (packet->protocol == IPPROTO_TCP)
-		rewrite_tcp(frame, transport, hop, change);
+		write_tcp(frame, transport, hop, change);
 	else
-		rewrite_udp(frame, transport, hop, change);
+		write_udp(frame, transport, hop, change);
+}
+
+/* Where a hop is kept for what follows: on the stack it would cost the common way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hop);
+} unusual_hop SEC(".maps");
+
+/* With tags on either side, or headers of any length. A global function: verified once. */
+__noinline int rewrite_unusual(struct xdp_md *ctx, struct packet *packet, const struct hop *hop)
+{
+	struct frame frame;
+	__u64 change;
+	void *ip;
+
+	if (!packet || !hop)
+		return TG_COUNTER_drop_no_room;
+	if (!packet->unusual)
+		packet->tags = 0;
+	if (!write_tags(ctx, packet, hop->vlans))
+		return TG_COUNTER_drop_no_room;
+	frame = frame_of(ctx);
+	ip = network_header(frame, packet);
+	if (frame.start + sizeof(struct ethhdr) > frame.end)
+		return TG_COUNTER_drop_no_room;
+	write_macs(frame.start, hop);
+	change = packet->is_ipv4 ? write_ipv4(frame, ip, hop) : write_ipv6(frame, ip, hop);
+	write_transport(frame, packet, transport_header(frame, packet), hop, change);
+	return TG_COUNTER_COUNT;
+}
+
+/* TG_COUNTER_COUNT, or why the packet cannot be sent. */
+static __always_inline enum tg_counter rewrite(struct xdp_md *ctx, struct packet *packet,
+					       const struct hop *hop)
+{
+	struct frame frame = frame_of(ctx);
+	void *ip = frame.start + sizeof(struct ethhdr);
+	__u32 zero = 0;
+	__u64 change;
+
+	if (packet->unusual || hop->vlans) {
+		struct hop *kept = bpf_map_lookup_elem(&unusual_hop, &zero);
+
+		if (!kept)
+			return TG_COUNTER_drop_no_room;
+		*kept = *hop;
+		return rewrite_unusual(ctx, packet, kept);
+	}
+	if (ip > frame.end)
+		return TG_COUNTER_drop_malformed;
+	write_macs(frame.start, hop);
+	if (packet->is_ipv4) {
+		change = write_ipv4(frame, ip, hop);
+		write_transport(frame, packet, ip + sizeof(struct iphdr), hop, change);
+	} else {
+		change = write_ipv6(frame, ip, hop);
+		write_transport(frame, packet, ip + sizeof(struct ipv6hdr), hop, change);
+	}
+	return TG_COUNTER_COUNT;
 }
 
 /*

@@ -13,7 +13,7 @@
 #include "flow.h"
 #include "maps.h"
 #include "new_flow.h"
-#include "packet.h"
+#include "parse.h"
 #include "rewrite.h"
 #include "tcp.h"
 
@@ -58,6 +58,8 @@ static __always_inline int handle_unusual(struct xdp_md *ctx, const struct packe
 {
 	if (kind == PACKET_FOREIGN || !is_vip_address(packet))
 		return pass_to_kernel();
+	if (kind == PACKET_REFUSED)
+		return drop(packet->refused);
 	if (kind == PACKET_MALFORMED)
 		return drop(TG_COUNTER_drop_malformed);
 	if (kind == PACKET_FRAGMENT)
@@ -74,11 +76,12 @@ static __always_inline int handle_unusual(struct xdp_md *ctx, const struct packe
 }
 
 /* A backend's answer, back to the client as if from the VIP. */
-static __always_inline int handle_answer(struct xdp_md *ctx, const struct packet *packet,
+static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *packet,
 					 struct tg_flow *entry, const struct flow *flow)
 {
 	__u32 server_index = flow->server;
 	struct tg_server *server = bpf_map_lookup_elem(&servers, &server_index);
+	enum tg_counter obstacle;
 	struct hop hop;
 	int verdict;
 
@@ -91,12 +94,15 @@ static __always_inline int handle_answer(struct xdp_md *ctx, const struct packet
 	hop.dst = address_from_bytes(entry->client);
 	hop.dst_port = entry->client_port;
 	hop.ifindex = READ_ONCE(entry->client_ifindex);
+	hop.vlans = READ_ONCE(*flow_vlans(entry));
 	hop_set_macs(&hop, entry->client_mac);
 	load_barrier();
 	if (READ_ONCE(entry->tag) != flow->word.tag)
 		return drop(TG_COUNTER_drop_no_flow); /* ended while we looked */
 	flow_follow(entry, flow, packet, FROM_BACKEND, bpf_ktime_get_coarse_ns() / NANOSECONDS);
-	rewrite(ctx, packet, &hop);
+	obstacle = rewrite(ctx, packet, &hop);
+	if (obstacle != TG_COUNTER_COUNT)
+		return drop(obstacle);
 	verdict = send(packet, hop.ifindex);
 	if (verdict == XDP_ABORTED)
 		return drop(TG_COUNTER_drop_no_neighbour);
@@ -124,7 +130,7 @@ static __always_inline int flow_must_move(const struct flow *flow, const struct 
 }
 
 /* A packet for a served port of a VIP. */
-static __always_inline int handle_request(struct xdp_md *ctx, const struct packet *packet,
+static __always_inline int handle_request(struct xdp_md *ctx, struct packet *packet,
 					  const struct tg_config *cfg, const struct tg_vip *vip,
 					  struct request *request)
 {
@@ -141,7 +147,7 @@ static __always_inline int handle_request(struct xdp_md *ctx, const struct packe
 	if (packet->ttl <= 1)
 		return drop(TG_COUNTER_drop_ttl);
 	request->now_ns = bpf_ktime_get_coarse_ns();
-	request->client_hop = client_hop_of(ctx);
+	request->client_hop = client_hop_of(ctx, packet);
 	now_s = request->now_ns / NANOSECONDS;
 	flow->word.raw = 0;
 	flow_key_init(&flow->key, cfg, packet, vip->server);
@@ -172,8 +178,11 @@ static __always_inline int handle_request(struct xdp_md *ctx, const struct packe
 	hop.dst = address_from_bytes(backend->record.addr);
 	hop.dst_port = backend->record.port;
 	hop.ifindex = backend->record.ifindex;
+	hop.vlans = vlans_of(backend->record.vlan, backend->record.inner_vlan);
 	hop_set_macs(&hop, backend->record.dst_mac);
-	rewrite(ctx, packet, &hop);
+	obstacle = rewrite(ctx, packet, &hop);
+	if (obstacle != TG_COUNTER_COUNT)
+		return drop(obstacle);
 	verdict = send(packet, hop.ifindex);
 	if (verdict == XDP_ABORTED)
 		return drop(TG_COUNTER_drop_no_neighbour);

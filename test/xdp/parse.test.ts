@@ -28,11 +28,10 @@ const V4 = { from: '198.51.100.7:50123', to: '192.0.2.10:80', flags: 'S', payloa
 const V6 = { from: '[2001:db8:77::7]:50123', to: '[2001:db8::10]:80', flags: 'S', payload: 'data' };
 const DNS = { from: '198.51.100.7:50123', to: '192.0.2.10:53', payload: 'data' };
 const ROUTING = { header: 43, rest: new Uint8Array(7) };
-const HOP_BY_HOP = { header: 0, rest: new Uint8Array(7) };
 const FRAGMENT = { header: 44, rest: new Uint8Array([0, 0, 1, 0, 0, 0, 9]) };
 
 /** `pass` untouched to the kernel, or dropped and counted under this reason. */
-type Outcome = 'pass' | 'malformed' | 'fragment' | 'no_port';
+type Outcome = 'pass' | 'malformed' | 'fragment' | 'source_route' | 'no_port';
 
 const PACKETS: ReadonlyArray<readonly [string, Uint8Array, Outcome]> = [
   // What is not ours.
@@ -55,7 +54,7 @@ const PACKETS: ReadonlyArray<readonly [string, Uint8Array, Outcome]> = [
   ['an IPv6 packet to an IPv4-mapped VIP', mapped(), 'pass'],
   ['a VIP within a broadcast frame', tcp({ ...V4, dstMac: 'ff:ff:ff:ff:ff:ff' }), 'pass'],
   ['a VIP within a multicast frame', tcp({ ...V4, dstMac: '01:00:5e:00:00:01' }), 'pass'],
-  ['a VIP within a VLAN tag', tcp({ ...V4, vlan: 7 }), 'pass'],
+  ['a tagged packet to another address', tcp({ ...V4, to: '192.0.2.11:80', vlan: 7 }), 'pass'],
   // Too short to know whom it is for.
   ['an Ethernet header alone', tcp({ ...V4, cut: 14 }), 'pass'],
   ['half an IPv4 header', tcp({ ...V4, cut: 33 }), 'pass'],
@@ -81,8 +80,7 @@ const PACKETS: ReadonlyArray<readonly [string, Uint8Array, Outcome]> = [
   ['a first fragment', fragment({}), 'fragment'],
   ['a later fragment', tcp({ ...V4, fragment: { offset: 100, more: false } }), 'fragment'],
   ['an IPv6 fragment', tcp({ ...V6, extension: FRAGMENT }), 'fragment'],
-  ['an IPv6 routing header', tcp({ ...V6, extension: ROUTING }), 'no_port'],
-  ['an IPv6 hop-by-hop header', tcp({ ...V6, extension: HOP_BY_HOP }), 'no_port'],
+  ['an IPv6 routing header', tcp({ ...V6, extension: ROUTING }), 'source_route'],
   // Not served.
   ['another TCP port', tcp({ ...V4, to: '192.0.2.10:81' }), 'no_port'],
   ['TCP to the UDP port', tcp({ ...V4, to: '192.0.2.10:53' }), 'no_port'],
