@@ -151,8 +151,8 @@ struct tg_backend {
  * A VLAN as packets' tags name it, in network order: its number and the type of its tag, 802.1Q
  * (0x8100) or 802.1ad (0x88a8). The priority bits are each packet's own.
  */
-#define TG_VLAN_ID 0x0fffu
-#define TG_VLAN_8021AD 0x8000u
+#define TG_VLAN_ID 4095u
+#define TG_VLAN_8021AD 32768u
 
 #define TG_BACKEND_REACHABLE 1u /* ifindex and the MACs are valid */
 #define TG_BACKEND_ACTIVE 2u    /* takes new flows */
@@ -396,6 +396,7 @@ enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };
 	X(other_protocol)                                                                          \
 	X(fragment)                                                                                \
 	X(malformed)                                                                               \
+	X(refused)         /* read, but the next drop counter says why it goes no further */       \
 	X(vip_port)        /* server, scheduler, ring_size, flags */                               \
 	X(vip_address)     /* a VIP, but not this port or protocol */                              \
 	X(not_vip)                                                                                 \

@@ -150,7 +150,7 @@ static __always_inline enum tg_counter rewrite(struct xdp_md *ctx, struct packet
 	__u64 change;
 
 	if (packet->unusual || hop->vlans) {
-		struct hop *kept = bpf_map_lookup_elem(&unusual_hop, &zero);
+		struct hop *kept = own_map_lookup(&unusual_hop, &zero);
 
 		if (!kept)
 			return TG_COUNTER_drop_no_room;

@@ -220,6 +220,9 @@ static __always_inline void trace_kind(enum packet_kind kind)
 	case PACKET_MALFORMED:
 		TRACE(malformed);
 		break;
+	case PACKET_REFUSED:
+		TRACE(refused);
+		break;
 	}
 }
 
@@ -227,7 +230,7 @@ static __always_inline void trace_kind(enum packet_kind kind)
 static __always_inline int decide(struct xdp_md *ctx, struct scratch *scratch,
 				  const struct tg_config *cfg, enum packet_kind kind)
 {
-	const struct packet *packet = &scratch->packet;
+	struct packet *packet = &scratch->packet;
 	struct tg_flow *entry;
 	struct tg_vip *vip;
 
