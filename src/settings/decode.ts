@@ -43,11 +43,12 @@ export function decodeSettings(
 }
 
 function decodeForwarder(file: SettingsFile['forwarder']): ForwarderPart {
-  const { interfaces, xdpMode, bpfDir, limits, timeouts, scheduler, flood } = file;
+  const { interfaces, xdpMode, localClients, bpfDir, limits, timeouts, scheduler, flood } = file;
   const { unservedPorts, unknownFlows, deadBackends } = file;
   return {
     interfaces,
     xdpMode,
+    localClients,
     bpfDir,
     natAddresses: file.natAddresses.map(acceptedAddress),
     natPorts: accepted(parsePortRange(file.natPorts), file.natPorts),

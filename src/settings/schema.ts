@@ -1,68 +1,16 @@
 import Type from 'typebox';
-import { parseAddress } from '../domain/address.ts';
-import { SCHEDULERS } from '../domain/scheduler.ts';
-import { parseDuration, parsePortRange, parseStatusRanges } from './values.ts';
-
-/**
- * The shape of tidegate.yaml: types, validation, defaults and documentation in one place.
- * `description` is the text of `config/tidegate.yaml`; `is` and `remedy` are the words of errors.
- * A property without default is optional, and `examples` shows it in the annotated file.
- */
-type Words = { description: string };
-
-function section<P extends Type.TProperties>(description: string, properties: P) {
-  return Type.Object(properties, { additionalProperties: false, default: {}, description });
-}
-
-function text(options: Words & { default: string; pattern?: string; is: string; remedy: string }) {
-  return Type.String(options);
-}
-
-function count(options: Words & { default: number; minimum: number; maximum: number }) {
-  return Type.Integer(options);
-}
-
-function flag(options: Words & { default: boolean }) {
-  return Type.Boolean(options);
-}
-
-/** A duration of at least `minimumMs`, in whole multiples of it (what the data plane counts in). */
-function duration(options: Words & { default: string; minimumMs: 1 | 1000 }) {
-  const { minimumMs, ...words } = options;
-  const remedy =
-    minimumMs === 1000
-      ? 'Write whole seconds, minutes or hours, at least one second, for example "30s" or "2h"'
-      : 'Write a whole number with ms, s, m or h, above zero, for example "500ms" or "2s"';
-  return Type.Refine(Type.String({ ...words, is: 'a usable duration', remedy }), (value) => {
-    const ms = parseDuration(value);
-    return ms !== undefined && ms >= minimumMs && ms % minimumMs === 0;
-  });
-}
-
-function absolutePath(options: Words & { default: string }) {
-  return text({
-    ...options,
-    pattern: '^/',
-    is: 'an absolute path',
-    remedy: 'Write a path that begins with "/"',
-  });
-}
-
-function interfaces(description: string) {
-  const name = Type.String({
-    pattern: '^[^\\s/:]{1,15}$',
-    is: 'the name of a network interface',
-    remedy: 'Write a name as "ip link" shows it, for example "eth0"',
-  });
-  return Type.Array(name, { default: [], description, uniqueItems: true });
-}
-
-const ADDRESS_WORDS = {
-  is: 'an IP address',
-  remedy: 'Write an IPv4 or IPv6 address without prefix length, zone or leading zeros',
-};
-
-const isAddress = (value: string): boolean => parseAddress(value) !== undefined;
+import { forwarder } from './forwarder-schema.ts';
+import {
+  ADDRESS_WORDS,
+  absolutePath,
+  count,
+  duration,
+  flag,
+  interfaces,
+  isAddress,
+  section,
+  text,
+} from './schema-parts.ts';
 
 const cluster = section('Where Services, endpoints and address pools come from.', {
   source: Type.Enum(['files'], {
@@ -138,253 +86,6 @@ const speaker = section('How the network learns where an address lives (role spe
   ),
 });
 
-const limits = section(
-  'Sizes of the tables in the kernel. Memory is reserved at the start. Changing a size needs ' +
-    '"tidegate detach" first.',
-  {
-    flows: Type.Refine(
-      Type.Integer({
-        default: 1_048_576,
-        minimum: 1024,
-        maximum: 134_217_728,
-        is: 'a power of two from 1024 to 134217728',
-        remedy: 'Write 1048576 or another power of two',
-        description:
-          'Flows at one time, a power of two. One flow takes 88 bytes (64 its entry, 16 the way ' +
-          'back, 8 for flows opened by a SYN cookie): 88 MiB by default.',
-      }),
-      (value) => Number.isInteger(Math.log2(value)),
-    ),
-    servers: count({
-      default: 65_536,
-      minimum: 64,
-      maximum: 1_048_576,
-      description: 'Served (address, protocol, port) triples.',
-    }),
-    backends: count({
-      default: 262_144,
-      minimum: 64,
-      maximum: 4_194_304,
-      description: 'Backends over all servers; one that serves two ports counts twice.',
-    }),
-    affinity: count({
-      default: 262_144,
-      minimum: 64,
-      maximum: 16_777_216,
-      description: 'Clients remembered for sessionAffinity: ClientIP; the least recent goes first.',
-    }),
-    fragments: count({
-      default: 16_384,
-      minimum: 64,
-      maximum: 4_194_304,
-      description:
-        'Datagrams in fragments that are on their way at one time; the least recent goes first.',
-    }),
-    sourceRanges: count({
-      default: 131_072,
-      minimum: 64,
-      maximum: 4_194_304,
-      description:
-        'Entries of loadBalancerSourceRanges, counted once for each Service that lists them.',
-    }),
-  },
-);
-
-const timeouts = section('How long a flow without packets is remembered, in whole seconds.', {
-  tcpEstablished: duration({
-    default: '8000s',
-    minimumMs: 1000,
-    description: 'Longer than the two hours between TCP keep-alives, so that those keep a flow.',
-  }),
-  tcpHalfOpen: duration({
-    default: '30s',
-    minimumMs: 1000,
-    description: 'A SYN without answer. Short, since a SYN flood fills the table with these.',
-  }),
-  tcpClosing: duration({
-    default: '30s',
-    minimumMs: 1000,
-    description: 'After both FINs or a RST, for retransmissions.',
-  }),
-  udp: duration({
-    default: '30s',
-    minimumMs: 1000,
-    description: 'UDP that was not answered yet.',
-  }),
-  udpStream: duration({
-    default: '120s',
-    minimumMs: 1000,
-    description: 'UDP with packets both ways. Both as in Linux connection tracking.',
-  }),
-});
-
-const flood = section('What holds floods in check. Rates are per second.', {
-  newFlows: count({
-    default: 50_000,
-    minimum: 100,
-    maximum: 100_000_000,
-    description:
-      'New flows on each CPU. Beyond it a TCP SYN is answered with a SYN cookie and the ' +
-      'connection proxied, which costs no memory until the client has shown where it is; a new ' +
-      'UDP flow is dropped. Established flows are never touched.',
-  }),
-  repliesPerSecond: count({
-    default: 1000,
-    minimum: 0,
-    maximum: 1_000_000,
-    description: 'ICMP errors and TCP resets of our own on each CPU.',
-  }),
-  clientNewFlows: count({
-    default: 0,
-    minimum: 0,
-    maximum: 10_000_000,
-    description:
-      'New flows from one client to one port of a VIP; 0 for no limit. A Service overrides it ' +
-      'with the annotation tidegate.io/client-new-flows-per-second.',
-  }),
-  clientPrefix4: count({
-    default: 32,
-    minimum: 8,
-    maximum: 32,
-    description: 'What counts as one client, in IPv4: so many bits of its address.',
-  }),
-  clientPrefix6: count({
-    default: 64,
-    minimum: 16,
-    maximum: 128,
-    description: 'The same in IPv6, where one client usually has a whole /64.',
-  }),
-});
-
-const health = section(
-  'Health checks where a Service has no tidegate.io/health-check annotations.',
-  {
-    check: Type.Enum(['none', 'tcp', 'http', 'https', 'icmp'], {
-      default: 'tcp',
-      description: 'Kind. "none" trusts the readiness that the cluster reports.',
-    }),
-    interval: duration({
-      default: '2s',
-      minimumMs: 1,
-      description: 'Time between two checks of a backend.',
-    }),
-    timeout: duration({
-      default: '1s',
-      minimumMs: 1,
-      description: 'Time after which a check has failed; at most the interval.',
-    }),
-    rise: count({
-      default: 2,
-      minimum: 1,
-      maximum: 100,
-      description: 'Successes in a row that bring a backend back.',
-    }),
-    fall: count({
-      default: 3,
-      minimum: 1,
-      maximum: 100,
-      description: 'Failures in a row that take it out: by default within about 6 seconds.',
-    }),
-    path: text({
-      default: '/',
-      pattern: '^/[\\x21-\\x7e]*$',
-      is: 'a request path',
-      remedy: 'Write a path that begins with "/", percent-encoded, without spaces',
-      description: 'What an http or https check asks for.',
-    }),
-    expectedStatus: Type.Refine(
-      Type.String({
-        default: '200-399',
-        is: 'a list of HTTP statuses',
-        remedy: 'Write statuses or ranges from 100 to 599, for example "200-299,404"',
-        description: 'Answers that count as healthy: statuses and ranges, separated by commas.',
-      }),
-      (value) => parseStatusRanges(value) !== undefined,
-    ),
-    fallback: Type.Enum(['fail-open', 'fail-closed'], {
-      default: 'fail-open',
-      description:
-        'When every backend of a port fails: use them all (checks are more often wrong than ' +
-        'all backends are dead), or none.',
-    }),
-  },
-);
-
-const forwarder = section('The forwarding core (role forwarder).', {
-  interfaces: interfaces(
-    'Interfaces that carry clients or backends; XDP is attached to each. Empty: every Ethernet ' +
-      'interface that is up and has an address.',
-  ),
-  xdpMode: Type.Enum(['auto', 'native', 'generic'], {
-    default: 'auto',
-    description:
-      '"native" runs in the driver and is fast; "generic" works everywhere; "auto" tries ' +
-      'native first.',
-  }),
-  bpfDir: absolutePath({
-    default: '/sys/fs/bpf/tidegate',
-    description:
-      'Where programs and maps are pinned, so that packets flow while Tidegate restarts. Must ' +
-      'be in a bpf file system.',
-  }),
-  natAddresses: Type.Array(Type.Refine(Type.String(ADDRESS_WORDS), isAddress), {
-    default: [],
-    uniqueItems: true,
-    description:
-      'Addresses of this box that packets to backends come from. Empty: the address of the ' +
-      'interface towards the backend. More addresses allow more flows to one backend.',
-  }),
-  natPorts: Type.Refine(
-    Type.String({
-      default: '1024-32767',
-      is: 'a range of ports',
-      remedy: 'Write "first-last" with ports from 1 to 65535, for example "1024-32767"',
-      description:
-        "Source ports towards backends. Must not overlap the box's own " +
-        'net.ipv4.ip_local_port_range (32768-60999 by default).',
-    }),
-    (value) => parsePortRange(value) !== undefined,
-  ),
-  scheduler: Type.Enum([...SCHEDULERS], {
-    default: 'maglev',
-    description:
-      'How the backend of a new flow is chosen: "maglev" (by a hash of client address and port, ' +
-      'the same on every box), "source-hash" (of the address alone), "round-robin" or ' +
-      '"least-connections". A Service overrides it with the annotation tidegate.io/scheduler.',
-  }),
-  unservedPorts: Type.Enum(['reject', 'drop'], {
-    default: 'reject',
-    description:
-      'What a packet to a port that no Service serves gets: "reject" answers (a TCP reset, or ' +
-      'ICMP port unreachable), so that clients fail at once; "drop" says nothing.',
-  }),
-  unknownFlows: Type.Enum(['reset', 'drop'], {
-    default: 'reset',
-    description:
-      'What TCP in mid-stream gets that no flow knows, such as after a fail-over: "reset", so ' +
-      'that the client connects anew at once, or "drop", and it waits for its timeout.',
-  }),
-  deadBackends: Type.Enum(['leave', 'reset'], {
-    default: 'leave',
-    description:
-      'What becomes of TCP connections whose backend fails its health check: "leave" (it may ' +
-      'come back) or "reset" (clients connect anew at once). A Service overrides it with the ' +
-      'annotation tidegate.io/dead-backend.',
-  }),
-  flood,
-  neighbours: section('Next hops towards backends and clients.', {
-    probe: duration({
-      default: '400ms',
-      minimumMs: 1,
-      description:
-        'How often the MAC of each is confirmed; a moved one is noticed after this time.',
-    }),
-  }),
-  limits,
-  timeouts,
-  health,
-});
-
 const admin = section(
   'The API that "tidegate status" and monitoring ask. It always listens on a socket below runDir.',
   {
@@ -439,7 +140,11 @@ const log = section('Log lines, one an event, on standard output.', {
   }),
 });
 
-/** The whole file. */
+/**
+ * The shape of tidegate.yaml: types, validation, defaults and documentation in one place.
+ * `description` is the text of `config/tidegate.yaml`; `is` and `remedy` are the words of errors.
+ * A property without default is optional, and `examples` shows it in the annotated file.
+ */
 export const SettingsFile = section('Settings of Tidegate.', {
   node: Type.Optional(
     Type.String({

@@ -35,6 +35,7 @@ export interface Settings {
 export interface ForwarderPart {
   readonly interfaces: readonly string[];
   readonly xdpMode: 'auto' | 'native' | 'generic';
+  readonly localClients: boolean;
   readonly bpfDir: string;
   readonly natAddresses: readonly Address[];
   readonly natPorts: PortRange;
