@@ -5,6 +5,7 @@ import {
   absolutePath,
   count,
   duration,
+  flag,
   interfaces,
   isAddress,
   section,
