@@ -1,7 +1,10 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
+import type { CheckHealth } from '../../src/domain/health.ts';
+import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import { EMPTY_SNAPSHOT } from '../../src/domain/snapshot.ts';
 import { detach } from '../../src/forwarder/detach.ts';
 import { type ForwarderDeps, startForwarder } from '../../src/forwarder/forwarder.ts';
@@ -9,6 +12,7 @@ import { FORWARDER_LOCK, type ForwarderSettings } from '../../src/forwarder/sett
 import { lockFile } from '../../src/system/process-lock.ts';
 import { forwarderSettings } from '../netns/forwarder-settings.ts';
 import { fakeClock } from '../support/fake-clock.ts';
+import { endpoint, endpointsOf, service, status, TCP_CHECK } from '../support/objects.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
 /** What goes wrong at the start; forwarding itself is tested between namespaces. */
@@ -69,6 +73,67 @@ test.serial(
     lock.release();
   },
 );
+
+/** A pass of the forwarder comes one turn after what causes it. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 3; i++) await setImmediate();
+}
+
+test.serial('a slow start goes on by itself, and no longer once the forwarder stops', async (t) => {
+  const clock = fakeClock();
+  const web = service('web', { slowStartSec: 20 });
+  const two = [endpoint('192.0.2.21'), endpoint('192.0.2.22')];
+  const snapshot = {
+    ...EMPTY_SNAPSHOT,
+    revision: 1,
+    services: KeyedMap.from([['default/web', web]]),
+    statuses: KeyedMap.from([['default/web', status(['198.51.100.1'])]]),
+    endpoints: KeyedMap.from([['default/web', endpointsOf('default/web', two)]]),
+  };
+  let states = KeyedMap.empty<CheckHealth>();
+  let onHealth = () => {};
+  const base = deps();
+  const forwarder = await startForwarder({
+    ...base,
+    settings: { ...base.settings, plan: { ...base.settings.plan, health: TCP_CHECK } },
+    clock,
+    source: { ...base.source, current: () => snapshot },
+    startHealth: async () => ({
+      want: () => undefined,
+      states: () => states,
+      onChange: (listener) => {
+        onHealth = listener;
+        return () => undefined;
+      },
+      stop: async () => undefined,
+    }),
+  });
+  t.teardown(() => forwarder.stop());
+  const admits = () =>
+    [...(forwarder.plan()?.servers.values() ?? [])].flatMap(({ backends }) =>
+      backends.map(({ admit }) => admit),
+    );
+  const tell = async (second: CheckHealth['state']) => {
+    const [first = '', last = ''] = [...(forwarder.plan()?.checks.keys() ?? [])].sort();
+    states = KeyedMap.from([
+      [first, { state: 'up', sinceMs: 0, reason: '' }],
+      [last, { state: second, sinceMs: 0, reason: '' }],
+    ]);
+    onHealth();
+    await turns();
+  };
+  await turns();
+  await tell('down');
+  await tell('up');
+  t.deepEqual(admits(), [256, 26]);
+  clock.advance(1000);
+  await turns();
+  t.deepEqual(admits(), [256, 37]);
+  await forwarder.stop();
+  clock.advance(60_000);
+  await turns();
+  t.deepEqual(admits(), [256, 37]);
+});
 
 test.serial('detach() of a box where nothing is attached says so', async (t) => {
   t.deepEqual(await detach({ bpfDir, runDir }), { interfaces: [], maps: false });
