@@ -1,0 +1,94 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Address, type Family, familyOf, isLinkLocal } from '../domain/address.ts';
+import type { Mac } from '../domain/mac.ts';
+import type { InterfaceAddress } from '../protocol/rtnetlink/interface-address.ts';
+import type { Network } from './network.ts';
+
+/** What the data plane must know of an interface that carries the program. */
+export interface PortFact {
+  readonly ifindex: number;
+  readonly mac: Mac | undefined;
+  /** Bytes of the largest IP packet. */
+  readonly mtu: number;
+  /** Sources of what is said in the box's own name there (ICMP errors); none: nothing is said. */
+  readonly ipv4: Address | undefined;
+  readonly ipv6: Address | undefined;
+}
+
+export interface PortFacts {
+  /** In order of their index. */
+  readonly ports: readonly PortFact[];
+  /** The smallest MTU: what fits it fits everywhere. `undefined` without ports. */
+  readonly mtu: number | undefined;
+}
+
+export interface FollowedPortFacts {
+  current(): PortFacts;
+  /** The set of ports changed: looks again, and tells. */
+  portsChanged(): void;
+  stop(): void;
+}
+
+/** Facts of these ports as the kernel's tables have them now; a port without a link is left out. */
+export function portFacts(
+  network: Pick<Network, 'links' | 'addresses'>,
+  ifindexes: Iterable<number>,
+): PortFacts {
+  const addresses = [...network.addresses()].filter(({ isUsable }) => isUsable);
+  const ports = [...ifindexes]
+    .sort((a, b) => a - b)
+    .flatMap((ifindex) => {
+      const link = network.links.get(ifindex);
+      if (!link) return [];
+      // A VLAN device's address serves where the port below it has none.
+      const above = [...network.links.values()].filter(
+        (each) => each.parent === ifindex && each.vlan,
+      );
+      const on = [ifindex, ...above.map((each) => each.ifindex)].map((index) =>
+        addresses.filter((each) => each.ifindex === index),
+      );
+      const { mac, mtu } = link;
+      return [{ ifindex, mac, mtu, ipv4: choose(on, 4), ipv6: choose(on, 6) }];
+    });
+  const mtu = ports.length === 0 ? undefined : Math.min(...ports.map((each) => each.mtu));
+  return { ports, mtu };
+}
+
+/** Follows the facts; tells only of changes. */
+export function followPortFacts(parts: {
+  readonly network: Network;
+  readonly ports: () => Iterable<number>;
+  readonly onChange: (facts: PortFacts) => void;
+}): FollowedPortFacts {
+  const { network, ports, onChange } = parts;
+  let facts = portFacts(network, ports());
+  const look = () => {
+    const now = portFacts(network, ports());
+    if (isDeepStrictEqual(now, facts)) return;
+    facts = now;
+    onChange(facts);
+  };
+  const unsubscribe = network.onChange(({ kind }) => {
+    if (kind !== 'neighbour' && kind !== 'route') look();
+  });
+  return { current: () => facts, portsChanged: look, stop: unsubscribe };
+}
+
+/** A global one before a link-local one; the smallest of its kind, so that it does not wander. */
+function choose(
+  groups: readonly (readonly InterfaceAddress[])[],
+  family: Family,
+): Address | undefined {
+  const all = groups.flatMap((group) =>
+    group
+      .map(({ address }) => address)
+      .filter((address) => familyOf(address) === family)
+      .sort((a, b) => (a < b ? -1 : 1)),
+  );
+  return all.find((address) => !isLinkLocal(address) && !isIPv4LinkLocal(address)) ?? all[0];
+}
+
+/** 169.254.0.0/16 (RFC 3927). */
+function isIPv4LinkLocal(address: Address): boolean {
+  return familyOf(address) === 4 && ((address >> 16n) & 0xffffn) === 0xa9fen;
+}
