@@ -47,6 +47,7 @@ struct object_handle {
 	int map_count;
 	struct map_handle *chunks[TG_RING_CHUNKS_MAX];
 	struct mapping flows;
+	struct mapping flow_hints;
 	struct mapping reverse;
 	struct mapping backends;
 	struct mapping backend_flows;

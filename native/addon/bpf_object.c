@@ -29,6 +29,7 @@ static void mapping_free(struct mapping *mapping)
 static void object_dispose(struct object_handle *handle)
 {
 	mapping_free(&handle->flows);
+	mapping_free(&handle->flow_hints);
 	mapping_free(&handle->reverse);
 	mapping_free(&handle->backends);
 	mapping_free(&handle->backend_flows);

@@ -36,7 +36,8 @@ bool flow_take(struct tg_flow *entry, union tg_flow_word word)
 
 void flow_release(const struct flow_table *table, struct tg_flow *entry, union tg_flow_word word)
 {
-	__u32 base, slot, owner = (__u32)(entry - table->flows) + 1;
+	__u32 index = (__u32)(entry - table->flows);
+	__u32 base, slot, owner = index + 1;
 	const struct tg_backend *record;
 
 	if (entry->backend < table->backend_count) {
@@ -49,6 +50,7 @@ void flow_release(const struct flow_table *table, struct tg_flow *entry, union t
 			(__u32 *)(table->reverse + (size_t)slot * MAP_WORD_STRIDE), &owner, 0,
 			false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
+	__atomic_store_n(&table->hints[index], 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(entry_word(entry), 0, __ATOMIC_SEQ_CST);
 }
 
@@ -74,11 +76,12 @@ bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_tab
 	struct map_handle *servers = object_map(handle, "servers");
 	struct map_handle *backends = object_map(handle, "backends");
 	struct map_handle *backend_flows = object_map(handle, "backend_flows");
+	struct map_handle *hints = object_map(handle, "flow_hints");
 	struct map_handle *nat_addresses = object_map(handle, "nat_addresses");
 	__u32 zero = 0;
 
 	if (!config || !flows || !reverse || !servers || !backends || !backend_flows ||
-	    !nat_addresses) {
+	    !nat_addresses || !hints) {
 		bpf_error_throw(env, EINVAL, "The object has no flow table");
 		return false;
 	}
@@ -99,5 +102,7 @@ bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_tab
 		table->backend_flows ?
 			mapping_ensure(env, &handle->nat_addresses, nat_addresses) :
 			NULL;
-	return table->nat_addresses != NULL;
+	table->hints =
+		table->nat_addresses ? mapping_ensure(env, &handle->flow_hints, hints) : NULL;
+	return table->hints != NULL;
 }

@@ -12,6 +12,7 @@
 struct flow_table {
 	struct tg_config config;
 	struct tg_flow *flows;
+	__u8 *hints; /* by flow */
 	char *reverse;
 	const struct tg_backend *backends;
 	const struct tg_nat_address *nat_addresses;

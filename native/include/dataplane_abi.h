@@ -208,8 +208,8 @@ struct tg_interface {
 
 /*
  * `flows`, mmapable ARRAY: the flow table, owned and aged by us (never evicted at random). One
- * entry, one cache line, one flow, both directions: 64 bytes of table, 16 of reverse index and 8 of
- * `offsets` a flow.
+ * entry, one cache line, one flow, both directions: 64 bytes of table, 16 of reverse index, 8 of
+ * `offsets` and one of `flow_hints` a flow.
  *
  * The forward direction finds it in the set its hash chooses (TG_FLOW_WAYS neighbours); the reverse
  * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as
@@ -287,6 +287,11 @@ enum tg_flow_state {
 #define TG_FLOW_ANSWERED 16u  /* the backend answered; TCP: backend_seq is valid */
 #define TG_FLOW_CONFIRMED 32u /* the client acknowledged that answer: it is where it says it is */
 #define TG_FLOW_PROXIED 64u   /* opened by a SYN cookie: see `offsets` */
+
+/*
+ * `flow_hints`, mmapable ARRAY of u64 by set: a byte for each entry, the lowest for the first, which
+ * tells who cannot be there. A look-up reads it and then, nearly always, one entry or none.
+ */
 
 /*
  * `offsets`, mmapable ARRAY by flow index, of flows with TG_FLOW_PROXIED: we chose the initial

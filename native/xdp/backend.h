@@ -97,15 +97,16 @@ static __always_inline __u64 flows_of(__u32 backend)
 }
 
 /*
- * The power of two choices (Mitzenmacher, 2001): as good as looking at all, at the cost of two. A
- * backend stands in the ring as often as its weight says, so heavy ones are asked more often.
+ * The power of two choices (Mitzenmacher, 2001): nearly as good as looking at all, at the cost of
+ * two. A backend stands in the ring as often as its weight says, so heavy ones are asked more often.
  */
 static __always_inline __u32 draw_least(void *ring, const struct tg_vip *vip)
 {
-	__u32 one = ring_word(ring, vip->ring_offset +
-					    scaled(bpf_get_prandom_u32(), vip->ring_size));
-	__u32 other = ring_word(ring, vip->ring_offset +
-					      scaled(bpf_get_prandom_u32(), vip->ring_size));
+	__u32 size = vip->ring_size;
+	__u32 place = scaled(bpf_get_prandom_u32(), size);
+	__u32 second = place + 1 + scaled(bpf_get_prandom_u32(), size - 1);
+	__u32 one = ring_word(ring, vip->ring_offset + place);
+	__u32 other = ring_word(ring, vip->ring_offset + (second < size ? second : second - size));
 
 	return (__s64)(flows_of(other) - flows_of(one)) < 0 ? other : one;
 }

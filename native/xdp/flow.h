@@ -11,14 +11,18 @@
  *   two CPUs never fill one entry, and nobody sees it half-filled: a claimed entry is skipped.
  * - A reader copies what it needs and then looks at the tag again. The tag has random bits of its
  *   own per creation, so an entry that was reused meanwhile, even by the same tuple, is noticed.
- * - The same tuple on two CPUs: both claim an entry, and each then looks at the whole set for
- *   another entry with its tag's hash bits, claimed or live. Claims are totally ordered, so the
- *   later claimer sees the earlier's and gives up (both may). Never two flows for one tuple.
+ * - A set's hints, one byte an entry, save looking at entries that cannot be meant: 0 for a free
+ *   one, else a byte of the hash. Only the owner of a claim writes an entry's hint: right after the
+ *   claim, and 0 before it frees the entry. So a live flow is always hinted at, and everything else
+ *   a hint says is checked at the entry.
+ * - The same tuple on two CPUs: each claims an entry, writes its hint, and only then (a full barrier
+ *   between) looks for another entry with its tag's hash bits, claimed or live. One of the two at
+ *   least sees the other's hint and gives up (both may). Never two flows for one tuple.
  * - A claimed live entry is dead, there is no way back: whoever claims an expired one has judged it
  *   by a word that had not changed until the claim. A packet that found the flow in the nanoseconds
- *   before is still forwarded, and its late writes touch only `last_s`, the sequence
- *   numbers and the learned MACs, which the successor's next packet sets right. State changes go through the word
- *   and fail if it changed.
+ *   before is still forwarded, and its late writes touch only `last_s`, the sequence numbers and
+ *   the learned MACs, which the successor's next packet sets right. State changes go through the
+ *   word and fail if it changed.
  * - A reverse slot is taken by compare-and-exchange from 0 and freed by compare-and-exchange from
  *   "this entry", both only by the entry's owner. So no two flows share a slot, a freed slot is
  *   never freed again for somebody else, and a slot points to a live flow that points back, but for
@@ -57,6 +61,15 @@ static __always_inline void load_barrier(void)
 	}
 }
 
+/* Orders a store before it against loads after it, as nothing cheaper does on any machine. */
+static __always_inline void full_barrier(void)
+{
+	__u64 scratch = 0;
+
+	__sync_fetch_and_add(&scratch, 1);
+	asm volatile("" ::"r"(scratch) : "memory");
+}
+
 /* Who a flow is, seen from the client, and where it must be. */
 struct flow_key {
 	struct address client;
@@ -91,6 +104,57 @@ static __always_inline int flow_exchange(struct tg_flow *entry, union tg_flow_wo
 					 union tg_flow_word to)
 {
 	return __sync_val_compare_and_swap(flow_word(entry), from.raw, to.raw) == from.raw;
+}
+
+/* The hints of the set, by its first entry's index. */
+static __always_inline __u64 *flow_hints_of(__u32 set)
+{
+	__u32 index = set / TG_FLOW_WAYS;
+
+	return bpf_map_lookup_elem(&flow_hints, &index);
+}
+
+static __always_inline __u8 flow_hint(__u32 hash_bits)
+{
+	__u8 hint = hash_bits;
+
+	return hint ? hint : 1;
+}
+
+/* Only for the owner of the entry's claim. */
+static __always_inline void flow_hint_write(__u32 index, __u8 hint)
+{
+	__u8 *hints = (__u8 *)flow_hints_of(index);
+
+	if (hints)
+		WRITE_ONCE(hints[index % TG_FLOW_WAYS], hint);
+}
+
+#define EACH_BYTE 0x0101010101010101ull
+
+/*
+ * The top bit of each byte of `hints` that equals `hint`; now and then of one more above it (the
+ * borrow), which the look at the entry sorts out.
+ */
+static __always_inline __u64 hints_matching(__u64 hints, __u8 hint)
+{
+	__u64 difference = hints ^ hint * EACH_BYTE;
+
+	return (difference - EACH_BYTE) & ~difference & EACH_BYTE << 7;
+}
+
+/* The way of the lowest match. BPF cannot count zeros: the bit shifts a table of eight bytes. */
+static __always_inline __u32 lowest_way(__u64 matches)
+{
+	return ((matches & -matches) >> 7) * 0x0001020304050607ull >> 56;
+}
+
+/* Frees a claimed entry. Only for the owner of the claim. */
+static __always_inline void flow_free(struct tg_flow *entry, __u32 index,
+				      union tg_flow_word claimed)
+{
+	flow_hint_write(index, 0);
+	flow_exchange(entry, claimed, (union tg_flow_word){ .raw = 0 });
 }
 
 static __always_inline void flow_key_init(struct flow_key *key, const struct tg_config *cfg,
@@ -131,10 +195,16 @@ static __always_inline int flow_is(const struct tg_flow *entry, const struct flo
 static __always_inline struct tg_flow *flow_find(struct flow *flow)
 {
 	const struct flow_key *key = &flow->key;
+	__u64 *hints = flow_hints_of(key->set);
+	__u64 matches;
 
+	if (!hints)
+		return 0;
+	matches = hints_matching(READ_ONCE(*hints), flow_hint(key->hash_bits));
 #pragma clang loop unroll(disable)
-	for (__u32 way = 0; way < TG_FLOW_WAYS; way++) {
-		struct tg_flow *entry = flow_entry(key->set + way);
+	for (__u32 i = 0; i < TG_FLOW_WAYS && matches; i++, matches &= matches - 1) {
+		__u32 index = key->set + lowest_way(matches);
+		struct tg_flow *entry = flow_entry(index);
 		union tg_flow_word word;
 
 		if (!entry)
@@ -154,7 +224,7 @@ static __always_inline struct tg_flow *flow_find(struct flow *flow)
 		if (READ_ONCE(entry->tag) != word.tag)
 			continue;
 		flow->word = word;
-		flow->index = key->set + way;
+		flow->index = index;
 		TRACE(flow_found, flow->index, word.raw, flow->backend, flow->nat_port,
 		      flow->last_s);
 		return entry;
@@ -259,38 +329,55 @@ __noinline int flow_let_go(__u32 index, __u64 raw_word)
 	return 0;
 }
 
-/* Claims a free entry of the set, else an expired one. 0 when all are live. */
-static __always_inline struct tg_flow *flow_claim(const struct flow_key *key,
-						  const struct tg_config *cfg, __u32 now_s,
-						  union tg_flow_word claimed, __u32 *index)
+/* Claims an entry of the set that is free by its hint and by itself. */
+static __always_inline struct tg_flow *flow_claim_free(const struct flow_key *key,
+						       union tg_flow_word claimed, __u32 *index)
 {
+	const union tg_flow_word free = { .raw = 0 };
+	__u64 *hints = flow_hints_of(key->set);
+	__u64 matches;
+
+	if (!hints)
+		return 0;
+	matches = hints_matching(READ_ONCE(*hints), 0);
 #pragma clang loop unroll(disable)
-	for (__u32 way = 0; way < TG_FLOW_WAYS; way++) {
-		struct tg_flow *entry = flow_entry(key->set + way);
-		union tg_flow_word free = { .raw = 0 };
+	for (__u32 i = 0; i < TG_FLOW_WAYS && matches; i++, matches &= matches - 1) {
+		__u32 at = key->set + lowest_way(matches);
+		struct tg_flow *entry = flow_entry(at);
 
 		if (!entry)
 			return 0;
-		*index = key->set + way;
-		if (READ_ONCE(entry->tag) == TG_FLOW_FREE && flow_exchange(entry, free, claimed)) {
-			TRACE(claimed, *index, 0);
-			return entry;
-		}
+		if (!flow_exchange(entry, free, claimed))
+			continue;
+		TRACE(claimed, at, 0);
+		*index = at;
+		return entry;
 	}
+	return 0;
+}
+
+/* Claims the expired entry of a full set, if there is one. 1 when it did. */
+__noinline int flow_claim_expired(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *index)
+{
+	const union tg_flow_word claimed = { .raw = raw_claimed };
+	struct tg_config *cfg = config_get();
+
+	if (!index || !cfg)
+		return 0;
 #pragma clang loop unroll(disable)
 	for (__u32 way = 0; way < TG_FLOW_WAYS; way++) {
-		struct tg_flow *entry = flow_entry(key->set + way);
+		struct tg_flow *entry = flow_entry(set + way);
 		union tg_flow_word word;
 
 		if (!entry)
 			return 0;
-		*index = key->set + way;
 		word.raw = READ_ONCE(*flow_word(entry));
-		if (flow_expired(entry, word, cfg, now_s) && flow_exchange(entry, word, claimed)) {
-			TRACE(claimed, *index, word.raw);
-			flow_let_go(*index, word.raw);
-			return entry;
-		}
+		if (!flow_expired(entry, word, cfg, now_s) || !flow_exchange(entry, word, claimed))
+			continue;
+		TRACE(claimed, set + way, word.raw);
+		flow_let_go(set + way, word.raw);
+		*index = set + way;
+		return 1;
 	}
 	return 0;
 }
@@ -341,15 +428,23 @@ __noinline int flow_displace(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *i
 /* Whether another entry of the set is, or may be about to become, the same flow. */
 static __always_inline int flow_has_twin(const struct flow_key *key, __u32 index)
 {
+	__u64 *hints = flow_hints_of(key->set);
+	__u64 matches;
+
+	if (!hints)
+		return 0;
+	matches = hints_matching(READ_ONCE(*hints), flow_hint(key->hash_bits));
 #pragma clang loop unroll(disable)
-	for (__u32 way = 0; way < TG_FLOW_WAYS; way++) {
-		struct tg_flow *entry = flow_entry(key->set + way);
+	for (__u32 i = 0; i < TG_FLOW_WAYS && matches; i++, matches &= matches - 1) {
+		__u32 at = key->set + lowest_way(matches);
+		struct tg_flow *entry = flow_entry(at);
 		union tg_flow_word word;
 
 		if (!entry)
 			return 0;
-		if (key->set + way == index)
+		if (at == index)
 			continue;
+		load_barrier();
 		word.raw = READ_ONCE(*flow_word(entry));
 		if (word.tag >> TG_FLOW_TAG_RANDOM_BITS != key->hash_bits)
 			continue;
@@ -364,7 +459,6 @@ static __always_inline int flow_has_twin(const struct flow_key *key, __u32 index
 __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index)
 {
 	struct tg_flow *entry = flow_entry(held - 1);
-	const union tg_flow_word free = { .raw = 0 };
 	union tg_flow_word word, claimed;
 
 	if (!entry || !owner)
@@ -377,7 +471,7 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index)
 	if (!flow_exchange(entry, word, claimed))
 		return 0;
 	flow_let_go(held - 1, word.raw);
-	flow_exchange(entry, claimed, free);
+	flow_free(entry, held - 1, claimed);
 	if (__sync_val_compare_and_swap(owner, 0, index + 1) != 0)
 		return 0;
 	count(TG_COUNTER_flow_displaced);

@@ -142,6 +142,15 @@ struct {
 	__type(value, struct tg_offset);
 } offsets SEC(".maps");
 
+struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 131072);
+	__type(key, __u32);
+	__type(value, __u64);
+} flow_hints SEC(".maps");
+
 struct ring_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

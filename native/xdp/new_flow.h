@@ -34,8 +34,7 @@ static __always_inline enum tg_counter backend_obstacle(const struct packet *pac
 }
 
 /* Claims the tuple's old entry, or else a free or expired one of its set. NULL: see `obstacle`. */
-static __always_inline struct tg_flow *claim_entry(struct flow *flow, const struct tg_config *cfg,
-						   __u32 now_s, union tg_flow_word claimed,
+static __always_inline struct tg_flow *claim_entry(struct flow *flow, __u32 now_s, union tg_flow_word claimed,
 						   enum tg_counter *obstacle)
 {
 	struct tg_flow *entry;
@@ -49,16 +48,19 @@ static __always_inline struct tg_flow *claim_entry(struct flow *flow, const stru
 		flow_let_go(flow->index, flow->word.raw);
 		return entry;
 	}
-	entry = flow_claim(&flow->key, cfg, now_s, claimed, &flow->index);
-	if (!entry && flow_displace(flow->key.set, now_s, claimed.raw, &flow->index))
+	entry = flow_claim_free(&flow->key, claimed, &flow->index);
+	if (!entry && (flow_claim_expired(flow->key.set, now_s, claimed.raw, &flow->index) ||
+		       flow_displace(flow->key.set, now_s, claimed.raw, &flow->index)))
 		entry = flow_entry(flow->index);
 	if (!entry) {
 		*obstacle = TG_COUNTER_drop_flow_table_full;
 		return NULL;
 	}
+	flow_hint_write(flow->index, flow_hint(flow->key.hash_bits));
+	full_barrier();
 	if (!flow_has_twin(&flow->key, flow->index))
 		return entry;
-	flow_exchange(entry, claimed, (union tg_flow_word){ .raw = 0 });
+	flow_free(entry, flow->index, claimed);
 	return NULL;
 }
 
@@ -76,14 +78,14 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 		.proto = packet->protocol,
 	};
 	enum tg_counter obstacle;
-	struct tg_flow *entry = claim_entry(flow, cfg, now_s, claimed, &obstacle);
+	struct tg_flow *entry = claim_entry(flow, now_s, claimed, &obstacle);
 	__u32 port;
 
 	if (!entry)
 		return obstacle;
 	port = flow_take_port(flow->index, record, packet->protocol, random);
 	if (!port) {
-		flow_exchange(entry, claimed, (union tg_flow_word){ .raw = 0 });
+		flow_free(entry, flow->index, claimed);
 		return TG_COUNTER_drop_nat_ports;
 	}
 	address_to_bytes(flow->key.client, entry->client);

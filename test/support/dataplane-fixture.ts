@@ -194,6 +194,7 @@ export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096
       backend_flows: backends,
       fragments: 1024,
       flows,
+      flow_hints: flows / (abi.constants['TG_FLOW_WAYS'] ?? 8),
       offsets: flows,
       reverse,
     },
@@ -239,6 +240,7 @@ const TABLES = [
 ] as const;
 const ARRAYS = [
   'flows',
+  'flow_hints',
   'offsets',
   'reverse',
   'servers',

@@ -8,11 +8,15 @@ export function invariantBreaches(dataplane: Dataplane): string[] {
   const size = structs['tg_flow']?.size ?? 64;
   const table = new DataView(dataplane.map('flows').mapped());
   const reverse = new DataView(dataplane.map('reverse').mapped());
+  const hints = new DataView(dataplane.map('flow_hints').mapped());
   const breaches: string[] = [];
 
   for (let entry = 0; entry < table.byteLength / size; entry++) {
     const tag = table.getUint32(entry * size, true);
     const state = table.getUint8(entry * size + (structs['tg_flow']?.offsets['state'] ?? 0));
+    const hint = hints.getUint8(entry);
+    if ((tag === constants['TG_FLOW_FREE']) !== (hint === 0))
+      breaches.push(`entry ${entry} has tag ${tag} and hint ${hint}`);
     if (tag !== constants['TG_FLOW_FREE'] && state === constants['TG_FLOW_CLAIMED'])
       breaches.push(`entry ${entry} is still claimed`);
   }

@@ -86,11 +86,10 @@ test.serial('least connections fills up the one with fewer flows', (t) => {
   setUp('least', [1, 2]);
   connect(400);
   const [one = 0, two = 0] = openFlows();
-  t.true(Math.abs(one - two) < 20, `${one} and ${two}`);
+  t.true(Math.abs(one - two) <= 1, `${one} and ${two}`);
   // Backend 2 loses all of its flows: new ones go there until it has caught up.
   new BigUint64Array(dataplane.map('backend_flows').mapped())[2] = 0n;
-  const later = shares(connect(200, 400));
-  t.true((later.get(2) ?? 0) > 3 * (later.get(1) ?? 0));
+  t.deepEqual([...shares(connect(200, 400)).keys()], [2]);
 });
 
 function openFlows(): number[] {

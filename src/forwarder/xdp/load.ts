@@ -42,6 +42,7 @@ export function loadProgram(settings: ForwarderSettings): LoadedProgram {
     acl: limits.sourceRanges,
     fragments: limits.fragments,
     flows: limits.flows,
+    flow_hints: limits.flows / layout.constant('TG_FLOW_WAYS'),
     offsets: limits.flows,
     reverse: limits.flows * 2,
   });
