@@ -71,7 +71,11 @@
 	X(tg_fragment, src) X(tg_fragment, dst) X(tg_fragment, dst_mac)                            \
 	X(tg_fragment, src_mac) X(tg_fragment, ifindex) X(tg_fragment, vlan)                       \
 	X(tg_fragment, inner_vlan) X(tg_fragment, id) X(tg_fragment, server)                       \
-	X(tg_fragment, backend) X(tg_fragment, from_client)
+	X(tg_fragment, backend) X(tg_fragment, from_client) X(tg_fragment, noted_s)
+
+#define HELD_FRAGMENT_FIELDS(X)                                                                    \
+	X(tg_held_fragment, key) X(tg_held_fragment, arrived_ns) X(tg_held_fragment, ifindex)      \
+	X(tg_held_fragment, length) X(tg_held_fragment, frame)
 
 #define STATS_FIELDS(X)                                                                            \
 	X(tg_stats, new_flows) X(tg_stats, in_packets) X(tg_stats, in_bytes)                       \
@@ -91,7 +95,7 @@
 	X(tg_affinity_backend_key, AFFINITY_BACKEND_KEY_FIELDS)                                    \
 	X(tg_acl_key, ACL_KEY_FIELDS) X(tg_interface, INTERFACE_FIELDS)                            \
 	X(tg_flow, FLOW_FIELDS) X(tg_offset, OFFSET_FIELDS)                                        \
-	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS)                    \
+	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS) X(tg_held_fragment, HELD_FRAGMENT_FIELDS)                    \
 	X(tg_stats, STATS_FIELDS) X(tg_trace_step, TRACE_STEP_FIELDS)                              \
 	X(tg_trace, TRACE_FIELDS)
 
@@ -100,14 +104,16 @@
 	X(TG_RING_LINE_WORDS) X(TG_CONFIG_REJECT_UNSERVED) X(TG_CONFIG_RESET_UNKNOWN)              \
 	X(TG_VIP_HASH_CLIENT_ONLY) X(TG_VIP_RESET_DEAD) X(TG_SCHEDULER_RENDEZVOUS)                 \
 	X(TG_SCHEDULER_HASH) X(TG_SCHEDULER_ROUND_ROBIN) X(TG_SCHEDULER_LEAST)                     \
-	X(TG_RENDEZVOUS_MAX) X(TG_NAT_ADDRESSES_MAX) X(TG_VLAN_ID) X(TG_VLAN_8021AD) X(TG_BACKEND_REACHABLE)                       \
-	X(TG_BACKEND_ACTIVE) X(TG_BACKEND_KEEPS_UDP) X(TG_BACKEND_DEAD)                            \
+	X(TG_RENDEZVOUS_MAX) X(TG_NAT_ADDRESSES_MAX) X(TG_VLAN_ID) X(TG_VLAN_8021AD)               \
+	X(TG_BACKEND_REACHABLE) X(TG_BACKEND_ACTIVE) X(TG_BACKEND_KEEPS_UDP) X(TG_BACKEND_DEAD)                            \
 	X(TG_BACKEND_COUNTED) X(TG_FLOW_WAYS) X(TG_FLOW_FREE) X(TG_FLOW_SWEPT)                     \
 	X(TG_FLOW_TAG_MIN) X(TG_FLOW_TAG_RANDOM_BITS) X(TG_FLOW_CLAIMED)                           \
 	X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING) X(TG_FLOW_UDP)              \
 	X(TG_FLOW_UDP_STREAM) X(TG_FLOW_FIN_CLIENT) X(TG_FLOW_FIN_BACKEND)                         \
 	X(TG_FLOW_RST_CLIENT) X(TG_FLOW_RST_BACKEND) X(TG_FLOW_ANSWERED)                           \
-	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_SEQUENCE_STEP) X(TG_NAT_PORT_TRIES) X(TG_NAT_PORT_THEFTS) \
+	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_SEQUENCE_STEP)                                \
+	X(TG_FRAGMENT_LIFETIME_S) X(TG_FRAGMENT_COUNTERS) X(TG_HELD_RING_BYTES) X(TG_HELD_PER_S)   \
+	X(TG_HELD_FRAME_MAX) X(TG_NAT_PORT_TRIES) X(TG_NAT_PORT_THEFTS)                            \
 	X(TG_TRACE_STEPS_MAX) X(TG_TRACE_WORDS)
 
 struct abi_field {

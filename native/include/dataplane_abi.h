@@ -325,6 +325,29 @@ struct tg_fragment {
 	__u32 server;
 	__u32 backend;
 	__u32 from_client; /* which way */
+	__u32 noted_s;	   /* CLOCK_MONOTONIC seconds of the first fragment */
+};
+
+/* How long a note is believed: as long as receivers wait (RFC 791, 3.2; RFC 8200, 4.5). */
+#define TG_FRAGMENT_LIFETIME_S 60
+
+/* `fragment_counters`, ARRAY of u64 [TG_FRAGMENT_COUNTERS]: identifications, counted. */
+#define TG_FRAGMENT_COUNTERS 4096
+
+/*
+ * `held_fragments`, RINGBUF: fragments to a VIP that came before their datagram's first one, on
+ * their way to the thread that keeps them; so many a CPU and second, frames of up to so many bytes.
+ */
+#define TG_HELD_RING_BYTES 1048576
+#define TG_HELD_PER_S 4096
+#define TG_HELD_FRAME_MAX 1984
+
+struct tg_held_fragment {
+	struct tg_fragment_key key;
+	__u64 arrived_ns; /* CLOCK_MONOTONIC */
+	__u32 ifindex;
+	__u32 length;
+	__u8 frame[TG_HELD_FRAME_MAX];
 };
 
 /*
@@ -373,7 +396,9 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_source_range)     /* not among the Service's loadBalancerSourceRanges */            \
 	X(flow_displaced)        /* an unconfirmed flow gave its place or port to a new one */     \
 	X(drop_no_neighbour)     /* next hop of the backend not resolved, or no way out */         \
-	X(drop_fragment)         /* a fragment to a VIP */                                         \
+	X(drop_fragment)         /* neither TCP nor UDP, or made to hide its ports or flags */     \
+	X(drop_fragment_early)   /* came before its first one, and could not be kept */            \
+	X(fragment_held)         /* came before its first one: kept, and looked at again then */   \
 	X(drop_source_route)     /* an IPv4 source route, or an IPv6 routing header in use */      \
 	X(drop_extension)        /* more IPv6 extension headers than anybody needs */              \
 	X(drop_no_room)          /* no room in front of the packet for the way out's VLAN tags */  \

@@ -118,6 +118,20 @@ struct {
 struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TG_FRAGMENT_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} fragment_counters SEC(".maps");
+
+struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, TG_HELD_RING_BYTES);
+} held_fragments SEC(".maps");
+
+struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1048576);
 	__type(key, __u32);

@@ -73,7 +73,7 @@ static __always_inline enum packet_kind parse_behind(struct xdp_md *ctx, struct 
 	kind = read_transport(packet, frame, transport, size, 1);
 	if (kind == PACKET_MALFORMED) /* too small for its ports: RFC 1858, section 3; RFC 7112 */
 		return refuse(packet, TG_COUNTER_drop_fragment);
-	return PACKET_FRAGMENT;
+	return kind == PACKET_TRANSPORT ? kind : PACKET_FRAGMENT;
 }
 
 /*

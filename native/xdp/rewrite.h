@@ -3,30 +3,12 @@
 #define TIDEGATE_REWRITE_H
 
 #include "checksum.h"
+#include "fragment.h"
+#include "hop.h"
 #include "maps.h"
 #include "packet.h"
+#include "parse_unusual.h"
 #include "vlan.h"
-
-/* What the packet is to be. */
-struct hop {
-	struct address src;
-	struct address dst;
-	__be16 src_port;
-	__be16 dst_port;
-	__u32 ifindex;
-	__u32 vlans; /* as in struct packet */
-	__u32 macs[3]; /* destination, source */
-};
-
-/* The two MACs stand next to each other in flows and backends, as they do in the frame. */
-static __always_inline void hop_set_macs(struct hop *hop, const __u8 *dst_and_src)
-{
-	const __u32 *words = (const __u32 *)dst_and_src;
-
-	hop->macs[0] = words[0];
-	hop->macs[1] = words[1];
-	hop->macs[2] = words[2];
-}
 
 static __always_inline void write_macs(__u32 *macs, const struct hop *hop)
 {
@@ -109,16 +91,30 @@ static __always_inline void write_transport(struct frame frame, const struct pac
 		write_udp(frame, transport, hop, change);
 }
 
-/* Where a hop is kept for what follows: on the stack it would cost the common way. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct hop);
-} unusual_hop SEC(".maps");
+/* The identification is in the fragment header, where IPv6 has one; IPv4's is in its checksum. */
+static __always_inline void write_fragment_id(struct frame frame, const struct packet *packet,
+					      __u32 id)
+{
+	struct iphdr *ip = network_header(frame, packet);
+	struct extension_header *header =
+		frame.start + (packet->fragment_at & TRANSPORT_AT_MASK);
 
-/* With tags on either side, or headers of any length. A global function: verified once. */
-__noinline int rewrite_unusual(struct xdp_md *ctx, struct packet *packet, const struct hop *hop)
+	if (!packet->is_ipv4) {
+		if ((void *)(header + 1) <= frame.end)
+			header->id = id;
+		return;
+	}
+	if ((void *)(ip + 1) > frame.end)
+		return;
+	ip->check = checksum_apply(ip->check, checksum_change(0, ip->id, (__u16)id));
+	ip->id = id;
+}
+
+/*
+ * For fragments, with tags on either side, or with headers of any length. A global function:
+ * verified once. TG_COUNTER_COUNT, or why the packet cannot be sent.
+ */
+__noinline int rewrite_unusual(struct xdp_md *ctx, struct packet *packet, struct hop *hop)
 {
 	struct frame frame;
 	__u64 change;
@@ -126,17 +122,24 @@ __noinline int rewrite_unusual(struct xdp_md *ctx, struct packet *packet, const 
 
 	if (!packet || !hop)
 		return TG_COUNTER_drop_no_room;
-	if (!packet->unusual)
+	if (!packet->unusual) {
 		packet->tags = 0;
+		packet->fragment = FRAGMENT_NONE;
+	}
 	if (!write_tags(ctx, packet, hop->vlans))
 		return TG_COUNTER_drop_no_room;
+	if (packet->fragment == FRAGMENT_FIRST)
+		fragment_note(packet, hop);
 	frame = frame_of(ctx);
 	ip = network_header(frame, packet);
 	if (frame.start + sizeof(struct ethhdr) > frame.end)
 		return TG_COUNTER_drop_no_room;
 	write_macs(frame.start, hop);
 	change = packet->is_ipv4 ? write_ipv4(frame, ip, hop) : write_ipv6(frame, ip, hop);
-	write_transport(frame, packet, transport_header(frame, packet), hop, change);
+	if (packet->fragment != FRAGMENT_NONE)
+		write_fragment_id(frame, packet, hop->fragment_id);
+	if (packet->fragment != FRAGMENT_LATER)
+		write_transport(frame, packet, transport_header(frame, packet), hop, change);
 	return TG_COUNTER_COUNT;
 }
 
@@ -146,11 +149,10 @@ static __always_inline enum tg_counter rewrite(struct xdp_md *ctx, struct packet
 {
 	struct frame frame = frame_of(ctx);
 	void *ip = frame.start + sizeof(struct ethhdr);
-	__u32 zero = 0;
 	__u64 change;
 
 	if (packet->unusual || hop->vlans) {
-		struct hop *kept = own_map_lookup(&unusual_hop, &zero);
+		struct hop *kept = hop_memory();
 
 		if (!kept)
 			return TG_COUNTER_drop_no_room;

@@ -11,6 +11,7 @@
 #include "counters.h"
 #include "echo.h"
 #include "flow.h"
+#include "later_fragment.h"
 #include "maps.h"
 #include "new_flow.h"
 #include "parse.h"
@@ -53,9 +54,16 @@ static __always_inline int is_vip_address(const struct packet *packet)
 }
 
 /* Packets that are no whole TCP or UDP packet: the kernel's, unless they are for a VIP. */
-static __always_inline int handle_unusual(struct xdp_md *ctx, const struct packet *packet,
+static __always_inline int handle_unusual(struct xdp_md *ctx, struct packet *packet,
 					  enum packet_kind kind)
 {
+	int verdict;
+
+	if (kind == PACKET_FRAGMENT) {
+		verdict = later_fragment_forward(ctx, packet);
+		if (verdict != FRAGMENT_UNKNOWN)
+			return verdict;
+	}
 	if (kind == PACKET_FOREIGN || !is_vip_address(packet))
 		return pass_to_kernel();
 	if (kind == PACKET_REFUSED)
@@ -63,7 +71,7 @@ static __always_inline int handle_unusual(struct xdp_md *ctx, const struct packe
 	if (kind == PACKET_MALFORMED)
 		return drop(TG_COUNTER_drop_malformed);
 	if (kind == PACKET_FRAGMENT)
-		return drop(TG_COUNTER_drop_fragment);
+		return later_fragment_early(ctx, packet);
 	if (kind == PACKET_OTHER_PROTOCOL)
 		return drop(TG_COUNTER_drop_no_port);
 	if (is_neighbour_discovery(ctx, packet))
@@ -95,6 +103,10 @@ static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *pack
 	hop.dst_port = entry->client_port;
 	hop.ifindex = READ_ONCE(entry->client_ifindex);
 	hop.vlans = READ_ONCE(*flow_vlans(entry));
+	hop.server = server_index;
+	hop.backend = flow->backend;
+	hop.from_client = 0;
+	hop.fragment_id = 0;
 	hop_set_macs(&hop, entry->client_mac);
 	load_barrier();
 	if (READ_ONCE(entry->tag) != flow->word.tag)
@@ -179,6 +191,10 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 	hop.dst_port = backend->record.port;
 	hop.ifindex = backend->record.ifindex;
 	hop.vlans = vlans_of(backend->record.vlan, backend->record.inner_vlan);
+	hop.server = vip->server;
+	hop.backend = flow->backend;
+	hop.from_client = 1;
+	hop.fragment_id = 0;
 	hop_set_macs(&hop, backend->record.dst_mac);
 	obstacle = rewrite(ctx, packet, &hop);
 	if (obstacle != TG_COUNTER_COUNT)

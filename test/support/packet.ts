@@ -22,14 +22,14 @@ export interface PacketFields {
   readonly ack?: number;
   /** IPv4 options, a multiple of 4 bytes. */
   readonly ipOptions?: Uint8Array;
+  /** IPv4 identification. */
+  readonly id?: number;
   /** IPv4 fragment: offset in units of 8 bytes. */
   readonly fragment?: { readonly offset: number; readonly more: boolean };
-  /**
-   * IPv6 extension header before the transport: its number and its bytes after the next-header
-   * field.
-   */
-  readonly extension?: { readonly header: number; readonly rest: Uint8Array };
-  readonly vlan?: number;
+  /** IPv6 extension headers before the transport. */
+  readonly extensions?: readonly Extension[];
+  /** Tags, the outer one first. */
+  readonly vlans?: readonly Vlan[];
   readonly noChecksum?: boolean;
   /** Ethernet padding after the IP packet. */
   readonly padding?: number;
@@ -43,6 +43,21 @@ export interface PacketFields {
   };
   /** Frame bytes that remain. */
   readonly cut?: number;
+}
+
+export interface Extension {
+  /** Its protocol number. */
+  readonly header: number;
+  /** Its bytes after the next-header field. */
+  readonly rest: Uint8Array;
+}
+
+export interface Vlan {
+  readonly id: number;
+  /** Priority and drop eligible indicator: the upper 4 bits. */
+  readonly priority?: number;
+  /** A service tag, 802.1ad (0x88a8); else 802.1Q (0x8100). */
+  readonly service?: boolean;
 }
 
 export const CLIENT_MAC = '02:00:00:00:00:c1';
@@ -133,11 +148,15 @@ function frame(
     ? ipv6Header(fields, src, dst, protocol, transport.length)
     : ipv4Header(fields, src, dst, protocol, transport.length);
   const type = six ? 0x86dd : 0x0800;
-  const tag = fields.vlan === undefined ? [] : [0x81, 0x00, fields.vlan >> 8, fields.vlan & 255];
+  const tags = (fields.vlans ?? []).flatMap(({ id, priority = 0, service = false }) => [
+    ...(service ? [0x88, 0xa8] : [0x81, 0x00]),
+    (priority << 4) | (id >> 8),
+    id & 255,
+  ]);
   const bytes = concat([
     macToBytes(mac(fields.dstMac ?? EDGE_MAC)),
     macToBytes(mac(fields.srcMac ?? CLIENT_MAC)),
-    new Uint8Array([...tag, type >> 8, type & 255]),
+    new Uint8Array([...tags, type >> 8, type & 255]),
     header,
     transport,
     new Uint8Array(fields.padding ?? 0).fill(0xee),
@@ -161,7 +180,7 @@ function ipv4Header(
     ((fields.lie?.version ?? 4) << 4) | (fields.lie?.headerLength ?? header.length / 4),
   );
   view.setUint16(2, fields.lie?.length ?? header.length + size);
-  view.setUint16(4, 0x1234);
+  view.setUint16(4, fields.id ?? 0x1234);
   view.setUint16(6, fields.fragment ? (more ? 0x2000 : 0) | offset : 0x4000);
   view.setUint8(8, fields.ttl ?? 64);
   view.setUint8(9, protocol);
@@ -179,22 +198,25 @@ function ipv6Header(
   protocol: number,
   size: number,
 ): Uint8Array {
-  const extension = fields.extension
-    ? new Uint8Array([protocol, ...fields.extension.rest])
-    : new Uint8Array();
+  const headers = fields.extensions ?? [];
+  const extensions = concat(
+    headers.map(
+      ({ rest }, i) => new Uint8Array([headers[i + 1]?.header ?? protocol, ...rest]),
+    ),
+  );
   const header = new Uint8Array(40);
   const view = new DataView(header.buffer);
   view.setUint32(0, ((fields.lie?.version ?? 6) << 28) | 0x12345);
-  view.setUint16(4, fields.lie?.length ?? extension.length + size);
-  view.setUint8(6, fields.extension?.header ?? protocol);
+  view.setUint16(4, fields.lie?.length ?? extensions.length + size);
+  view.setUint8(6, headers[0]?.header ?? protocol);
   view.setUint8(7, fields.ttl ?? 64);
   header.set(addressToWire(src), 8);
   header.set(addressToWire(dst), 24);
-  return concat([header, extension]);
+  return concat([header, extensions]);
 }
 
-/** RFC 1071 over the pieces, each padded to an even length. */
-function checksum(pieces: readonly Uint8Array[]): number {
+/** RFC 1071, over the pieces, each padded to an even length. */
+export function checksum(pieces: readonly Uint8Array[]): number {
   let sum = 0;
   for (const piece of pieces)
     for (let i = 0; i < piece.length; i += 2) sum += ((piece[i] ?? 0) << 8) | (piece[i + 1] ?? 0);
@@ -202,7 +224,7 @@ function checksum(pieces: readonly Uint8Array[]): number {
   return ~sum & 0xffff;
 }
 
-function transportChecksum(
+export function transportChecksum(
   src: Address,
   dst: Address,
   protocol: number,

@@ -1,0 +1,57 @@
+/* Fragments without ports: they follow their datagram's first one. */
+#ifndef TIDEGATE_LATER_FRAGMENT_H
+#define TIDEGATE_LATER_FRAGMENT_H
+
+#include "fragment_hold.h"
+#include "rewrite.h"
+
+#define FRAGMENT_UNKNOWN -1
+
+/* A verdict, or FRAGMENT_UNKNOWN when no first fragment was there. A global function. */
+__noinline int later_fragment_forward(struct xdp_md *ctx, struct packet *packet)
+{
+	struct hop *hop = hop_memory();
+	struct tg_backend *backend;
+	enum tg_counter obstacle;
+	int verdict;
+
+	if (!packet || !hop || !fragment_hop(packet, hop))
+		return FRAGMENT_UNKNOWN;
+	if (packet->ttl <= 1)
+		return drop(TG_COUNTER_drop_ttl);
+	backend = bpf_map_lookup_elem(&backends, &hop->backend);
+	if (!backend || (hop->from_client && packet->ip_size > backend->mtu))
+		return drop(TG_COUNTER_drop_too_big);
+	obstacle = rewrite_unusual(ctx, packet, hop);
+	if (obstacle != TG_COUNTER_COUNT)
+		return drop(obstacle);
+	verdict = send(packet, hop->ifindex);
+	if (verdict == XDP_ABORTED)
+		return drop(TG_COUNTER_drop_no_neighbour);
+	if (hop->from_client)
+		count_forwarded(hop->server, hop->backend, packet->ip_size);
+	else
+		count_returned(hop->server, hop->backend, packet->ip_size);
+	return verdict;
+}
+
+/* Whether it may be the rest of a datagram that we would forward. */
+static __always_inline int fragment_is_served(const struct packet *packet)
+{
+	return packet->fragment == FRAGMENT_LATER &&
+	       (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP ||
+		(!packet->is_ipv4 && is_extension(packet->protocol)));
+}
+
+/* One to a VIP that came before its datagram's first one, or is of no protocol we forward. */
+__noinline int later_fragment_early(struct xdp_md *ctx, struct packet *packet)
+{
+	if (!packet || !fragment_is_served(packet))
+		return drop(TG_COUNTER_drop_fragment);
+	if (!fragment_hold(ctx, packet))
+		return drop(TG_COUNTER_drop_fragment_early);
+	count(TG_COUNTER_fragment_held);
+	return XDP_DROP;
+}
+
+#endif
