@@ -258,6 +258,7 @@ export const forwarder = section('The forwarding core (role forwarder).', {
     probe: duration({
       default: '400ms',
       minimumMs: 1,
+      leastMs: 50,
       description:
         'How often the MAC of each is confirmed; a moved one is noticed after this time.',
     }),

@@ -27,16 +27,22 @@ export function flag(options: Words & { default: boolean }) {
   return Type.Boolean(options);
 }
 
-/** A duration of at least `minimumMs`, in whole multiples of it (what the data plane counts in). */
-export function duration(options: Words & { default: string; minimumMs: 1 | 1000 }) {
-  const { minimumMs, ...words } = options;
+/**
+ * A duration of at least `minimumMs`, in whole multiples of it (what the data plane counts in), and
+ * of at least `leastMs`.
+ */
+export function duration(
+  options: Words & { default: string; minimumMs: 1 | 1000; leastMs?: number },
+) {
+  const { minimumMs, leastMs = minimumMs, ...words } = options;
+  const least = leastMs > 1 ? `at least ${leastMs}ms` : 'above zero';
   const remedy =
     minimumMs === 1000
       ? 'Write whole seconds, minutes or hours, at least one second, for example "30s" or "2h"'
-      : 'Write a whole number with ms, s, m or h, above zero, for example "500ms" or "2s"';
+      : `Write a whole number with ms, s, m or h, ${least}, for example "500ms" or "2s"`;
   return Type.Refine(Type.String({ ...words, is: 'a usable duration', remedy }), (value) => {
     const ms = parseDuration(value);
-    return ms !== undefined && ms >= minimumMs && ms % minimumMs === 0;
+    return ms !== undefined && ms >= leastMs && ms % minimumMs === 0;
   });
 }
 
