@@ -13,6 +13,8 @@ void register_bpf(napi_env env, napi_value exports);
 void register_sockets(napi_env env, napi_value exports);
 /* sd_notify and file locks. */
 void register_process(napi_env env, napi_value exports);
+/* Offload features of interfaces. */
+void register_ethtool(napi_env env, napi_value exports);
 /* Watching folders, with the end of writing told. */
 void register_inotify(napi_env env, napi_value exports);
 

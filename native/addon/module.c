@@ -28,5 +28,6 @@ NAPI_MODULE_INIT()
 	register_sockets(env, exports);
 	register_process(env, exports);
 	register_inotify(env, exports);
+	register_ethtool(env, exports);
 	return exports;
 }

@@ -1,9 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLedger } from '../system/ledger.ts';
+import { openNetworkConfig } from '../system/network-config.ts';
 import { lockFile } from '../system/process-lock.ts';
 import { FORWARDER_REPORT } from '../system/reports.ts';
 import { interfaceOfPin, LINKS_FOLDER, pinsIn } from './link-pins.ts';
+import { isOwnInterface } from './local-clients/local-interfaces.ts';
+import { removeLocalClients } from './local-clients/remove-local-clients.ts';
 import { FORWARDER_LOCK } from './settings.ts';
 
 /** What `detach` needs to know of the settings. */
@@ -19,8 +22,8 @@ export interface Detached {
 }
 
 /**
- * Takes the XDP program off all interfaces and removes its maps: what it forwarded is forwarded no
- * more, and open connections end. The report says first that nothing is served, so that the speaker
+ * Takes the XDP program off all interfaces, and removes its maps and the interfaces that were made
+ * for it: what it forwarded is forwarded no more, and open connections end. The report says first that nothing is served, so that the speaker
  * withdraws what it announces; the report itself stays, empty. Rejects with `ELOCKED` while a
  * forwarder runs.
  */
@@ -34,7 +37,8 @@ export async function detach({ bpfDir, runDir }: DetachSettings): Promise<Detach
     const maps = existsSync(bpfDir);
     rmSync(join(bpfDir, LINKS_FOLDER), { recursive: true, force: true });
     rmSync(bpfDir, { recursive: true, force: true });
-    return { interfaces, maps };
+    await removeLocalClients(openNetworkConfig);
+    return { interfaces: interfaces.filter((name) => !isOwnInterface(name)), maps };
   } finally {
     lock.release();
   }

@@ -13,7 +13,9 @@ import { type ForwardPlanning, planForward } from '../plan/forward.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import type { ObjectState } from '../reconcile/target.ts';
 import { endFlows, sweepFlows } from '../system/bpf.ts';
+import { readFeatures, setFeature } from '../system/ethtool.ts';
 import { openLedger } from '../system/ledger.ts';
+import { openNetworkConfig } from '../system/network-config.ts';
 import { lockFile } from '../system/process-lock.ts';
 import { FORWARDER_REPORT } from '../system/reports.ts';
 import { openRtnetlink } from '../system/rtnetlink.ts';
@@ -22,6 +24,8 @@ import { checkNatPorts } from './environment.ts';
 import type { HealthChecker } from './health-checker.ts';
 import { Interfaces, type Port } from './interfaces.ts';
 import { LINKS_FOLDER } from './link-pins.ts';
+import { LocalClients } from './local-clients/local-clients.ts';
+import { removeLocalClients } from './local-clients/remove-local-clients.ts';
 import { createProbeWire } from './neighbours/probe-wire.ts';
 import { followNetwork, type Network } from './network.ts';
 import type { NextHop } from './next-hop.ts';
@@ -91,6 +95,7 @@ export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
     undo.push(() => ledger.close());
     const network = await followNetwork({ open: openRtnetlink, clock, log });
     undo.push(() => network.close());
+    if (!settings.localClients) await removeLocalClients(openNetworkConfig);
     const program = loadProgram(settings);
     undo.push(() => program.object.close());
     const health = await deps.startHealth();
@@ -117,6 +122,7 @@ class RunningForwarder implements Forwarder {
   readonly #nextHops: KernelNextHops;
   readonly #dataplane: Dataplane;
   readonly #interfaces: Interfaces;
+  readonly #localClients: LocalClients | undefined;
   readonly #portFacts: FollowedPortFacts;
   readonly #reconciler: Reconciler<VirtualServer>;
   readonly #sweeper: Sweeper;
@@ -158,6 +164,8 @@ class RunningForwarder implements Forwarder {
       network,
       wanted: settings.interfaces,
       mode: settings.xdpMode,
+      localClients: settings.localClients,
+      readFeatures,
       pinDir: join(settings.bpfDir, LINKS_FOLDER),
       clock,
       log,
@@ -171,6 +179,17 @@ class RunningForwarder implements Forwarder {
       onChange: (facts) => interfaceTable.set(facts),
     });
     interfaceTable.set(this.#portFacts.current());
+    this.#localClients = settings.localClients
+      ? new LocalClients({
+          network,
+          openConfig: openNetworkConfig,
+          setFeature,
+          isServing: () => this.#interfaces.localPort() !== undefined && this.#hasPorts(),
+          mtu: () => this.#portFacts.current().mtu,
+          clock,
+          log,
+        })
+      : undefined;
     this.#reconciler = new Reconciler({
       name: 'xdp',
       target: this.#dataplane,
@@ -189,7 +208,7 @@ class RunningForwarder implements Forwarder {
 
   readiness(): { readonly ready: boolean; readonly reason: string } {
     if (!this.#plan) return { ready: false, reason: 'The cluster has not been read yet' };
-    if ([...this.#interfaces.ports()].length > 0) return { ready: true, reason: '' };
+    if (this.#hasPorts()) return { ready: true, reason: '' };
     const [problem] = this.#interfaces.problems();
     const reason = problem ?? 'No interface carries the XDP program; set forwarder.interfaces';
     return { ready: false, reason };
@@ -216,7 +235,7 @@ class RunningForwarder implements Forwarder {
   }
 
   problems(): readonly string[] {
-    return this.#interfaces.problems();
+    return [...this.#interfaces.problems(), ...(this.#localClients?.problems() ?? [])];
   }
 
   counters(): ReadonlyMap<string, bigint> {
@@ -258,6 +277,7 @@ class RunningForwarder implements Forwarder {
     await this.#reconciler.stop();
     this.#portFacts.stop();
     this.#interfaces.stop();
+    this.#localClients?.stop();
     this.#nextHops.stop();
     network.close();
     await health.stop();
@@ -290,7 +310,7 @@ class RunningForwarder implements Forwarder {
     tellAlarms(this.#plan?.services ?? KeyedMap.empty(), plan.services, plan.revision, log);
     this.#plan = plan;
     this.#reconciler.want(plan.servers, plan.revision);
-    for (const address of this.#holders.update(plan.services)) this.#dirty.add(address);
+    for (const address of this.#holders.update(plan.services)) this.#noteVip(address);
     health.want(plan.checks);
     this.#sayServing();
   }
@@ -300,8 +320,24 @@ class RunningForwarder implements Forwarder {
     this.#sayServing();
   }
 
+  #noteVip(text: string): void {
+    this.#dirty.add(text);
+    const address = parseAddress(text);
+    if (address === undefined) return;
+    this.#localClients?.setVip(address, this.#holders.of(text).length > 0);
+  }
+
+  #hasPorts(): boolean {
+    return this.#portIndexes().length > 0;
+  }
+
+  #portIndexes(): readonly number[] {
+    return [...this.#interfaces.ports()].map(({ ifindex }) => ifindex);
+  }
+
   #onPorts(): void {
     this.#nextHops.portsChanged();
+    this.#localClients?.sync();
     // The first time, this comes from within the constructor of `#interfaces`.
     setImmediate(() => {
       if (this.#stopped) return;

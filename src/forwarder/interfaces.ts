@@ -5,8 +5,11 @@ import type { Log } from '../domain/log.ts';
 import { ARPHRD_ETHER, type Link } from '../protocol/rtnetlink/link.ts';
 import type { BpfObject, XdpMode } from '../system/bpf.ts';
 import { interfaceOfPin, pinName, pinsIn } from './link-pins.ts';
+import { isOwnInterface, LOCAL_PORT } from './local-clients/local-interfaces.ts';
 import type { Network } from './network.ts';
+import { hidingOffloads, type ReadFeatures } from './offloads.ts';
 import type { XdpModeSetting } from './settings.ts';
+import { carrierOf } from './way-out.ts';
 import { viewOf } from './xdp/abi.ts';
 import { bpfMap } from './xdp/dataplane.ts';
 import { indexKey } from './xdp/statistics.ts';
@@ -17,8 +20,11 @@ export interface InterfacesParts {
   /** Names; empty: all that are up, Ethernet, no tunnel and hold an address. */
   readonly wanted: readonly string[];
   readonly mode: XdpModeSetting;
+  /** The way of the box's own clients (`LOCAL_PORT`) carries the program too. */
+  readonly localClients: boolean;
   /** Folder in bpffs for the links' pins. */
   readonly pinDir: string;
+  readonly readFeatures: ReadFeatures;
   readonly clock: Clock;
   readonly log: Log;
   /** The set of interfaces that carry the program changed. */
@@ -34,18 +40,25 @@ export interface Port {
 
 /** Somebody else's program may go away, a driver may come up: tried again this often. */
 const RETRY_MS = 10_000;
+/** Offloads may be turned on at any time, and no event tells of it. */
+const RECHECK_MS = 60_000;
 /** Ethernet by name, but what they carry is inside other packets. */
 const TUNNELS: readonly string[] = ['vxlan', 'geneve', 'gretap', 'ip6gretap', 'erspan', 'tun'];
 
 /**
  * Has the XDP program on the interfaces, and follows interfaces that come and go. A pinned link
  * keeps the program where it is while no forwarder runs; the next one takes it over without a gap.
+ *
+ * A VLAN device stands for the interface below it, where its frames are seen with their tags; a
+ * member of a bond or bridge for its master, where its frames go.
  */
 export class Interfaces {
   readonly #parts: InterfacesParts;
   readonly #ports = new Map<number, Port>();
+  #local: Port | undefined;
   /** What is wrong, by interface name. */
   readonly #problems = new Map<string, string>();
+  #offloads: readonly string[] = [];
   readonly #unsubscribe: () => void;
   #cancelRetry: () => void = () => undefined;
 
@@ -59,6 +72,7 @@ export class Interfaces {
     this.#forgetFormerPorts();
   }
 
+  /** Towards the network; the way of the box's own clients is not among them. */
   ports(): Iterable<Port> {
     return this.#ports.values();
   }
@@ -67,9 +81,14 @@ export class Interfaces {
     return this.#ports.has(ifindex);
   }
 
+  /** Where packets of the box's own clients come in; `undefined` while nothing is attached there. */
+  localPort(): Port | undefined {
+    return this.#local;
+  }
+
   /** Sentences with a remedy, for status and readiness. */
   problems(): readonly string[] {
-    return [...this.#problems.values()];
+    return [...this.#problems.values(), ...this.#offloads];
   }
 
   /** The program stays on the interfaces. */
@@ -80,31 +99,40 @@ export class Interfaces {
 
   /** Attaches where the program is missing, forgets interfaces that are gone. */
   #sync(): void {
-    const { network } = this.#parts;
-    const before = [...this.#ports.keys()].join();
-    for (const [ifindex, port] of this.#ports) {
-      if (network.links.get(ifindex)?.name !== port.name) this.#forget(port);
+    const { network, clock, onChange } = this.#parts;
+    const before = this.#fingerprint();
+    for (const port of [...this.#ports.values(), ...(this.#local ? [this.#local] : [])]) {
+      if (network.links.get(port.ifindex)?.name !== port.name) this.#forget(port);
     }
     this.#problems.clear();
     for (const link of this.#wantedLinks()) {
-      if (!this.#ports.has(link.ifindex)) this.#attach(link);
+      if (!this.#ports.has(link.ifindex)) this.#attachWanted(link);
     }
+    this.#levelModes();
+    this.#syncLocal();
+    this.#lookAtOffloads();
     this.#cancelRetry();
-    if (this.#problems.size > 0) {
-      this.#cancelRetry = this.#parts.clock.after(RETRY_MS, () => this.#sync());
-    }
-    if ([...this.#ports.keys()].join() !== before) this.#parts.onChange();
+    const again = this.problems().length > 0 ? RETRY_MS : RECHECK_MS;
+    this.#cancelRetry = clock.after(again, () => this.#sync());
+    if (this.#fingerprint() !== before) onChange();
+  }
+
+  #fingerprint(): string {
+    return [...this.#ports.keys(), 'local', this.#local?.ifindex].join();
   }
 
   #wantedLinks(): readonly Link[] {
     const { wanted, network } = this.#parts;
-    const links = [...network.links.values()];
-    if (wanted.length === 0) return links.filter((link) => this.#isSuitable(link));
-    return wanted.flatMap((name) => {
-      const link = links.find((each) => each.name === name);
-      if (!link) this.#problems.set(name, missing(name));
-      return link ?? [];
-    });
+    const links = [...network.links.values()].filter(({ name }) => !isOwnInterface(name));
+    const chosen =
+      wanted.length === 0
+        ? links.filter((link) => this.#isSuitable(link))
+        : wanted.flatMap((name) => {
+            const link = links.find((each) => each.name === name);
+            if (!link) this.#problems.set(name, missing(name));
+            return link ?? [];
+          });
+    return [...new Set(chosen.map((link) => carrierOf(network.links, link)))];
   }
 
   #isSuitable({ ifindex, isUp, isLoopback, hardwareType, mac, kind }: Link): boolean {
@@ -114,18 +142,24 @@ export class Interfaces {
     return false;
   }
 
-  #attach(link: Link): void {
+  #attachWanted(link: Link): void {
+    const { pinDir, mode } = this.#parts;
+    const pinned = existsSync(join(pinDir, pinName(link.name)));
+    const port = this.#attach(link, modesFor(mode, link, pinned));
+    if (port) this.#ports.set(port.ifindex, port);
+  }
+
+  /** In the first mode that is taken; otherwise there is a problem. */
+  #attach(link: Link, modes: readonly XdpMode[]): Port | undefined {
     const { object, pinDir, log } = this.#parts;
     const { name, ifindex } = link;
-    const pin = join(pinDir, pinName(name));
     let refusal: NodeJS.ErrnoException | undefined;
-    for (const mode of modesFor(this.#parts.mode, link, existsSync(pin))) {
+    for (const mode of modes) {
       try {
-        object.attach(ifindex, mode, pin);
+        object.attach(ifindex, mode, join(pinDir, pinName(name)));
         bpfMap(object, 'ports').update(indexKey(ifindex), indexKey(ifindex));
-        this.#ports.set(ifindex, { name, ifindex, mode });
         log.info('XDP program attached', { interface: name, mode, ...reasonOf(refusal) });
-        return;
+        return { name, ifindex, mode };
       } catch (error) {
         refusal = error as NodeJS.ErrnoException;
         // A foreign program is in the way in every mode.
@@ -135,21 +169,67 @@ export class Interfaces {
     const problem = cannotAttach(name, this.#parts.mode, refusal);
     this.#problems.set(name, problem);
     log.error('Cannot attach the XDP program', { interface: name, reason: problem });
+    return undefined;
+  }
+
+  /**
+   * A driver in native mode hands packets only to drivers that have it, too; to others they would be
+   * lost. So one generic port makes all of them generic.
+   */
+  #levelModes(): void {
+    const ports = [...this.#ports.values()];
+    if (this.#parts.mode !== 'auto' || !ports.some(({ mode }) => mode === 'generic')) return;
+    for (const { name, ifindex, mode } of ports) {
+      const link = this.#parts.network.links.get(ifindex);
+      if (mode === 'generic' || !link) continue;
+      const reason = 'another port has no native mode, and could not be reached from it';
+      this.#parts.log.warn('Native mode is given up', { interface: name, reason });
+      const port = this.#attach(link, ['generic']);
+      if (port) this.#ports.set(ifindex, port);
+      else this.#ports.delete(ifindex);
+    }
+  }
+
+  /**
+   * Always in generic mode: there a packet of the program's own (an echo reply) needs no program on
+   * the other end to arrive, and a veth takes packets from drivers in either mode.
+   */
+  #syncLocal(): void {
+    const { localClients, network } = this.#parts;
+    const link = [...network.links.values()].find(({ name }) => name === LOCAL_PORT);
+    if (!localClients || this.#local || !link?.isUp) return;
+    this.#local = this.#attach(link, ['generic']);
+  }
+
+  #lookAtOffloads(): void {
+    const { network, readFeatures, log } = this.#parts;
+    const links = [...network.links.values()];
+    const found = [...this.#ports.values()].flatMap((port) =>
+      hidingOffloads(port, links, readFeatures),
+    );
+    for (const problem of found) {
+      if (!this.#offloads.includes(problem)) log.warn('Offload in the way', { reason: problem });
+    }
+    this.#offloads = found;
   }
 
   #forget({ name, ifindex }: Port): void {
     this.#ports.delete(ifindex);
+    if (this.#local?.ifindex === ifindex) this.#local = undefined;
     bpfMap(this.#parts.object, 'ports').delete(indexKey(ifindex));
     this.#parts.log.warn('Interface is gone', { interface: name });
   }
 
   /** Takes the program off interfaces that an earlier run had and the settings no longer name. */
   #takeOffUnnamed(): void {
-    const { wanted, pinDir, log } = this.#parts;
-    if (wanted.length === 0) return;
-    const kept = new Set(wanted.map(pinName));
+    const { wanted, localClients, network, pinDir, log } = this.#parts;
+    const carriers = this.#wantedLinks().map(({ name }) => name);
+    const there = new Set([...network.links.values()].map(({ name }) => name));
+    const absent = wanted.filter((name) => !there.has(name));
+    const kept = new Set([...carriers, ...absent].map(pinName));
     for (const pin of pinsIn(pinDir)) {
-      if (kept.has(pin)) continue;
+      const isLocal = pin === pinName(LOCAL_PORT);
+      if (isLocal ? localClients : wanted.length === 0 || kept.has(pin)) continue;
       unlinkSync(join(pinDir, pin));
       log.info('XDP program taken off', { interface: interfaceOfPin(pin) });
     }
@@ -159,7 +239,8 @@ export class Interfaces {
   #forgetFormerPorts(): void {
     const ports = bpfMap(this.#parts.object, 'ports');
     for (const { key } of ports.entries()) {
-      if (!this.#ports.has(viewOf(key).getUint32(0, true))) ports.delete(key);
+      const ifindex = viewOf(key).getUint32(0, true);
+      if (!this.#ports.has(ifindex) && this.#local?.ifindex !== ifindex) ports.delete(key);
     }
   }
 }

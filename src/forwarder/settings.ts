@@ -11,6 +11,8 @@ export interface ForwarderSettings {
    */
   readonly interfaces: readonly string[];
   readonly xdpMode: XdpModeSetting;
+  /** Programs on this box reach VIPs, too. */
+  readonly localClients: boolean;
   /** Folder in bpffs for pinned maps and links. */
   readonly bpfDir: string;
   /** Folder for the report and the lock; lives until reboot, as bpffs does. */

@@ -1,3 +1,4 @@
+import { getSystemErrorName } from 'node:util';
 import {
   decodeErrno,
   decodeMessages,
@@ -40,9 +41,10 @@ export class NetlinkRequests {
   #sequence = 0;
   #dumping: Promise<unknown> = Promise.resolve();
 
-  constructor(protocol: number) {
+  /** `keepAlive`: the process goes on until `close`, also when it waits for nothing but an answer. */
+  constructor(protocol: number, keepAlive = false) {
     this.#socket = openSocket(
-      { family: 'netlink', protocol, groups: [] },
+      { family: 'netlink', protocol, groups: [], keepAlive },
       (bytes) => this.#receive(bytes),
       (error) => this.#failAll(error),
     );
@@ -60,7 +62,9 @@ export class NetlinkRequests {
     });
   }
 
-  /** A whole table, decoded; asked again when it changed while it was read. */
+  /**
+   * A whole table, decoded; asked again when it changed while it was read. Rejects with `code`.
+   */
   dump<T>(type: number, body: Uint8Array, decode: Decode<T>): Promise<readonly T[]> {
     const run = async () => {
       for (let tries = 1; ; tries++) {
@@ -97,7 +101,7 @@ export class NetlinkRequests {
           }
           const errno = decodeErrno(message.body);
           if (errno === 0) resolve({ found, changed });
-          else reject(new Error(`The kernel refuses the netlink dump ${type}: errno ${errno}`));
+          else reject(refusal(type, errno));
           return true;
         };
         this.#start({ type, flags: NLM_F_DUMP, body, onMessage, onFailure: reject });
@@ -141,4 +145,9 @@ export class NetlinkRequests {
     for (const pending of failed) pending.onFailure(error);
     this.#sendWaiting();
   }
+}
+
+function refusal(type: number, errno: number): Error {
+  const code = getSystemErrorName(-errno);
+  return Object.assign(new Error(`The kernel refuses the netlink dump ${type}: ${code}`), { code });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { Interfaces, type InterfacesParts } from '../../src/forwarder/interfaces.ts';
 import { followNetwork } from '../../src/forwarder/network.ts';
+import type { Feature } from '../../src/system/ethtool.ts';
 import { fakeBpf } from '../support/fake-bpf.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 import { fakeRtnetlink, interfaceAddress, link } from '../support/fake-rtnetlink.ts';
@@ -17,6 +18,7 @@ async function bench(setUp: (parts: ReturnType<typeof fakeRtnetlink>) => void = 
   const pinDir = mkdtempSync(join(tmpdir(), 'tg-links-'));
   setUp(kernel);
   const network = await followNetwork({ open: kernel.open, clock, log });
+  const features: Record<string, Feature> = {};
   let changes = 0;
   const start = (fields: Partial<InterfacesParts> = {}) =>
     new Interfaces({
@@ -24,6 +26,8 @@ async function bench(setUp: (parts: ReturnType<typeof fakeRtnetlink>) => void = 
       network,
       wanted: ['eth0'],
       mode: 'auto',
+      localClients: false,
+      readFeatures: () => new Map(Object.entries(features)),
       pinDir,
       clock,
       log,
@@ -34,7 +38,7 @@ async function bench(setUp: (parts: ReturnType<typeof fakeRtnetlink>) => void = 
     });
   const ports = () =>
     bpf.object.maps['ports']?.entries().map(({ key }) => new Uint32Array(key.slice().buffer)[0]);
-  return { kernel, clock, log, bpf, pinDir, start, ports, changes: () => changes };
+  return { kernel, clock, log, bpf, pinDir, features, start, ports, changes: () => changes };
 }
 
 test.afterEach.always(() => {

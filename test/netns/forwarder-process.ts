@@ -47,7 +47,7 @@ const [file = '', settingsText = '{}'] = process.argv.slice(2);
 if (process.argv[1] === import.meta.filename) await main();
 
 async function main(): Promise<void> {
-  const settings = forwarderSettings(JSON.parse(settingsText));
+  const settings = forwarderSettings({ localClients: true, ...JSON.parse(settingsText) });
   if (file === 'detach') {
     console.log(JSON.stringify(await detach(settings)));
     return;

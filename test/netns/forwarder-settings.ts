@@ -8,6 +8,7 @@ export function forwarderSettings(
   return {
     interfaces: [],
     xdpMode: 'auto',
+    localClients: false,
     natAddresses: [],
     natPorts: { first: 10_000, last: 29_999 },
     limits: {

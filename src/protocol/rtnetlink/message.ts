@@ -24,6 +24,7 @@ export const NLM_F_ACK = 0x004;
 /** A dump that changed while it was read; it must be asked for again. */
 export const NLM_F_DUMP_INTR = 0x010;
 export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
 export const NLM_F_DUMP = 0x300;
 export const NLM_F_CREATE = 0x400;
 
@@ -103,6 +104,18 @@ export function decodeErrno(body: Uint8Array): number {
 /** A 32-bit attribute; `undefined` when it is absent or too short. */
 export function readU32(value: Uint8Array | undefined): number | undefined {
   return value && value.length >= 4 ? viewOf(value).getUint32(0, LITTLE) : undefined;
+}
+
+/** A 32-bit attribute's value. */
+export function u32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  viewOf(bytes).setUint32(0, value, LITTLE);
+  return bytes;
+}
+
+/** A text attribute's value, with its closing zero. */
+export function text(value: string): Uint8Array {
+  return new TextEncoder().encode(`${value}\0`);
 }
 
 /** A text attribute, up to its closing zero. */

@@ -1,7 +1,12 @@
-import { type Address, addressFromBigInt, addressToWire } from '../../domain/address.ts';
+import {
+  type Address,
+  addressFromBigInt,
+  addressToWire,
+  type Family,
+} from '../../domain/address.ts';
 import type { Prefix } from '../../domain/prefix.ts';
 import { AF_INET, AF_INET6, readAddress, socketFamilyOf } from './ip-bytes.ts';
-import { decodeAttributes, encodeBody, readU32, viewOf } from './message.ts';
+import { decodeAttributes, encodeBody, readU32, u32, viewOf } from './message.ts';
 
 /** A route, or the kernel's answer how it would send to one destination (`linux/rtnetlink.h`). */
 export interface Route {
@@ -28,8 +33,12 @@ const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PREFSRC = 7;
 const RTA_METRICS = 8;
+const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTAX_MTU = 2;
+const RTPROT_STATIC = 4;
+const RT_SCOPE_LINK = 253;
+const RTN_UNICAST = 1;
 const KINDS: Readonly<Record<number, RouteKind>> = {
   1: 'unicast',
   2: 'local',
@@ -45,6 +54,36 @@ export function encodeRouteRequest(destination: Address): Uint8Array {
   fixed[0] = socketFamilyOf(destination);
   fixed[1] = bytes.length * 8;
   return encodeBody(fixed, [[RTA_DST, bytes]]);
+}
+
+/** A route to one address over an interface, without a gateway. */
+export interface HostRoute {
+  readonly destination: Address;
+  readonly ifindex: number;
+  readonly table: number;
+}
+
+/** The body of an `RTM_NEWROUTE` or `RTM_DELROUTE`. */
+export function encodeHostRoute({ destination, ifindex, table }: HostRoute): Uint8Array {
+  const bytes = addressToWire(destination);
+  const fixed = new Uint8Array(ROUTE_BYTES);
+  fixed[0] = socketFamilyOf(destination);
+  fixed[1] = bytes.length * 8;
+  fixed[5] = RTPROT_STATIC;
+  fixed[6] = RT_SCOPE_LINK;
+  fixed[7] = RTN_UNICAST;
+  return encodeBody(fixed, [
+    [RTA_DST, bytes],
+    [RTA_OIF, u32(ifindex)],
+    [RTA_TABLE, u32(table)],
+  ]);
+}
+
+/** The body of an `RTM_GETROUTE` that asks for all routes of one table. */
+export function encodeRouteDump(family: Family, table: number): Uint8Array {
+  const fixed = new Uint8Array(ROUTE_BYTES);
+  fixed[0] = family === 4 ? AF_INET : AF_INET6;
+  return encodeBody(fixed, [[RTA_TABLE, u32(table)]]);
 }
 
 /** Reads the body of `RTM_NEWROUTE` or `RTM_DELROUTE`; `undefined` for other families. */
