@@ -157,6 +157,7 @@ class RunningForwarder implements Forwarder {
       sweepFlows,
       endFlows,
       setNatFilter: (natFilter) => program.config.set(0, { ...program.config.get(0), natFilter }),
+      onHealed: (ids) => this.#markServers(ids),
       adopt: program.found,
     });
     this.#interfaces = new Interfaces({
@@ -175,8 +176,14 @@ class RunningForwarder implements Forwarder {
     const interfaceTable = new InterfaceTable(bpfMap(object, 'interfaces'), config, layout);
     this.#portFacts = followPortFacts({
       network,
-      ports: () => [...this.#interfaces.ports()].map(({ ifindex }) => ifindex),
-      onChange: (facts) => interfaceTable.set(facts),
+      indexes: () => ({
+        ports: this.#portIndexes(),
+        local: this.#interfaces.localPort()?.ifindex,
+      }),
+      onChange: (facts) => {
+        interfaceTable.set(facts);
+        this.#localClients?.sync();
+      },
     });
     interfaceTable.set(this.#portFacts.current());
     this.#localClients = settings.localClients
@@ -275,6 +282,7 @@ class RunningForwarder implements Forwarder {
     this.#cancelStep();
     await this.#sweeper.stop();
     await this.#reconciler.stop();
+    await this.#dataplane.idle();
     this.#portFacts.stop();
     this.#interfaces.stop();
     this.#localClients?.stop();

@@ -13,12 +13,14 @@ export interface PortFact {
   /** Sources of what is said in the box's own name there (ICMP errors); none: nothing is said. */
   readonly ipv4: Address | undefined;
   readonly ipv6: Address | undefined;
+  /** The box's own clients come in here: addresses of the box are no forged sources. */
+  readonly isLocal: boolean;
 }
 
 export interface PortFacts {
-  /** In order of their index. */
+  /** In order of their index; that of the box's own clients last. */
   readonly ports: readonly PortFact[];
-  /** The smallest MTU: what fits it fits everywhere. `undefined` without ports. */
+  /** The smallest MTU towards the network: what fits it fits everywhere. `undefined` without ports. */
   readonly mtu: number | undefined;
 }
 
@@ -29,41 +31,62 @@ export interface FollowedPortFacts {
   stop(): void;
 }
 
+/** Which interfaces carry the program. */
+export interface PortIndexes {
+  /** Towards the network. */
+  readonly ports: Iterable<number>;
+  /** Where the box's own clients come in; its MTU follows the others'. */
+  readonly local: number | undefined;
+}
+
 /** Facts of these ports as the kernel's tables have them now; a port without a link is left out. */
 export function portFacts(
   network: Pick<Network, 'links' | 'addresses'>,
-  ifindexes: Iterable<number>,
+  { ports: ifindexes, local }: PortIndexes,
 ): PortFacts {
   const addresses = [...network.addresses()].filter(({ isUsable }) => isUsable);
+  const links = [...network.links.values()];
   const ports = [...ifindexes]
     .sort((a, b) => a - b)
-    .flatMap((ifindex) => {
+    .flatMap((ifindex): PortFact[] => {
       const link = network.links.get(ifindex);
       if (!link) return [];
       // A VLAN device's address serves where the port below it has none.
-      const above = [...network.links.values()].filter(
-        (each) => each.parent === ifindex && each.vlan,
-      );
+      const above = links.filter((each) => each.parent === ifindex && each.vlan !== undefined);
       const on = [ifindex, ...above.map((each) => each.ifindex)].map((index) =>
         addresses.filter((each) => each.ifindex === index),
       );
       const { mac, mtu } = link;
-      return [{ ifindex, mac, mtu, ipv4: choose(on, 4), ipv6: choose(on, 6) }];
+      return [{ ifindex, mac, mtu, ipv4: choose(on, 4), ipv6: choose(on, 6), isLocal: false }];
     });
   const mtu = ports.length === 0 ? undefined : Math.min(...ports.map((each) => each.mtu));
-  return { ports, mtu };
+  return { ports: [...ports, ...localFact(network, local, ports)], mtu };
+}
+
+/** It has no address: what is said there is said from another port's. */
+function localFact(
+  network: Pick<Network, 'links'>,
+  local: number | undefined,
+  ports: readonly PortFact[],
+): readonly PortFact[] {
+  const link = local === undefined ? undefined : network.links.get(local);
+  if (!link) return [];
+  const { ifindex, mac, mtu } = link;
+  const ipv4 = ports.find((each) => each.ipv4 !== undefined)?.ipv4;
+  const ipv6 = ports.find((each) => each.ipv6 !== undefined)?.ipv6;
+  return [{ ifindex, mac, mtu, ipv4, ipv6, isLocal: true }];
 }
 
 /** Follows the facts; tells only of changes. */
 export function followPortFacts(parts: {
   readonly network: Network;
-  readonly ports: () => Iterable<number>;
+  readonly indexes: () => PortIndexes;
   readonly onChange: (facts: PortFacts) => void;
 }): FollowedPortFacts {
-  const { network, ports, onChange } = parts;
-  let facts = portFacts(network, ports());
+  const { network, indexes, onChange } = parts;
+  let facts = portFacts(network, indexes());
   const look = () => {
-    const now = portFacts(network, ports());
+    const now = portFacts(network, indexes());
     if (isDeepStrictEqual(now, facts)) return;
     facts = now;
     onChange(facts);
