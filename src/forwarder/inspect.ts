@@ -1,0 +1,54 @@
+import type { Mac } from '../domain/mac.ts';
+import { dataplaneAbi } from '../system/bpf.ts';
+import type { Port } from './interfaces.ts';
+import type { Network } from './network.ts';
+import type { LoadedProgram } from './xdp/load.ts';
+import { openTracer, type PacketTrace } from './xdp/trace.ts';
+
+export interface InspectParts {
+  readonly program: LoadedProgram;
+  readonly network: Pick<Network, 'links'>;
+  /** That carry the program. */
+  readonly ports: () => Iterable<Port>;
+}
+
+/** Looking inside the running program. Nothing here changes what becomes of packets. */
+export interface Inspection {
+  /** Frames that come in by a port; the first one when none is named. */
+  trace(port: string | undefined, frames: FramesFor): TraceAnswer;
+}
+
+/** The frames, once it is known which MAC they must be sent to. */
+export type FramesFor = (portMac: Mac) => readonly Uint8Array[];
+
+export type TraceAnswer =
+  | { readonly port: string; readonly packets: readonly PacketTrace[]; readonly refusal?: never }
+  | { readonly refusal: string };
+
+const NO_MAC = 0 as Mac;
+
+export function createInspection(parts: InspectParts): Inspection {
+  const { program, network } = parts;
+  const nameOf = (ifindex: number) => network.links.get(ifindex)?.name ?? `interface ${ifindex}`;
+  return {
+    trace(wanted, frames) {
+      const ports = [...parts.ports()];
+      const port = wanted === undefined ? ports[0] : ports.find(({ name }) => name === wanted);
+      if (!port) return { refusal: refusalOf(wanted, ports) };
+      const { object, layout } = program;
+      const tracer = openTracer({ object, layout, abi: dataplaneAbi(), interfaceName: nameOf });
+      try {
+        const mac = network.links.get(port.ifindex)?.mac ?? NO_MAC;
+        return { port: port.name, packets: tracer.run(frames(mac), port.ifindex) };
+      } finally {
+        tracer.close();
+      }
+    },
+  };
+}
+
+function refusalOf(wanted: string | undefined, ports: readonly Port[]): string {
+  if (ports.length === 0) return 'No interface carries the program; see "tidegate status"';
+  const names = ports.map(({ name }) => name).join(', ');
+  return `Interface "${wanted}" does not carry the program; these do: ${names}`;
+}
