@@ -390,6 +390,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_malformed)        /* a length or header that lies */                                \
 	X(drop_no_port)          /* a VIP, but not a port or protocol it serves */                 \
 	X(drop_no_backend)       /* served, but no backend takes new flows */                      \
+	X(drop_backend_dead)     /* and the Service wants its TCP flows reset */                   \
 	X(drop_no_flow)          /* TCP in mid-stream that no flow knows */                        \
 	X(drop_flow_table_full)  /* no place in the set */                                         \
 	X(drop_nat_ports)        /* no NAT port in TG_NAT_PORT_TRIES tries and some thefts */                \
@@ -405,8 +406,15 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
 	X(drop_too_big)          /* larger than the way out */                                     \
 	X(drop_contended)        /* another CPU was setting up the same flow at that moment */     \
-	X(drop_icmp)             /* to a VIP, other than echo requests and neighbour discovery */  \
-	X(echo_replied)          /* ICMP echo request to a VIP, answered */
+	X(drop_icmp)             /* to a VIP, neither echo request nor error nor discovery */      \
+	X(drop_icmp_unmatched)   /* an ICMP error to a VIP about no packet of a flow */            \
+	X(drop_echo_limit)       /* echo requests beyond what a CPU answers */                     \
+	X(echo_replied)          /* ICMP echo request to a VIP, answered */                        \
+	X(icmp_forwarded)        /* ICMP error from a client's side, to the backend */             \
+	X(icmp_returned)         /* ICMP error from a backend's side, to the client */             \
+	X(icmp_sent)             /* ICMP errors of our own, beside the drop they explain */        \
+	X(reset_sent)            /* TCP resets of our own, beside the drop they explain */         \
+	X(reply_withheld)        /* neither of them, as replies_per_s was reached */
 
 #define TG_COUNTER_ENUM(name) TG_COUNTER_##name,
 enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };

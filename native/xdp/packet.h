@@ -74,6 +74,7 @@ struct packet {
 	__u8 tags;	      /* how many there are */
 	__u8 fragment;	      /* enum packet_fragment */
 	__u16 fragment_at;    /* IPv6: offset of the fragment header in the frame */
+	__u16 extension_at;   /* IPv6: offset of the last extension header in the frame */
 	__u32 fragment_id;    /* as it stands in the packet */
 	__u32 refused;	      /* enum tg_counter */
 };

@@ -201,6 +201,7 @@ __noinline int parse_extension(struct xdp_md *ctx, struct packet *packet)
 	if (at + size - chain > IPV6_EXTENSION_BYTES_MAX)
 		return refuse(packet, TG_COUNTER_drop_extension);
 	packet->protocol = header->next;
+	packet->extension_at = at;
 	packet->transport_at = at + size;
 	if (type == IPV6_FRAGMENT)
 		return read_fragment_header(packet, header, at, end - at - size);

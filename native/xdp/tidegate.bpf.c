@@ -9,14 +9,17 @@
  */
 #include "backend.h"
 #include "counters.h"
-#include "echo.h"
+#include "dead_backend.h"
 #include "flow.h"
+#include "handle_icmp.h"
 #include "later_fragment.h"
 #include "maps.h"
 #include "new_flow.h"
 #include "parse.h"
+#include "reject.h"
 #include "rewrite.h"
 #include "tcp.h"
+#include "vip.h"
 
 /* The packet at hand; see struct packet for why it is not on the stack, which is small besides. */
 struct scratch {
@@ -31,28 +34,6 @@ struct {
 	__type(value, struct scratch);
 } scratch_memory SEC(".maps");
 
-static __always_inline struct tg_vip *find_vip(const struct packet *packet, __be16 port, __u8 proto)
-{
-	struct tg_vip_key key = { .port = port, .proto = proto };
-	__u32 *words = (__u32 *)key.addr;
-
-	words[0] = packet->dst.first;
-	words[1] = packet->dst.first >> 32;
-	words[2] = packet->dst.last;
-	words[3] = packet->dst.last >> 32;
-	return bpf_map_lookup_elem(&vips, &key);
-}
-
-static __always_inline int is_vip_address(const struct packet *packet)
-{
-	if (!find_vip(packet, 0, 0)) {
-		TRACE(not_vip);
-		return 0;
-	}
-	TRACE(vip_address);
-	return 1;
-}
-
 /* Packets that are no whole TCP or UDP packet: the kernel's, unless they are for a VIP. */
 static __always_inline int handle_unusual(struct xdp_md *ctx, struct packet *packet,
 					  enum packet_kind kind)
@@ -64,7 +45,11 @@ static __always_inline int handle_unusual(struct xdp_md *ctx, struct packet *pac
 		if (verdict != FRAGMENT_UNKNOWN)
 			return verdict;
 	}
-	if (kind == PACKET_FOREIGN || !is_vip_address(packet))
+	if (kind == PACKET_FOREIGN)
+		return pass_to_kernel();
+	if (kind == PACKET_ICMP)
+		return handle_icmp(ctx, packet);
+	if (!is_vip_address(packet))
 		return pass_to_kernel();
 	if (kind == PACKET_REFUSED)
 		return drop(packet->refused);
@@ -72,20 +57,13 @@ static __always_inline int handle_unusual(struct xdp_md *ctx, struct packet *pac
 		return drop(TG_COUNTER_drop_malformed);
 	if (kind == PACKET_FRAGMENT)
 		return later_fragment_early(ctx, packet);
-	if (kind == PACKET_OTHER_PROTOCOL)
-		return drop(TG_COUNTER_drop_no_port);
-	if (is_neighbour_discovery(ctx, packet))
-		return pass_to_kernel();
-	/* Not to the kernel: it does not hold the address either, and may route the packet in circles. */
-	if (!echo_reply(ctx, packet))
-		return drop(TG_COUNTER_drop_icmp);
-	count(TG_COUNTER_echo_replied);
-	return XDP_TX;
+	return reject(ctx, packet, TG_COUNTER_drop_no_port, 0);
 }
 
 /* A backend's answer, back to the client as if from the VIP. */
 static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *packet,
-					 struct tg_flow *entry, const struct flow *flow)
+					 const struct tg_config *cfg, struct tg_flow *entry,
+					 const struct flow *flow)
 {
 	__u32 server_index = flow->server;
 	struct tg_server *server = bpf_map_lookup_elem(&servers, &server_index);
@@ -96,7 +74,7 @@ static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *pack
 	if (!server)
 		return drop(TG_COUNTER_drop_no_flow);
 	if (packet->ttl <= 1)
-		return drop(TG_COUNTER_drop_ttl);
+		return reject(ctx, packet, TG_COUNTER_drop_ttl, 0);
 	hop.src = address_from_bytes(server->addr);
 	hop.src_port = server->port;
 	hop.dst = address_from_bytes(entry->client);
@@ -111,6 +89,8 @@ static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *pack
 	load_barrier();
 	if (READ_ONCE(entry->tag) != flow->word.tag)
 		return drop(TG_COUNTER_drop_no_flow); /* ended while we looked */
+	if (packet->ip_size > cfg->mtu_min && packet->ip_size > mtu_of(hop.ifindex))
+		return reject(ctx, packet, TG_COUNTER_drop_too_big, mtu_of(hop.ifindex));
 	flow_follow(entry, flow, packet, FROM_BACKEND, bpf_ktime_get_coarse_ns() / NANOSECONDS);
 	obstacle = rewrite(ctx, packet, &hop);
 	if (obstacle != TG_COUNTER_COUNT)
@@ -157,7 +137,7 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 
 	TRACE(vip_port, vip->server, vip->scheduler, vip->ring_size, vip->flags);
 	if (packet->ttl <= 1)
-		return drop(TG_COUNTER_drop_ttl);
+		return reject(ctx, packet, TG_COUNTER_drop_ttl, 0);
 	request->now_ns = bpf_ktime_get_coarse_ns();
 	request->client_hop = client_hop_of(ctx, packet);
 	now_s = request->now_ns / NANOSECONDS;
@@ -173,11 +153,13 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 			TRACE(flow_none);
 		obstacle = open_flow(packet, vip, request);
 		if (obstacle != TG_COUNTER_COUNT)
-			return drop(obstacle);
+			return reject(ctx, packet, obstacle, backend->record.mtu);
 	} else {
+		if (must_reset(packet, vip, backend))
+			return reset_flow(ctx, packet, request);
 		obstacle = backend_obstacle(packet, backend);
 		if (obstacle != TG_COUNTER_COUNT)
-			return drop(obstacle);
+			return reject(ctx, packet, obstacle, backend->record.mtu);
 		flow_learn_client(entry, request->client_hop);
 		flow_follow(entry, flow, packet, FROM_CLIENT, now_s);
 	}
@@ -256,14 +238,14 @@ static __always_inline int decide(struct xdp_md *ctx, struct scratch *scratch,
 	if (may_be_nat_port(packet, cfg)) {
 		entry = flow_find_reverse(packet, cfg, &scratch->request.flow);
 		if (entry)
-			return handle_answer(ctx, packet, entry, &scratch->request.flow);
+			return handle_answer(ctx, packet, cfg, entry, &scratch->request.flow);
 	}
 
 	vip = find_vip(packet, packet->dst_port, packet->protocol);
 	if (vip)
 		return handle_request(ctx, packet, cfg, vip, &scratch->request);
 	if (is_vip_address(packet))
-		return drop(TG_COUNTER_drop_no_port);
+		return reject(ctx, packet, TG_COUNTER_drop_no_port, 0);
 	return pass_to_kernel();
 }
 

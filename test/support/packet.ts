@@ -20,6 +20,10 @@ export interface PacketFields {
   readonly flags?: string;
   readonly seq?: number;
   readonly ack?: number;
+  readonly window?: number;
+  /** IPv4's type of service or IPv6's traffic class. */
+  readonly tos?: number;
+  readonly flowLabel?: number;
   /** IPv4 options, a multiple of 4 bytes. */
   readonly ipOptions?: Uint8Array;
   /** IPv4 identification. */
@@ -79,7 +83,7 @@ export function tcp(fields: PacketFields): Uint8Array {
   view.setUint32(8, fields.ack ?? 2000);
   view.setUint8(12, (fields.lie?.dataOffset ?? 5) << 4);
   view.setUint8(13, flags);
-  view.setUint16(14, 65535);
+  view.setUint16(14, fields.window ?? 65535);
   segment.set(payload, 20);
   view.setUint16(16, transportChecksum(src, dst, PROTOCOLS.tcp, segment));
   return frame(fields, src, dst, PROTOCOLS.tcp, segment);
@@ -103,9 +107,11 @@ export function udp(fields: PacketFields): Uint8Array {
 export interface IcmpFields extends PacketFields {
   readonly type: number;
   readonly code?: number;
+  /** The header's last 32 bits; id 7 and sequence 1 by default. */
+  readonly info?: number;
 }
 
-/** ICMP or ICMPv6 by the addresses' family, with id 7 and sequence 1. */
+/** ICMP or ICMPv6 by the addresses' family. */
 export function icmp(fields: IcmpFields): Uint8Array {
   const src = address(fields.from);
   const dst = address(fields.to);
@@ -114,8 +120,7 @@ export function icmp(fields: IcmpFields): Uint8Array {
   const view = new DataView(message.buffer);
   view.setUint8(0, fields.type);
   view.setUint8(1, fields.code ?? 0);
-  view.setUint16(4, 7);
-  view.setUint16(6, 1);
+  view.setUint32(4, fields.info ?? 0x0007_0001);
   message.set(payload, 8);
   const six = familyOf(src) === 6;
   view.setUint16(
@@ -179,6 +184,7 @@ function ipv4Header(
     0,
     ((fields.lie?.version ?? 4) << 4) | (fields.lie?.headerLength ?? header.length / 4),
   );
+  view.setUint8(1, fields.tos ?? 0);
   view.setUint16(2, fields.lie?.length ?? header.length + size);
   view.setUint16(4, fields.id ?? 0x1234);
   view.setUint16(6, fields.fragment ? (more ? 0x2000 : 0) | offset : 0x4000);
@@ -206,7 +212,10 @@ function ipv6Header(
   );
   const header = new Uint8Array(40);
   const view = new DataView(header.buffer);
-  view.setUint32(0, ((fields.lie?.version ?? 6) << 28) | 0x12345);
+  view.setUint32(
+    0,
+    ((fields.lie?.version ?? 6) << 28) | ((fields.tos ?? 0) << 20) | (fields.flowLabel ?? 0x12345),
+  );
   view.setUint16(4, fields.lie?.length ?? extensions.length + size);
   view.setUint8(6, headers[0]?.header ?? protocol);
   view.setUint8(7, fields.ttl ?? 64);

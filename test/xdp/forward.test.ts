@@ -120,30 +120,6 @@ for (const family of ['IPv4', 'IPv6'] as const) {
         { numRuns: 100 },
       );
     });
-
-    test.serial(`a packet whose TTL is used up is dropped, in both directions (${name})`, (t) => {
-      const { request, answer } = world(family, protocol);
-      for (const ttl of [0, 1]) {
-        const packet = request({ ttl });
-        expectPacket(t, dataplane.send(packet), 'drop', packet);
-      }
-      t.deepEqual(dataplane.flows(), []);
-      dataplane.send(request());
-      const late = answer({ ttl: 1 });
-      expectPacket(t, dataplane.send(late), 'drop', late);
-      t.is(dataplane.counters()['drop_ttl'], 3);
-    });
-
-    test.serial(`a packet larger than the way out is dropped and makes no flow (${name})`, (t) => {
-      const { request, forwarded } = world(family, protocol, { mtu: 120 });
-      const overhead = (family === 'IPv4' ? 20 : 40) + (protocol === 'TCP' ? 20 : 8);
-      const large = request({ payload: 'x'.repeat(121 - overhead) });
-      expectPacket(t, dataplane.send(large), 'drop', large);
-      t.deepEqual(dataplane.counters(), { drop_too_big: 1 });
-      t.deepEqual(dataplane.flows(), []);
-      const payload = 'x'.repeat(120 - overhead);
-      expectPacket(t, dataplane.send(request({ payload })), 'tx', forwarded({ payload }));
-    });
   }
 
   test.serial(`a UDP checksum that comes out as 0 is sent as 0xffff (${family})`, (t) => {

@@ -15,7 +15,7 @@ import {
 const dataplane = openDataplane();
 
 test.beforeEach(() => {
-  dataplane.reset();
+  dataplane.reset({ replies_per_s: 0 }); // no replies: what is dropped stays as it came
   dataplane.backend({ index: 1, address: '10.1.0.5', port: 8080, server: 1 });
   dataplane.backend({ index: 2, address: 'fd01::5', port: 8080, server: 2 });
   dataplane.backend({ index: 3, address: '10.1.0.5', port: 5353, server: 3 });
@@ -110,11 +110,9 @@ test.serial('an echo request to a VIP is answered', (t) => {
 });
 
 const OTHER_ICMP: ReadonlyArray<readonly [string, IcmpFields]> = [
-  ['destination unreachable', { ...PING4, type: 3, code: 4 }],
   ['echo reply', { ...PING4, type: 0 }],
   ['echo request with a code', { ...PING4, type: 8, code: 1 }],
   ['echo request with IP options', { ...PING4, type: 8, ipOptions: new Uint8Array(4) }],
-  ['packet too big', { ...PING6, type: 2 }],
   ['a type beyond neighbour discovery', { ...PING6, type: 138 }],
 ];
 for (const [name, fields] of OTHER_ICMP) {
