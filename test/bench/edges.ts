@@ -14,9 +14,12 @@ const START_LIMIT_MS = 30_000;
 const LISTEN_LIMIT_MS = 5000;
 const LISTEN_POLL_MS = 20;
 
+/** What is measured is what new flows cost, not how few of them are let through. */
+const NO_BUDGET = 100_000_000;
+
 /**
- * The whole appliance with its default settings, but for health checks: nobody answers them where
- * packets are only counted.
+ * The whole appliance with its default settings, but for health checks (nobody answers them where
+ * packets are only counted) and the budget for new flows.
  */
 export async function startTidegate(lab: Lab, site: BenchSite): Promise<void> {
   const folder = `${lab.directory}/${site.edge.name}`;
@@ -32,6 +35,7 @@ forwarder:
   interfaces: [${[FRONT, ...BACKS].join(', ')}]
   bpfDir: ${lab.bpffs}/${site.edge.name}
   health: { check: none }
+  flood: { newFlows: ${NO_BUDGET} }
 `,
   );
   const args = ['run', '--config', `${folder}/tidegate.yaml`];

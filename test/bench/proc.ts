@@ -5,9 +5,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Clock ticks of /proc are 10 ms on every Linux that matters. */
 const TICK_MS = 10;
 
-export function residentBytes(pid: number): number {
-  const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return 1024 * Number(kib);
+export interface Resident {
+  /** Everything in memory: also the program itself, and BPF maps that it has looked into. */
+  readonly all: number;
+  /** Its heap and stacks. */
+  readonly own: number;
+}
+
+/** Memory of a process in bytes. */
+export function residentBytes(pid: number): Resident {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytes = (field: string) =>
+    1024 * Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
+  return { all: bytes('VmRSS'), own: bytes('RssAnon') };
 }
 
 /** Time on a CPU so far, in user space and kernel. */

@@ -15,8 +15,11 @@ const SCATTER = 0x9e3779b1; // an order of clients that caches cannot guess
 const ALL_SOURCES = 1 << 26;
 /** Of the packets of a case; a few new flows find no place in their set. */
 const LEAST_SHARE = 0.95;
-/** TCP on port 80 and UDP on port 53 of one VIP, with so many backends each. */
-const BACKENDS = 20;
+/**
+ * TCP on port 80 and UDP on port 53 of one VIP, with so many backends each: then there are NAT ports
+ * for twice the flows that the table holds.
+ */
+const BACKENDS = 40;
 const CPU = availableParallelism() - 1;
 
 type Family = 'IPv4' | 'IPv6';
@@ -83,7 +86,7 @@ interface Bench {
 }
 
 function openBench({ quick }: BenchContext): Bench {
-  const one = openDataplane({ flows: FLOWS, reverse: 2 * FLOWS });
+  const one = openDataplane({ flows: FLOWS, reverse: 2 * FLOWS, backends: 2 * BACKENDS + 1 });
   const room = MANY_SERVICES + 64;
   const size = { flows: FLOWS, reverse: 2 * FLOWS, vips: 2 * room, servers: room };
   const many = openDataplane({ ...size, backends: MANY_SERVICES * 10 });
@@ -156,6 +159,8 @@ async function measureStrangers(bench: Bench, family: Family): Promise<void> {
   const fresh = { packet: packetsOf(family).syn, clients: ALL_SOURCES, counter: 'flow_created' };
   reset(one, family);
   await bench.measure(one, { name: `${family} new flow`, ...fresh, aim: { atMost: 450 } });
+  await bench.create(one, fresh.packet, 2 * FLOWS);
+  await bench.measure(one, { name: `${family} new flow, table full of others`, ...fresh });
   reset(one, family, { new_flows_per_s: 1 });
   const flood = `${family} SYN flood over the budget`;
   await bench.measure(one, { name: flood, ...fresh, aim: { atMost: 200 } });
