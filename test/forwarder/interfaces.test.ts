@@ -148,10 +148,110 @@ test('the program is taken off interfaces that are no longer named', async (t) =
 
 test('a VLAN interface is pinned under a name that bpffs takes', async (t) => {
   const { bpf, pinDir, start } = await bench((kernel) => {
-    kernel.links.push(link(8, 'eth0.100', { kind: 'vlan' }));
+    // Its parent is in another network namespace.
+    const vlan = { tpid: 0x8100, vid: 100 };
+    kernel.links.push(link(8, 'eth0.100', { kind: 'vlan', vlan }));
   });
   const pins: string[] = [];
   bpf.onAttach = (_ifindex, _mode, pin) => pins.push(pin);
   start({ wanted: ['eth0.100'] });
   t.deepEqual(pins, [join(pinDir, 'eth0%2e100')]);
+});
+
+const vlanOn = (ifindex: number, name: string, parent: number) =>
+  link(ifindex, name, { kind: 'vlan', parent, vlan: { tpid: 0x8100, vid: 100 } });
+
+test('a VLAN device stands for its parent, a member for its bond or bridge', async (t) => {
+  const { bpf, start } = await bench((kernel) => {
+    kernel.links.push(
+      vlanOn(8, 'eth0.100', 2),
+      link(3, 'eth1', { master: 5 }),
+      link(4, 'eth2', { master: 5 }),
+      link(5, 'bond0', { kind: 'bond' }),
+      vlanOn(9, 'bond0.7', 5),
+      link(6, 'eth3', { master: 7 }),
+      link(7, 'br0', { kind: 'bridge' }),
+    );
+  });
+  start({ wanted: ['eth0.100', 'eth1', 'eth2', 'bond0.7', 'eth3'] });
+  t.deepEqual([...bpf.attached.keys()], [2, 5, 7]);
+});
+
+test('without names, the parent of a VLAN device with an address is taken', async (t) => {
+  const { bpf, start } = await bench((kernel) => {
+    kernel.links.push(link(3, 'eth1'), vlanOn(8, 'eth1.100', 3));
+    kernel.addresses.push(interfaceAddress(8, '10.8.0.1'));
+  });
+  start({ wanted: [] });
+  t.deepEqual([...bpf.attached.keys()], [2, 3]);
+});
+
+test('in auto mode one generic port makes all of them generic', async (t) => {
+  const { bpf, log, start } = await bench((kernel) => {
+    kernel.links.push(link(3, 'br0', { kind: 'bridge' }));
+  });
+  bpf.onAttach = (ifindex, mode) => {
+    if (ifindex === 3 && mode === 'native') throw refuse('EOPNOTSUPP');
+  };
+  const interfaces = start({ wanted: ['eth0', 'br0'] });
+  t.deepEqual(
+    [...interfaces.ports()].map(({ name, mode }) => `${name} ${mode}`),
+    ['eth0 generic', 'br0 generic'],
+  );
+  t.is(bpf.attached.get(2), 'generic');
+  t.true(log.lines.some(({ message }) => message === 'Native mode is given up'));
+});
+
+test("the way of the box's own clients is generic, and no port towards the network", async (t) => {
+  const { kernel, bpf, start, ports, changes } = await bench();
+  const interfaces = start({ localClients: true });
+  const before = changes();
+  kernel.tell({ kind: 'link', link: link(20, 'tidegate0', { kind: 'veth' }), removed: false });
+  kernel.tell({ kind: 'link', link: link(21, 'tidegate1', { kind: 'veth' }), removed: false });
+  t.is(bpf.attached.get(21), 'generic');
+  t.false(bpf.attached.has(20));
+  t.deepEqual(interfaces.localPort(), { name: 'tidegate1', ifindex: 21, mode: 'generic' });
+  t.deepEqual(
+    [...interfaces.ports()].map(({ name, mode }) => `${name} ${mode}`),
+    ['eth0 native'],
+  );
+  t.deepEqual(ports(), [2, 21]);
+  t.is(changes(), before + 1);
+  kernel.tell({ kind: 'link', link: link(21, 'tidegate1'), removed: true });
+  t.is(interfaces.localPort(), undefined);
+  t.deepEqual(ports(), [2]);
+});
+
+test('interfaces of our own are never taken for ports', async (t) => {
+  const { bpf, start } = await bench((kernel) => {
+    kernel.links.push(link(20, 'tidegate0'), link(21, 'tidegate1'));
+    kernel.addresses.push(interfaceAddress(20, '10.20.0.1'), interfaceAddress(21, '10.21.0.1'));
+  });
+  start({ wanted: [] });
+  t.deepEqual([...bpf.attached.keys()], [2]);
+});
+
+test("the program is taken off the local clients' way when they are switched off", async (t) => {
+  const { pinDir, start } = await bench();
+  for (const pin of ['eth0', 'tidegate1']) writeFileSync(join(pinDir, pin), '');
+  start({ localClients: true });
+  t.deepEqual(readdirSync(pinDir).sort(), ['eth0', 'tidegate1']);
+  start({ wanted: [], localClients: false });
+  t.deepEqual(readdirSync(pinDir), ['eth0']);
+});
+
+test('an offload that hides the wire is a problem until it is off', async (t) => {
+  const { clock, log, features, start } = await bench();
+  features['rx-lro'] = { active: true, fixed: false };
+  const interfaces = start();
+  t.regex(interfaces.problems()[0] ?? '', /ethtool -K eth0 lro off$/);
+  t.true(interfaces.isPort(2));
+  clock.advance(30_000);
+  t.is(log.lines.filter(({ message }) => message === 'Offload in the way').length, 1);
+  delete features['rx-lro'];
+  clock.advance(10_000);
+  t.deepEqual(interfaces.problems(), []);
+  features['rx-gro-hw'] = { active: true, fixed: false };
+  clock.advance(60_000);
+  t.is(interfaces.problems().length, 1);
 });

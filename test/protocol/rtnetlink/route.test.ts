@@ -1,6 +1,11 @@
 import test from 'ava';
 import { parsePrefix } from '../../../src/domain/prefix.ts';
-import { decodeRoute, encodeRouteRequest } from '../../../src/protocol/rtnetlink/route.ts';
+import {
+  decodeRoute,
+  encodeHostRoute,
+  encodeRouteDump,
+  encodeRouteRequest,
+} from '../../../src/protocol/rtnetlink/route.ts';
 import { address } from '../../support/objects.ts';
 import { capturedBody } from './captured.ts';
 
@@ -59,4 +64,20 @@ test('decodeRoute() refuses what is no IP route', (t) => {
 test('encodeRouteRequest() asks for one destination', (t) => {
   const hex = Buffer.from(encodeRouteRequest(address('10.1.0.2'))).toString('hex');
   t.is(hex, '022000000000000000000000' + '08000100' + '0a010002');
+});
+
+test('encodeHostRoute() is a route to one address over an interface', (t) => {
+  for (const text of ['192.0.2.1', '2001:db8::1']) {
+    const destination = address(text);
+    const body = encodeHostRoute({ destination, ifindex: 9, table: 7464 });
+    const length = text.includes(':') ? 128 : 32;
+    t.like(decodeRoute(body), { kind: 'unicast', ifindex: 9, gateway: undefined });
+    t.deepEqual(decodeRoute(body)?.destination, { base: destination, length });
+    t.true(Buffer.from(body).toString('hex').endsWith('08000f00281d0000'));
+  }
+});
+
+test('encodeRouteDump() asks for one table of one family', (t) => {
+  const hex = Buffer.from(encodeRouteDump(6, 7464)).toString('hex');
+  t.is(hex, '0a0000000000000000000000' + '08000f00281d0000');
 });
