@@ -1,6 +1,6 @@
 /*
- * Ends the flows of some servers whose clients are not on a list any more, off the event loop:
- * loadBalancerSourceRanges hold for established flows, too.
+ * Ends the flows of servers whose clients are not on the server's list any more, off the event loop:
+ * loadBalancerSourceRanges hold for established flows, too. One pass, however many lists changed.
  */
 #include "flow_table.h"
 
@@ -10,45 +10,75 @@
 
 #define RANGE_SIZE 32 /* first and last address, in network order */
 
+struct end_rule {
+	__u32 server;
+	__u32 first, count; /* of `ranges` */
+};
+
 struct end_work {
 	napi_async_work work;
 	napi_deferred deferred;
 	napi_ref object;
 	struct object_handle *handle;
 	struct flow_table table;
-	__u32 *servers;
-	size_t server_count;
-	__u8 *ranges; /* ascending and disjoint */
+	struct end_rule *rules;
+	size_t rule_count;
+	__u32 *rule_of; /* by server, the rule's index plus one; 0 for none */
+	__u8 *ranges;	/* of each rule ascending and disjoint */
 	size_t range_count;
 	__u32 ended; /* result */
 };
 
-static bool concerns(const struct end_work *work, const struct tg_flow *entry)
+static const struct end_rule *rule_for(const struct end_work *work, const struct tg_flow *entry)
 {
-	__u32 backend = __atomic_load_n(&entry->backend, __ATOMIC_RELAXED);
+	__u32 backend = __atomic_load_n(&entry->backend, __ATOMIC_RELAXED), server, rule;
 
 	if (backend >= work->table.backend_count)
-		return false;
-	for (size_t i = 0; i < work->server_count; i++)
-		if (work->table.backends[backend].server == work->servers[i])
-			return true;
-	return false;
+		return NULL;
+	server = work->table.backends[backend].server;
+	rule = server < work->table.server_count ? work->rule_of[server] : 0;
+	return rule ? &work->rules[rule - 1] : NULL;
 }
 
 /* By bisection: the last range that begins at or before the client must reach it. */
-static bool is_allowed(const struct end_work *work, const __u8 *client)
+static bool is_allowed(const struct end_work *work, const struct end_rule *rule,
+		       const __u8 *client)
 {
-	size_t low = 0, high = work->range_count;
+	const __u8 *ranges = work->ranges + (size_t)rule->first * RANGE_SIZE;
+	size_t low = 0, high = rule->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (memcmp(work->ranges + middle * RANGE_SIZE, client, 16) <= 0)
+		if (memcmp(ranges + middle * RANGE_SIZE, client, 16) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low > 0 && memcmp(client, work->ranges + (low - 1) * RANGE_SIZE + 16, 16) <= 0;
+	return low > 0 && memcmp(client, ranges + (low - 1) * RANGE_SIZE + 16, 16) <= 0;
+}
+
+/* A packet may change the flow's state at that moment, or end it: then it is looked at again. */
+static void entry_end(struct end_work *work, struct tg_flow *entry)
+{
+	union tg_flow_word word;
+
+	do {
+		const struct end_rule *rule;
+		__u8 client[16];
+
+		word = flow_word_read(entry);
+		if (!flow_is_live(word))
+			return;
+		rule = rule_for(work, entry);
+		if (!rule)
+			return;
+		memcpy(client, entry->client, sizeof(client));
+		if (is_allowed(work, rule, client))
+			return;
+	} while (!flow_take(entry, word));
+	flow_release(&work->table, entry, word);
+	work->ended++;
 }
 
 static void end_execute(napi_env env, void *data)
@@ -56,20 +86,10 @@ static void end_execute(napi_env env, void *data)
 	struct end_work *work = data;
 
 	(void)env;
-	for (__u32 i = 0; i < work->table.flow_count; i++) {
-		struct tg_flow *entry = &work->table.flows[i];
-		union tg_flow_word word = flow_word_read(entry);
-		__u8 client[16];
-
-		if (!flow_is_live(word) || !concerns(work, entry))
-			continue;
-		memcpy(client, entry->client, sizeof(client));
-		/* Somebody else's by now: flow_take() notices. */
-		if (is_allowed(work, client) || !flow_take(entry, word))
-			continue;
-		flow_release(&work->table, entry, word);
-		work->ended++;
-	}
+	flow_table_lock();
+	for (__u32 i = 0; i < work->table.flow_count; i++)
+		entry_end(work, &work->table.flows[i]);
+	flow_table_unlock();
 }
 
 static void work_free(napi_env env, struct end_work *work)
@@ -78,7 +98,8 @@ static void work_free(napi_env env, struct end_work *work)
 		napi_delete_reference(env, work->object);
 	if (work->work)
 		napi_delete_async_work(env, work->work);
-	free(work->servers);
+	free(work->rules);
+	free(work->rule_of);
 	free(work->ranges);
 	free(work);
 }
@@ -114,6 +135,28 @@ static bool copy_bytes(napi_env env, napi_value value, const char *what, size_t 
 	return true;
 }
 
+/* Of what is not a server nothing can end; of ranges that are not there nothing is read. */
+static bool rules_index(napi_env env, struct end_work *work)
+{
+	work->rule_of = calloc(work->table.server_count, sizeof(*work->rule_of));
+	if (!work->rule_of) {
+		bpf_error_throw(env, ENOMEM, "Cannot end flows");
+		return false;
+	}
+	for (size_t i = 0; i < work->rule_count; i++) {
+		const struct end_rule *rule = &work->rules[i];
+
+		if (rule->server >= work->table.server_count ||
+		    (size_t)rule->first + rule->count > work->range_count) {
+			bpf_error_throw(env, EINVAL, "Cannot end flows of server %u",
+					rule->server);
+			return false;
+		}
+		work->rule_of[rule->server] = (__u32)i + 1;
+	}
+	return true;
+}
+
 napi_value flows_end(napi_env env, napi_callback_info info)
 {
 	napi_value argv[3], promise, name;
@@ -130,11 +173,11 @@ napi_value flows_end(napi_env env, napi_callback_info info)
 	if (!work)
 		return bpf_error_throw(env, ENOMEM, "Cannot end flows");
 	work->handle = handle;
-	if (!copy_bytes(env, argv[1], "The servers", sizeof(__u32), (void **)&work->servers,
-			&work->server_count) ||
+	if (!copy_bytes(env, argv[1], "The servers", sizeof(struct end_rule),
+			(void **)&work->rules, &work->rule_count) ||
 	    !copy_bytes(env, argv[2], "The ranges", RANGE_SIZE, (void **)&work->ranges,
 			&work->range_count) ||
-	    !flow_table_open(env, handle, &work->table)) {
+	    !flow_table_open(env, handle, &work->table) || !rules_index(env, work)) {
 		work_free(env, work);
 		return NULL;
 	}

@@ -1,6 +1,6 @@
 /*
  * The sweeper: frees expired flows and counts the live ones, in the flow table's shared memory, off
- * the event loop. There is one sweeper at a time.
+ * the event loop.
  */
 #include "flow_table.h"
 
@@ -99,9 +99,11 @@ static void sweep_execute(napi_env env, void *data)
 	struct timespec now;
 
 	(void)env;
+	flow_table_lock();
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* the program's clock */
 	for (__u32 i = 0; i < work->table.flow_count; i++)
 		entry_sweep(work, &work->table.flows[i], (__u32)now.tv_sec);
+	flow_table_unlock();
 	backends_settle(work);
 }
 

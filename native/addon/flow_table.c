@@ -4,9 +4,22 @@
 #include <bpf/bpf.h>
 #include <endian.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "reverse_slot.h"
+
+static pthread_mutex_t workers = PTHREAD_MUTEX_INITIALIZER;
+
+void flow_table_lock(void)
+{
+	pthread_mutex_lock(&workers);
+}
+
+void flow_table_unlock(void)
+{
+	pthread_mutex_unlock(&workers);
+}
 
 static __u64 *entry_word(struct tg_flow *entry)
 {

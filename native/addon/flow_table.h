@@ -23,6 +23,13 @@ struct flow_table {
 /* Everything that can fail happens here, on the JavaScript thread; false: an exception is pending. */
 bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_table *table);
 
+/*
+ * Whoever takes entries away holds this meanwhile: an entry of another's, taken but not released yet,
+ * would look like one that a death left behind.
+ */
+void flow_table_lock(void);
+void flow_table_unlock(void);
+
 union tg_flow_word flow_word_read(const struct tg_flow *entry);
 /* Somebody's flow, and nobody is working on it. */
 bool flow_is_live(union tg_flow_word word);

@@ -127,9 +127,9 @@ interface BpfBinding {
    */
   sweepFlows(object: BpfObject): Promise<SweepResult>;
   /**
-   * Ends the flows of the servers (indices, 32 bits each) whose client lies in none of the ranges
-   * (first and last address, 16 bytes each, ascending and disjoint). Off the event loop. Resolves to
-   * how many ended.
+   * Ends the flows of servers whose client lies in none of their ranges: `servers` says, 32 bits
+   * each, the server's index and its first and number of `ranges` (first and last address, 16 bytes
+   * each, ascending and disjoint). Off the event loop. Resolves to how many ended.
    */
   endFlows(object: BpfObject, servers: Uint8Array, ranges: Uint8Array): Promise<number>;
 }
@@ -160,20 +160,44 @@ export function sweepFlows(object: BpfObject): Promise<SweepResult> {
   return loadNative<BpfBinding>().sweepFlows(object);
 }
 
-/** Ends the flows of these servers whose client lies in none of the ranges. Resolves to how many. */
-export function endFlows(
-  object: BpfObject,
-  servers: readonly number[],
-  allowed: readonly AddressRange[],
-): Promise<number> {
-  const indices = new Uint8Array(Uint32Array.from(servers).buffer);
-  const ranges = Buffer.concat(
-    mergeRanges(allowed).flatMap(({ first, last }) => [
-      addressToBytes(first),
-      addressToBytes(last),
-    ]),
-  );
-  return loadNative<BpfBinding>().endFlows(object, indices, new Uint8Array(ranges));
+/** Address ranges as the flow table's workers search them; see `packRanges`. */
+export type PackedRanges = Uint8Array & { readonly __brand: 'PackedRanges' };
+
+/** Servers, by index, and the only clients they are for. */
+export interface AllowedClients {
+  readonly servers: readonly number[];
+  readonly allowed: PackedRanges;
+}
+
+/** First and last address of one range. */
+const RANGE_BYTES = 32;
+
+/** Any ranges, in any order. */
+export function packRanges(ranges: readonly AddressRange[]): PackedRanges {
+  const merged = mergeRanges(ranges);
+  const packed = new Uint8Array(merged.length * RANGE_BYTES);
+  for (const [i, { first, last }] of merged.entries()) {
+    packed.set(addressToBytes(first), i * RANGE_BYTES);
+    packed.set(addressToBytes(last), i * RANGE_BYTES + RANGE_BYTES / 2);
+  }
+  return packed as PackedRanges;
+}
+
+/**
+ * Ends the flows of these servers whose client lies in none of the ranges beside them, in one pass
+ * over the flow table. Resolves to how many ended.
+ */
+export function endFlows(object: BpfObject, rules: readonly AllowedClients[]): Promise<number> {
+  let first = 0;
+  const servers = rules.flatMap(({ servers, allowed }) => {
+    const count = allowed.length / RANGE_BYTES;
+    const from = first;
+    first += count;
+    return servers.flatMap((server) => [server, from, count]);
+  });
+  const ranges = new Uint8Array(Buffer.concat(rules.map(({ allowed }) => allowed)));
+  const triples = new Uint8Array(Uint32Array.from(servers).buffer);
+  return loadNative<BpfBinding>().endFlows(object, triples, ranges);
 }
 
 /** Ascending and disjoint. */
@@ -183,7 +207,7 @@ function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
     const before = merged.at(-1);
     if (!before || range.first > before.last) merged.push(range);
     else if (range.last > before.last)
-      merged.splice(-1, 1, { first: before.first, last: range.last });
+      merged[merged.length - 1] = { first: before.first, last: range.last };
   }
   return merged;
 }

@@ -29,13 +29,18 @@ export interface FakeSizes {
   readonly backends?: number;
   readonly vips?: number;
   readonly flows?: number;
+  readonly acl?: number;
+  readonly affinityBackends?: number;
+  readonly natAddresses?: number;
 }
 
 const CPUS = 2;
 
 export function fakeBpf(sizes: FakeSizes = {}): FakeBpf {
   const abi = dataplaneAbi();
-  const { servers = 16, backends = 64, vips = 32, flows = 64 } = sizes;
+  const { servers = 16, backends = 64, vips = 32, flows = 64, acl = 64 } = sizes;
+  const natAddresses = sizes.natAddresses ?? (abi.constants['TG_NAT_ADDRESSES_MAX'] as number);
+  const affinityBackends = sizes.affinityBackends ?? backends;
   const size = (name: string) => abi.structs[name]?.size as number;
   const calls: Record<string, number> = {};
   const count = (name: string) => {
@@ -52,6 +57,7 @@ export function fakeBpf(sizes: FakeSizes = {}): FakeBpf {
       expired: 0,
       flowsByServer: new Uint32Array(servers),
       flowsByBackend: new Uint32Array(backends),
+      flowsByNatAddress: new Uint32Array(natAddresses),
     },
     calls,
     object: {
@@ -66,6 +72,16 @@ export function fakeBpf(sizes: FakeSizes = {}): FakeBpf {
         },
         servers: arrayMap('servers', size('tg_server'), servers, count),
         backends: arrayMap('backends', size('tg_backend'), backends, count),
+        nat_addresses: arrayMap('nat_addresses', size('tg_nat_address'), natAddresses, count),
+        affinity_backends: hashMap(
+          'affinity_backends',
+          size('tg_affinity_backend_key'),
+          4,
+          affinityBackends,
+          count,
+        ),
+        // The kernel's trie says it in another way.
+        acl: hashMap('acl', size('tg_acl_key'), 1, acl, count, 'ENOSPC'),
         flows: arrayMap('flows', size('tg_flow'), flows, count),
         ports: hashMap('ports', 4, 4, 64, count),
         server_stats: arrayMap('server_stats', size('tg_stats'), servers, count, CPUS),
@@ -73,8 +89,9 @@ export function fakeBpf(sizes: FakeSizes = {}): FakeBpf {
         counters: arrayMap('counters', 8, abi.counters.length, count, CPUS),
       },
       addRingChunk(index) {
-        const entries = abi.constants['TG_RING_CHUNK_ENTRIES'] as number;
-        chunks[index] = arrayMap('ring_chunk', 4, entries, count);
+        const words = abi.constants['TG_RING_CHUNK_ENTRIES'] as number;
+        const line = 4 * (abi.constants['TG_RING_LINE_WORDS'] as number);
+        chunks[index] = arrayMap('ring_chunk', line, (words * 4) / line, count);
         return chunks[index];
       },
       ringChunk: (index) => chunks[index],
@@ -131,9 +148,16 @@ function hashMap(
   valueSize: number,
   maxEntries: number,
   count: (name: string) => void,
+  fullCode = 'E2BIG',
 ): BpfMap {
   const elements = new Map<string, { readonly key: Uint8Array; readonly value: Uint8Array }>();
   const text = (key: Uint8Array) => Buffer.from(key).toString('hex');
+  const put = (key: Uint8Array, value: Uint8Array) => {
+    if (!elements.has(text(key)) && elements.size >= maxEntries) {
+      throw Object.assign(new Error(`Cannot write map "${name}"`), { code: fullCode });
+    }
+    elements.set(text(key), { key: key.slice(), value: value.slice() });
+  };
   return {
     name,
     keySize,
@@ -142,16 +166,21 @@ function hashMap(
     lookup: (key) => elements.get(text(key))?.value,
     update(key, value) {
       count(name);
-      if (!elements.has(text(key)) && elements.size >= maxEntries) {
-        throw Object.assign(new Error('Cannot update: Argument list too long'), { code: 'E2BIG' });
-      }
-      elements.set(text(key), { key: key.slice(), value: value.slice() });
+      put(key, value);
     },
     delete(key) {
       count(name);
       return elements.delete(text(key));
     },
-    updateBatch: () => undefined,
+    updateBatch(keys, values, entries) {
+      count(name);
+      for (let i = 0; i < entries; i++) {
+        put(
+          keys.subarray(i * keySize, (i + 1) * keySize),
+          values.subarray(i * valueSize, (i + 1) * valueSize),
+        );
+      }
+    },
     entries: () => [...elements.values()],
     mapped: () => {
       throw new Error(`Map "${name}" has no shared memory`);

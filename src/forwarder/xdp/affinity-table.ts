@@ -1,6 +1,13 @@
+import type { VirtualServer } from '../../domain/forwarding.ts';
 import type { BpfMap } from '../../system/bpf.ts';
 import { type DataplaneLayout, decode, encode } from './abi.ts';
+import { endpointOf } from './identity.ts';
 import { indexKey } from './statistics.ts';
+
+/** Backend index by endpoint. */
+export type AffinityBackends = ReadonlyMap<number, number>;
+
+export const NO_AFFINITY: AffinityBackends = new Map();
 
 /**
  * The `affinity_backends` map: of servers with ClientIP affinity, which backend stands for an
@@ -9,20 +16,25 @@ import { indexKey } from './statistics.ts';
 export class AffinityTable {
   readonly #map: BpfMap;
   readonly #layout: DataplaneLayout;
-  /** Backend index by endpoint, by server index. */
-  readonly #servers = new Map<number, ReadonlyMap<number, number>>();
+  /** By server index. */
+  readonly #servers = new Map<number, AffinityBackends>();
 
   constructor(map: BpfMap, layout: DataplaneLayout) {
     this.#map = map;
     this.#layout = layout;
   }
 
+  /** The server's entries. */
+  of(server: number): AffinityBackends {
+    return this.#servers.get(server) ?? NO_AFFINITY;
+  }
+
   /** Makes the server's entries these. Throws when the map is full. */
-  set(server: number, wanted: ReadonlyMap<number, number>): void {
-    const before = this.#servers.get(server) ?? new Map<number, number>();
+  set(server: number, wanted: AffinityBackends): void {
+    const before = this.of(server);
+    if (before.size === 0 && wanted.size === 0) return;
     const now = new Map(before);
-    if (wanted.size > 0) this.#servers.set(server, now);
-    else this.#servers.delete(server);
+    this.#servers.set(server, now);
     for (const endpoint of before.keys()) {
       if (wanted.has(endpoint)) continue;
       this.#map.delete(encode(this.#layout.affinityBackendKey, { server, endpoint }));
@@ -34,6 +46,7 @@ export class AffinityTable {
       this.#map.update(key, indexKey(backend));
       now.set(endpoint, backend);
     }
+    if (now.size === 0) this.#servers.delete(server);
   }
 
   /** What an earlier process left; of servers that are gone, nothing. */
@@ -51,4 +64,14 @@ export class AffinityTable {
     }
     for (const [server, entries] of found) this.#servers.set(server, entries);
   }
+}
+
+/** Of the backends that take new flows, given each one's index by its id; nothing without affinity. */
+export function affinityBackendsOf(
+  { affinityTimeoutSec, backends }: VirtualServer,
+  placed: ReadonlyMap<string, number>,
+): AffinityBackends {
+  if (affinityTimeoutSec === 0) return NO_AFFINITY;
+  const active = backends.filter(({ use }) => use === 'active');
+  return new Map(active.map(({ id, address }) => [endpointOf(address), placed.get(id) as number]));
 }

@@ -2,11 +2,12 @@ import type { Address } from '../../domain/address.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Backend } from '../../domain/forwarding.ts';
 import type { Mac } from '../../domain/mac.ts';
+import type { VlanTag } from '../../protocol/rtnetlink/link.ts';
 import type { NextHops } from '../next-hop.ts';
 import type { BackendEntry, DataplaneLayout, TrafficStats } from './abi.ts';
 import { endpointOf } from './identity.ts';
 import { createIndexPool, type IndexPool } from './index-pool.ts';
-import type { NatTable } from './nat-table.ts';
+import type { NatGroup, NatTable } from './nat-table.ts';
 import type { SharedArray } from './shared-array.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -44,6 +45,7 @@ const FREE: BackendEntry = {
 };
 /** The entry's field is 16 bits wide; no packet is longer either. */
 const MTU_MAX = 0xffff;
+const ETH_P_8021AD = 0x88a8;
 
 /** What the server says about all of its backends. */
 export interface ServerPolicy {
@@ -67,10 +69,13 @@ export class BackendTable {
   readonly #keepsUdp: number;
   readonly #dead: number;
   readonly #counted: number;
+  readonly #serviceTag: number;
   /** Indices by address; small arrays, since an address has few. */
   readonly #users = new Map<Address, number[]>();
   /** Retired indices by server and backend id, to be taken again by the same. */
   readonly #retired = new Map<string, number>();
+  /** Addresses to which there is a way, but no room for the NAT addresses of it. */
+  readonly #withoutNat = new Set<Address>();
   #writes = 0;
 
   constructor(parts: BackendTableParts) {
@@ -81,6 +86,7 @@ export class BackendTable {
     this.#keepsUdp = parts.layout.constant('TG_BACKEND_KEEPS_UDP');
     this.#dead = parts.layout.constant('TG_BACKEND_DEAD');
     this.#counted = parts.layout.constant('TG_BACKEND_COUNTED');
+    this.#serviceTag = parts.layout.constant('TG_VLAN_8021AD');
   }
 
   usage(): { readonly used: number; readonly limit: number } {
@@ -100,7 +106,10 @@ export class BackendTable {
     return this.#parts.statistics.read(index);
   }
 
-  /** The index of a backend that has none: its own former one, else a new one. Throws when full. */
+  /**
+   * The index of a backend that has none: its own former one (closed until `store`), else a new one.
+   * Throws when full.
+   */
   take(server: number, backend: Backend, policy: ServerPolicy): number {
     const key = retiredKey(server, backend.id);
     const former = this.#retired.get(key);
@@ -139,6 +148,11 @@ export class BackendTable {
     return (this.entry(index).flags & both) === both;
   }
 
+  /** Addresses that wait for room among the NAT addresses: `refresh` tries again. */
+  withoutNat(): readonly Address[] {
+    return [...this.#withoutNat];
+  }
+
   /** The next hop of the address changed: writes it into all its entries. Returns their servers. */
   refresh(address: Address): ReadonlySet<number> {
     const servers = new Set<number>();
@@ -153,16 +167,18 @@ export class BackendTable {
   /** Backends that an earlier process left: index by backend id, by server index. */
   adopt(): ReadonlyMap<number, ReadonlyMap<string, number>> {
     const found = new Map<number, Map<string, number>>();
+    const groups: NatGroup[] = [];
     for (const index of this.#parts.array.occupied()) {
       const { server, address, port, natFirst, natCount } = this.entry(index);
       if (server === 0) continue;
       this.#pool.adopt(index);
       this.#addUser(address, index);
-      if (natCount > 0) this.#parts.natAddresses.adopt({ first: natFirst, count: natCount });
+      if (natCount > 0) groups.push({ first: natFirst, count: natCount });
       const ofServer = found.get(server) ?? new Map<string, number>();
       found.set(server, ofServer);
       ofServer.set(this.#parts.idOf(address, port), index);
     }
+    this.#parts.natAddresses.adopt(groups);
     return found;
   }
 
@@ -193,13 +209,17 @@ export class BackendTable {
   /** The entry with what is known now of its next hop, and these flags beside. */
   #withHop(entry: BackendEntry, flags: number): BackendEntry {
     const hop = this.#parts.nextHops.get(entry.address);
+    this.#withoutNat.delete(entry.address);
     if (hop.state === 'pending') {
       return { ...entry, flags: flags | (entry.flags & this.#reachable) };
     }
     if (hop.state === 'unreachable') return { ...entry, flags };
     const group = this.#parts.natAddresses.take(hop.sources);
     this.#releaseGroup(entry);
-    if (!group) return { ...entry, natFirst: 0, natCount: 0, flags };
+    if (!group) {
+      this.#withoutNat.add(entry.address);
+      return { ...entry, natFirst: 0, natCount: 0, flags };
+    }
     const [outer, inner] = hop.vlans;
     return {
       ...entry,
@@ -210,9 +230,15 @@ export class BackendTable {
       dstMac: hop.destinationMac,
       srcMac: hop.sourceMac,
       mtu: Math.min(hop.mtu, MTU_MAX),
-      vlan: outer?.vid ?? 0,
-      innerVlan: inner?.vid ?? 0,
+      vlan: this.#vlanOf(outer),
+      innerVlan: this.#vlanOf(inner),
     };
+  }
+
+  /** As the program writes it: `TG_VLAN_…`. */
+  #vlanOf(tag: VlanTag | undefined): number {
+    if (!tag) return 0;
+    return tag.tpid === ETH_P_8021AD ? tag.vid | this.#serviceTag : tag.vid;
   }
 
   #releaseGroup({ natFirst, natCount }: BackendEntry): void {
@@ -237,6 +263,7 @@ export class BackendTable {
     known.pop();
     if (known.length > 0) return;
     this.#users.delete(address);
+    this.#withoutNat.delete(address);
     this.#parts.nextHops.unfollow(address);
   }
 

@@ -1,23 +1,24 @@
 import { type Address, familyOf } from '../../domain/address.ts';
 import type { Clock } from '../../domain/clock.ts';
-import type { Backend, VirtualServer } from '../../domain/forwarding.ts';
+import type { VirtualServer } from '../../domain/forwarding.ts';
 import type { Log } from '../../domain/log.ts';
-import { type AddressRange, type Prefix, rangeOfPrefix } from '../../domain/prefix.ts';
 import type { Target } from '../../reconcile/target.ts';
-import type { BpfMap, BpfObject, SweepResult } from '../../system/bpf.ts';
+import type { AllowedClients, BpfMap, BpfObject, SweepResult } from '../../system/bpf.ts';
 import type { NextHops } from '../next-hop.ts';
 import type { DataplaneLayout, TrafficStats, VipEntry, VipKey } from './abi.ts';
 import { AclTable } from './acl-table.ts';
-import { AffinityTable } from './affinity-table.ts';
-import { BackendTable, type ServerPolicy } from './backend-table.ts';
-import { affinityGroupOf, endpointOf } from './identity.ts';
+import { AffinityTable, affinityBackendsOf, NO_AFFINITY } from './affinity-table.ts';
+import { BackendTable } from './backend-table.ts';
 import { NatTable } from './nat-table.ts';
-import { type RingChunks, type RingRegion, RingSpace, ringRoom } from './ring-space.ts';
+import { RefusedFlows } from './refused-flows.ts';
+import type { RingRegion } from './ring-space.ts';
+import { Rings } from './rings.ts';
 import { createSchedulers, type Schedulers } from './schedulers.ts';
 import { backendId, serverId, vipKeyOf } from './server-id.ts';
 import { ServerTable } from './server-table.ts';
 import { sharedArray } from './shared-array.ts';
 import { createStatistics } from './statistics.ts';
+import { isSameVip, vipEntryOf } from './vip-entry.ts';
 import { VipTable } from './vip-table.ts';
 
 export interface DataplaneParts {
@@ -27,14 +28,11 @@ export interface DataplaneParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly sweepFlows: (object: BpfObject) => Promise<SweepResult>;
-  /** Ends the flows of these servers whose client is in none of the ranges. */
-  readonly endFlows: (
-    object: BpfObject,
-    servers: readonly number[],
-    allowed: readonly AddressRange[],
-  ) => Promise<number>;
+  readonly endFlows: (object: BpfObject, rules: readonly AllowedClients[]) => Promise<number>;
   /** Writes `tg_config.nat_filter`. */
   readonly setNatFilter: (filter: bigint) => void;
+  /** These servers' backends can be reached again, without news of their next hops. */
+  readonly onHealed: (servers: ReadonlySet<string>) => void;
   /** False when the maps are new, so that nothing needs to be looked for. */
   readonly adopt: boolean;
 }
@@ -78,9 +76,14 @@ interface ServerState {
   value: VirtualServer | undefined;
 }
 
-const NO_REGION: RingRegion = { chunk: 0, offset: 0, size: 0 };
 const NO_BACKENDS: ReadonlyMap<string, number> = new Map();
-const NO_ENDPOINTS: ReadonlyMap<number, number> = new Map();
+const NOTHING_YET = {
+  backends: NO_BACKENDS,
+  region: undefined,
+  acl: 0,
+  vip: undefined,
+  value: undefined,
+};
 
 /**
  * The BPF maps as a target of reconciliation: one virtual server after another.
@@ -95,16 +98,16 @@ export class Dataplane implements Target<VirtualServer> {
   readonly #servers: ServerTable;
   readonly #backends: BackendTable;
   readonly #vips: VipTable;
-  readonly #rings: RingSpace;
+  readonly #rings: Rings;
   readonly #natAddresses: NatTable;
   readonly #acls: AclTable;
   readonly #affinity: AffinityTable;
+  readonly #refused: RefusedFlows;
   readonly #schedulers: Schedulers;
   readonly #states = new Map<string, ServerState>();
-  #ringWrites = 0;
 
   constructor(parts: DataplaneParts) {
-    const { object, layout, clock, nextHops } = parts;
+    const { object, layout, clock, nextHops, log } = parts;
     this.#parts = parts;
     this.#servers = new ServerTable({
       array: sharedArray(bpfMap(object, 'servers'), layout.server),
@@ -115,6 +118,7 @@ export class Dataplane implements Target<VirtualServer> {
     this.#natAddresses = new NatTable({
       array: sharedArray(bpfMap(object, 'nat_addresses'), layout.natAddress),
       clock,
+      log,
       setFilter: parts.setNatFilter,
     });
     this.#backends = new BackendTable({
@@ -127,10 +131,11 @@ export class Dataplane implements Target<VirtualServer> {
       idOf: backendId,
     });
     this.#vips = new VipTable(bpfMap(object, 'vips'), layout);
-    this.#rings = new RingSpace(ringChunks(object, layout), clock);
+    this.#schedulers = createSchedulers(layout);
+    this.#rings = new Rings(object, layout, this.#schedulers, clock);
     this.#acls = new AclTable(bpfMap(object, 'acl'), layout, clock);
     this.#affinity = new AffinityTable(bpfMap(object, 'affinity_backends'), layout);
-    this.#schedulers = createSchedulers(layout);
+    this.#refused = new RefusedFlows((rules) => parts.endFlows(object, rules), log);
     if (parts.adopt) this.#adopt();
   }
 
@@ -141,37 +146,34 @@ export class Dataplane implements Target<VirtualServer> {
   update(id: string, server: VirtualServer): void {
     const known = this.#states.get(id);
     const state = known ?? this.#newState(id, server);
-    const policy = this.#schedulers.policyOf(server);
-    const { placed, taken, error } = this.#placeBackends(state, server.backends, policy);
+    const affinity = this.#affinity.of(state.index);
+    const { placed, taken, error } = this.#placeBackends(state, server);
     let region: RingRegion | undefined;
-    let acl: number | undefined;
+    let acl = 0;
     try {
       if (error) throw error;
-      region = this.#placeRing(state, server, [...placed.values()]);
+      region = this.#placeRing(state, server, placed);
       acl = this.#acls.take(server.sourceRanges, familyOf(server.address));
-      this.#affinity.set(state.index, affinityBackends(server, placed));
+      this.#affinity.set(state.index, affinityBackendsOf(server, placed));
+      this.#storeBackends(server, placed, true);
       this.#switchVip(state, server, region, acl);
     } catch (cause) {
       if (region && region !== state.region) this.#rings.free(region);
-      if (acl) this.#acls.release(acl);
+      if (acl !== 0) this.#acls.release(acl);
       for (const index of taken) this.#backends.retire(index);
       if (!known) this.#servers.retire(state.index);
+      this.#affinity.set(state.index, affinity);
       throw cause;
     }
-    if (state.region && state.region !== region) this.#rings.free(state.region);
-    for (const [backend, index] of state.backends) {
-      if (placed.get(backend) !== index) this.#backends.retire(index);
-    }
-    for (const backend of server.backends) {
-      this.#backends.store(placed.get(backend.id) as number, backend, policy);
-    }
-    if (state.acl !== 0) this.#acls.release(state.acl);
-    if (known && acl !== 0 && acl !== state.acl) this.#endRefused(state.index, server.sourceRanges);
-    state.acl = acl;
-    state.backends = placed;
-    state.region = region;
-    state.value = server;
-    this.#states.set(id, state);
+    this.#letGo(state, region, placed);
+    this.#storeBackends(server, placed, false);
+    this.#restrict(state, server, acl);
+    this.#states.set(id, Object.assign(state, { acl, region, backends: placed, value: server }));
+  }
+
+  /** Ends a pass: flows that changed source ranges refuse begin to end. */
+  commit(): void {
+    this.#refused.begin();
   }
 
   remove(id: string): void {
@@ -179,10 +181,9 @@ export class Dataplane implements Target<VirtualServer> {
     if (!state) return;
     this.#vips.remove(state.key);
     this.#states.delete(id);
-    if (state.region) this.#rings.free(state.region);
-    if (state.acl !== 0) this.#acls.release(state.acl);
-    this.#affinity.set(state.index, NO_ENDPOINTS);
-    for (const index of state.backends.values()) this.#backends.retire(index);
+    this.#letGo(state, undefined, NO_BACKENDS);
+    this.#affinity.set(state.index, NO_AFFINITY);
+    this.#refused.release(state.index);
     this.#servers.retire(state.index);
   }
 
@@ -201,12 +202,20 @@ export class Dataplane implements Target<VirtualServer> {
   /** Ages the flow table, and frees the indices that no flow holds any more. */
   async sweep(): Promise<SweepResult> {
     const startedMs = this.#parts.clock.monotonicMs();
+    await this.#refused.settle(startedMs);
     const result = await this.#parts.sweepFlows(this.#parts.object);
     this.#backends.sweep(startedMs, result.flowsByBackend);
     this.#servers.sweep(startedMs, result.flowsByServer);
-    this.#natAddresses.sweep(startedMs, result.flowsByNatAddress);
     this.#acls.sweep(startedMs);
+    if (this.#natAddresses.sweep(startedMs, result.flowsByNatAddress)) {
+      this.#parts.onHealed(this.refreshNextHops(this.#backends.withoutNat()));
+    }
     return result;
+  }
+
+  /** Resolves when nothing works on the flow table any more, but for a `sweep`. */
+  idle(): Promise<void> {
+    return this.#refused.idle();
   }
 
   /** The server's backends that take new flows and can be reached, by what the maps hold. */
@@ -258,36 +267,27 @@ export class Dataplane implements Target<VirtualServer> {
         vips: this.#vips.writes,
         servers: this.#servers.writes,
         backends: this.#backends.writes,
-        rings: this.#ringWrites,
+        rings: this.#rings.writes,
       },
     };
   }
 
   #newState(id: string, server: VirtualServer): ServerState {
     const key = vipKeyOf(server);
-    const index = this.#servers.take(id, key);
-    return {
-      index,
-      key,
-      backends: NO_BACKENDS,
-      region: undefined,
-      acl: 0,
-      vip: undefined,
-      value: undefined,
-    };
+    return { ...NOTHING_YET, index: this.#servers.take(id, key), key };
   }
 
-  /** Gives every backend an index, and opens those that take new flows. */
-  #placeBackends(state: ServerState, wanted: readonly Backend[], policy: ServerPolicy) {
+  /** Gives every backend an index. */
+  #placeBackends(state: ServerState, server: VirtualServer) {
+    const policy = this.#schedulers.policyOf(server);
     const placed = new Map<string, number>();
     const taken: number[] = [];
     try {
-      for (const backend of wanted) {
+      for (const backend of server.backends) {
         const known = state.backends.get(backend.id);
         const index = known ?? this.#backends.take(state.index, backend, policy);
         if (known === undefined) taken.push(index);
         placed.set(backend.id, index);
-        if (backend.use === 'active') this.#backends.store(index, backend, policy);
       }
     } catch (error) {
       return { placed, taken, error };
@@ -295,14 +295,54 @@ export class Dataplane implements Target<VirtualServer> {
     return { placed, taken, error: undefined };
   }
 
-  #placeRing(state: ServerState, server: VirtualServer, indices: readonly number[]) {
-    if (server.ring.length === 0) return undefined;
-    const words = ringWords(server, indices);
-    if (state.region && this.#rings.holds(state.region, words)) return state.region;
-    const region = this.#rings.allocate(words.length);
-    this.#rings.write(region, words);
-    this.#ringWrites += 1;
-    return region;
+  /** Writes the backends that take new flows, or all the others. */
+  #storeBackends(
+    server: VirtualServer,
+    placed: ReadonlyMap<string, number>,
+    active: boolean,
+  ): void {
+    const policy = this.#schedulers.policyOf(server);
+    for (const backend of server.backends) {
+      if ((backend.use === 'active') !== active) continue;
+      this.#backends.store(placed.get(backend.id) as number, backend, policy);
+    }
+  }
+
+  #placeRing(
+    { region, value, backends }: ServerState,
+    server: VirtualServer,
+    placed: ReadonlyMap<string, number>,
+  ): RingRegion | undefined {
+    const [before, indices] = [[...backends.values()], [...placed.values()]];
+    const isSame = server.ring === value?.ring && server.choice === value.choice;
+    if (isSame && indices.every((index, i) => index === before[i])) return region;
+    return this.#rings.place(region, server, indices);
+  }
+
+  /** What the server has no more, now that its VIP does not refer to it. */
+  #letGo(
+    state: ServerState,
+    region: RingRegion | undefined,
+    placed: ReadonlyMap<string, number>,
+  ): void {
+    if (state.region && state.region !== region) this.#rings.free(state.region);
+    // The new list was taken anew, also when it is the old one.
+    if (state.acl !== 0) this.#acls.release(state.acl);
+    for (const [backend, index] of state.backends) {
+      if (placed.get(backend) !== index) this.#backends.retire(index);
+    }
+  }
+
+  /**
+   * Flows of clients that may not come are to end where there can be any: at each new list, of a
+   * server that was there before by this name, and when an earlier process may not have come to it.
+   */
+  #restrict(state: ServerState, { sourceRanges, address }: VirtualServer, acl: number): void {
+    if (acl === 0) this.#refused.release(state.index);
+    else if (acl !== state.acl || !state.value) {
+      const nowMs = this.#parts.clock.monotonicMs();
+      this.#refused.restrict(state.index, sourceRanges, familyOf(address), nowMs);
+    }
   }
 
   #switchVip(
@@ -311,31 +351,10 @@ export class Dataplane implements Target<VirtualServer> {
     region: RingRegion | undefined,
     acl: number,
   ): void {
-    const { chunk, offset } = region ?? NO_REGION;
-    const entry: VipEntry = {
-      server: state.index,
-      flags: this.#schedulers.vipFlagsOf(server),
-      scheduler: this.#schedulers.numberOf(server),
-      ringChunk: chunk,
-      ringOffset: offset,
-      ringSize: server.ring.length,
-      affinitySec: server.affinityTimeoutSec,
-      affinityGroup: server.affinityTimeoutSec > 0 ? affinityGroupOf(server.affinityGroup) : 0n,
-      acl,
-      newFlowsPerSec: server.newFlowsPerSec,
-      clientNewFlowsPerSec: server.clientNewFlowsPerSec,
-    };
+    const entry = vipEntryOf(server, { index: state.index, region, acl }, this.#schedulers);
     if (state.vip && isSameVip(state.vip, entry)) return;
     this.#vips.set(state.key, entry);
     state.vip = entry;
-  }
-
-  /** A list changed: who is not on the new one loses his flows too. Off the event loop. */
-  #endRefused(server: number, allowed: readonly Prefix[]): void {
-    const { object, endFlows, log } = this.#parts;
-    endFlows(object, [server], allowed.map(rangeOfPrefix)).catch((error) =>
-      log.error('Cannot end the flows that loadBalancerSourceRanges no longer admits', { error }),
-    );
   }
 
   #adopt(): void {
@@ -349,27 +368,20 @@ export class Dataplane implements Target<VirtualServer> {
         this.#servers.retire(index);
         continue;
       }
-      const region = this.#regionOf(vip);
-      const intact = region === undefined || this.#rings.adopt(region);
+      const region = this.#rings.adopt(vip);
       this.#states.set(id, {
         index,
         key,
         backends: held,
-        region: intact ? region : undefined,
+        region: typeof region === 'object' ? region : undefined,
         acl: vip.acl,
-        vip: intact ? vip : undefined,
+        vip: region === 'broken' ? undefined : vip,
         value: undefined,
       });
     }
     const states = [...this.#states.values()];
     this.#affinity.adopt(new Set(states.map(({ index }) => index)));
     this.#acls.adopt(states.map(({ acl, key }) => ({ id: acl, family: familyOf(key.address) })));
-  }
-
-  #regionOf({ scheduler, ringChunk, ringOffset, ringSize }: VipEntry): RingRegion | undefined {
-    if (ringSize === 0) return undefined;
-    const words = ringSize * this.#schedulers.wordsAPlace(scheduler);
-    return { chunk: ringChunk, offset: ringOffset, size: ringRoom(words) };
   }
 }
 
@@ -379,40 +391,4 @@ export function bpfMap(object: BpfObject, name: string): BpfMap {
   if (!map)
     throw new Error(`The XDP program has no map "${name}"; rebuild it with "npm run build"`);
   return map;
-}
-
-function ringChunks(object: BpfObject, layout: DataplaneLayout): RingChunks {
-  const memoryOf = (map: BpfMap | undefined) => map && new Uint32Array(map.mapped());
-  const words = layout.constant('TG_RING_CHUNK_ENTRIES');
-  return {
-    words,
-    max: layout.constant('TG_RING_CHUNKS_MAX'),
-    add: (index) => memoryOf(object.addRingChunk(index)) as Uint32Array,
-    existing: (index) => memoryOf(object.ringChunk(index)),
-  };
-}
-
-/** What a ring holds: backend indices, each followed by its endpoint where that is the salt. */
-function ringWords({ choice, ring, backends }: VirtualServer, indices: readonly number[]) {
-  if (choice === 'ring') return Uint32Array.from(ring, (entry) => indices[entry] as number);
-  const words = new Uint32Array(ring.length * 2);
-  for (const [place, entry] of ring.entries()) {
-    words[2 * place] = indices[entry] as number;
-    words[2 * place + 1] = endpointOf((backends[entry] as Backend).address);
-  }
-  return words;
-}
-
-/** Index by endpoint, of those that take new flows; nothing without affinity. */
-function affinityBackends(
-  server: VirtualServer,
-  placed: ReadonlyMap<string, number>,
-): ReadonlyMap<number, number> {
-  if (server.affinityTimeoutSec === 0) return NO_ENDPOINTS;
-  const active = server.backends.filter(({ use }) => use === 'active');
-  return new Map(active.map(({ id, address }) => [endpointOf(address), placed.get(id) as number]));
-}
-
-function isSameVip(a: VipEntry, b: VipEntry): boolean {
-  return (Object.keys(a) as (keyof VipEntry)[]).every((field) => a[field] === b[field]);
 }

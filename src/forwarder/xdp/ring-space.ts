@@ -74,7 +74,8 @@ export class RingSpace {
   /** Marks a region as in use, as an earlier process left it; false when that cannot be so. */
   adopt(region: RingRegion): boolean {
     const chunk = this.#chunks[region.chunk];
-    if (!chunk || !carveRun(chunk, region.offset, region.size)) return false;
+    const isEven = ringRoom(region.offset) === region.offset;
+    if (!chunk || !isEven || !carveRun(chunk, region.offset, region.size)) return false;
     this.#words += region.size;
     return true;
   }
