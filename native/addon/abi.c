@@ -51,7 +51,7 @@
 
 #define INTERFACE_FIELDS(X)                                                                        \
 	X(tg_interface, ipv4) X(tg_interface, ipv6) X(tg_interface, mtu)                           \
-	X(tg_interface, pad)
+	X(tg_interface, flags)
 
 #define FLOW_FIELDS(X)                                                                             \
 	X(tg_flow, tag) X(tg_flow, proto) X(tg_flow, state) X(tg_flow, flags)                      \
@@ -61,7 +61,13 @@
 	X(tg_flow, last_s) X(tg_flow, client_seq) X(tg_flow, backend_seq)
 
 #define OFFSET_FIELDS(X)                                                                           \
-	X(tg_offset, sequence) X(tg_offset, pad)
+	X(tg_offset, sequence) X(tg_offset, cookie)
+
+#define COOKIES_FIELDS(X)                                                                          \
+	X(tg_cookies, sent_s) X(tg_cookies, pad)
+
+#define VIP_LIMIT_FIELDS(X)                                                                        \
+	X(tg_vip_limit, all_done_ns) X(tg_vip_limit, proven_done_ns)
 
 #define FRAGMENT_KEY_FIELDS(X)                                                                     \
 	X(tg_fragment_key, src) X(tg_fragment_key, dst) X(tg_fragment_key, id)                     \
@@ -95,7 +101,9 @@
 	X(tg_affinity_backend_key, AFFINITY_BACKEND_KEY_FIELDS)                                    \
 	X(tg_acl_key, ACL_KEY_FIELDS) X(tg_interface, INTERFACE_FIELDS)                            \
 	X(tg_flow, FLOW_FIELDS) X(tg_offset, OFFSET_FIELDS)                                        \
-	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS) X(tg_held_fragment, HELD_FRAGMENT_FIELDS)                    \
+	X(tg_cookies, COOKIES_FIELDS) X(tg_vip_limit, VIP_LIMIT_FIELDS)                            \
+	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS)                    \
+	X(tg_held_fragment, HELD_FRAGMENT_FIELDS)                                                  \
 	X(tg_stats, STATS_FIELDS) X(tg_trace_step, TRACE_STEP_FIELDS)                              \
 	X(tg_trace, TRACE_FIELDS)
 
@@ -106,14 +114,15 @@
 	X(TG_SCHEDULER_HASH) X(TG_SCHEDULER_ROUND_ROBIN) X(TG_SCHEDULER_LEAST)                     \
 	X(TG_RENDEZVOUS_MAX) X(TG_NAT_ADDRESSES_MAX) X(TG_VLAN_ID) X(TG_VLAN_8021AD)               \
 	X(TG_BACKEND_REACHABLE) X(TG_BACKEND_ACTIVE) X(TG_BACKEND_KEEPS_UDP) X(TG_BACKEND_DEAD)                            \
-	X(TG_BACKEND_COUNTED) X(TG_FLOW_WAYS) X(TG_FLOW_FREE) X(TG_FLOW_SWEPT)                     \
+	X(TG_BACKEND_COUNTED) X(TG_INTERFACE_OWN) X(TG_FLOW_WAYS) X(TG_FLOW_FREE) X(TG_FLOW_SWEPT)                     \
 	X(TG_FLOW_TAG_MIN) X(TG_FLOW_TAG_RANDOM_BITS) X(TG_FLOW_CLAIMED)                           \
 	X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING) X(TG_FLOW_UDP)              \
 	X(TG_FLOW_UDP_STREAM) X(TG_FLOW_FIN_CLIENT) X(TG_FLOW_FIN_BACKEND)                         \
 	X(TG_FLOW_RST_CLIENT) X(TG_FLOW_RST_BACKEND) X(TG_FLOW_ANSWERED)                           \
-	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_SEQUENCE_STEP)                                \
-	X(TG_FRAGMENT_LIFETIME_S) X(TG_FRAGMENT_COUNTERS) X(TG_HELD_RING_BYTES) X(TG_HELD_PER_S)   \
-	X(TG_HELD_FRAME_MAX) X(TG_NAT_PORT_TRIES) X(TG_NAT_PORT_THEFTS)                            \
+	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_CLIENT_LIMITS)                                \
+	X(TG_SEQUENCE_STEP) X(TG_FRAGMENT_LIFETIME_S) X(TG_FRAGMENT_COUNTERS)                      \
+	X(TG_HELD_RING_BYTES) X(TG_HELD_PER_S) X(TG_HELD_FRAME_MAX) X(TG_NAT_PORT_TRIES)           \
+	X(TG_NAT_PORT_THEFTS)                                                                      \
 	X(TG_TRACE_STEPS_MAX) X(TG_TRACE_WORDS)
 
 struct abi_field {

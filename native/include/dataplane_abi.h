@@ -97,7 +97,7 @@ enum tg_scheduler {
 	TG_SCHEDULER_RENDEZVOUS = 0,
 	TG_SCHEDULER_HASH = 1,        /* Maglev table */
 	TG_SCHEDULER_ROUND_ROBIN = 2, /* in turn, by the server's cursor */
-	TG_SCHEDULER_LEAST = 3,       /* of two random places the backend with fewer flows */
+	TG_SCHEDULER_LEAST = 3,       /* of some places the backend with fewest flows */
 };
 
 #define TG_RENDEZVOUS_MAX 16
@@ -203,8 +203,11 @@ struct tg_interface {
 	__u8 ipv4[16]; /* zero: none */
 	__u8 ipv6[16];
 	__u32 mtu;
-	__u32 pad;
+	__u32 flags; /* TG_INTERFACE_* */
 };
+
+/* The box itself is a client by it: the only way in for packets from its own addresses. */
+#define TG_INTERFACE_OWN 1u
 
 /*
  * `flows`, mmapable ARRAY: the flow table, owned and aged by us (never evicted at random). One
@@ -298,9 +301,26 @@ enum tg_flow_state {
  * sequence number that the client knows, before there was a backend.
  */
 struct tg_offset {
-	__u32 sequence; /* the cookie minus the backend's initial sequence number */
+	__u32 sequence; /* the cookie minus the backend's initial sequence number, once that is known */
+	__u32 cookie;
+};
+
+/*
+ * `cookies`, mmapable ARRAY of one: when one was sent last. Without any in sight nobody is asked for one.
+ */
+struct tg_cookies {
+	__u32 sent_s; /* CLOCK_MONOTONIC seconds */
 	__u32 pad;
 };
+
+/* `vip_limits`, mmapable ARRAY by server index, of VIPs with new_flows_per_s: see xdp/rate.h. */
+struct tg_vip_limit {
+	__u64 all_done_ns;
+	__u64 proven_done_ns; /* of those who returned a cookie */
+};
+
+/* `client_limits`, mmapable ARRAY [TG_CLIENT_LIMITS] of u64: see xdp/limits.h. */
+#define TG_CLIENT_LIMITS 131072
 
 /*
  * `fragments`, LRU_HASH: where the later fragments of a datagram go, learned from its first.
@@ -402,7 +422,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(fragment_held)         /* came before its first one: kept, and looked at again then */   \
 	X(drop_source_route)     /* an IPv4 source route, or an IPv6 routing header in use */      \
 	X(drop_extension)        /* more IPv6 extension headers than anybody needs */              \
-	X(drop_no_room)          /* no room in front of the packet for the way out's VLAN tags */  \
+	X(drop_no_room)          /* the driver leaves none for VLAN tags or a segment of ours */   \
 	X(drop_ttl)              /* TTL or hop limit used up */                                    \
 	X(drop_too_big)          /* larger than the way out */                                     \
 	X(drop_contended)        /* another CPU was setting up the same flow at that moment */     \
@@ -414,7 +434,16 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(icmp_returned)         /* ICMP error from a backend's side, to the client */             \
 	X(icmp_sent)             /* ICMP errors of our own, beside the drop they explain */        \
 	X(reset_sent)            /* TCP resets of our own, beside the drop they explain */         \
-	X(reply_withheld)        /* neither of them, as replies_per_s was reached */
+	X(reply_withheld)        /* neither of them, as replies_per_s was reached */               \
+	X(cookie_sent)           /* SYN over a limit of new flows, answered without state */       \
+	X(cookie_returned)       /* a flow opened by its cookie */                                 \
+	X(drop_handshake)        /* fits no step of a handshake that began with a cookie */        \
+	X(drop_over_budget)      /* new UDP flow beyond what a CPU may open */                     \
+	X(drop_vip_limit)        /* new flow beyond the VIP's limit */                             \
+	X(drop_client_limit)     /* new flow beyond the limit of its client */                     \
+	X(drop_land)             /* source and destination are the same */                         \
+	X(drop_martian)          /* a source that no packet may have */                            \
+	X(drop_stolen_source)    /* from outside with a VIP or NAT address as source */
 
 #define TG_COUNTER_ENUM(name) TG_COUNTER_##name,
 enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };

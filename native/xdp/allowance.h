@@ -6,7 +6,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "flow.h"
+#include "rate.h"
 
 /* What may come at once: a quarter of a second's worth. */
 #define ALLOWANCE_BURST_NS (NANOSECONDS / 4)
@@ -14,10 +14,11 @@
 enum allowance {
 	ALLOWANCE_REPLIES, /* ICMP errors and resets of our own */
 	ALLOWANCE_ECHOES,
+	ALLOWANCE_NEW_FLOWS,
 	ALLOWANCE_COUNT,
 };
 
-/* When the next one would be due if all came evenly: a leaky bucket in one word. */
+/* See rate.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, ALLOWANCE_COUNT);
@@ -27,15 +28,16 @@ struct {
 
 static __always_inline int allowance_take(enum allowance which, __u32 per_second)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 now = bpf_ktime_get_coarse_ns(), share;
 	__u32 index = which;
-	__u64 *due = bpf_map_lookup_elem(&allowances, &index);
+	__u64 *done_at = bpf_map_lookup_elem(&allowances, &index);
 
-	if (!due || per_second == 0 || (__s64)(*due - now) > (__s64)ALLOWANCE_BURST_NS)
+	if (!done_at || per_second == 0)
 		return 0;
-	if ((__s64)(*due - now) < 0)
-		*due = now;
-	*due += NANOSECONDS / per_second;
+	share = rate_share(per_second);
+	if (rate_is_over(*done_at, now, share, ALLOWANCE_BURST_NS))
+		return 0;
+	*done_at = rate_add(*done_at, now, share);
 	return 1;
 }
 

@@ -43,6 +43,9 @@
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 #define FLOW_HASH_SHIFT (64 - 32 + TG_FLOW_TAG_RANDOM_BITS)
 #define NANOSECONDS 1000000000ull
+#define FLOW_TOO_YOUNG 2
+/* In place of a port: none now, but unconfirmed flows hold some. */
+#define NAT_PORT_HELD 1
 
 /* Only x86 has this; there, loads are not reordered with loads. */
 struct pt_regs___x86 {
@@ -383,16 +386,18 @@ __noinline int flow_claim_expired(__u32 set, __u32 now_s, __u64 raw_claimed, __u
 }
 
 /*
- * Claims the oldest unconfirmed flow of a full set; of several as old, a random one: the newest
- * client would always be the next to go otherwise.
+ * Claims the oldest unconfirmed flow of a full set, of those whose last packet is no later than
+ * `before_s`; of several as old, a random one: the newest client would always be the next to go
+ * otherwise. FLOW_TOO_YOUNG when all unconfirmed ones are later than that, 0 when there are none.
  */
-__noinline int flow_displace(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *index)
+__noinline int flow_displace(__u32 set, __u32 before_s, __u64 raw_claimed, __u32 *index)
 {
 	const union tg_flow_word claimed = { .raw = raw_claimed };
 	union tg_flow_word oldest = { .raw = 0 };
 	struct tg_flow *entry;
-	__s32 age, most = -2;
+	__s32 age, most = -1;
 	__u32 found = 0;
+	int young = 0;
 
 	if (!index)
 		return 0;
@@ -408,7 +413,9 @@ __noinline int flow_displace(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *i
 		if (!flow_is_unconfirmed(word))
 			continue;
 		load_barrier();
-		age = now_s - READ_ONCE(entry->last_s);
+		age = before_s - READ_ONCE(entry->last_s);
+		if (age < 0)
+			young = FLOW_TOO_YOUNG;
 		if (age <= most)
 			continue;
 		most = age;
@@ -416,7 +423,9 @@ __noinline int flow_displace(__u32 set, __u32 now_s, __u64 raw_claimed, __u32 *i
 		found = set + way;
 	}
 	entry = flow_entry(found);
-	if (!oldest.raw || !entry || !flow_exchange(entry, oldest, claimed))
+	if (!oldest.raw)
+		return young;
+	if (!entry || !flow_exchange(entry, oldest, claimed))
 		return 0;
 	TRACE(displaced, found, oldest.raw);
 	flow_let_go(found, oldest.raw);
@@ -455,8 +464,11 @@ static __always_inline int flow_has_twin(const struct flow_key *key, __u32 index
 	return 0;
 }
 
-/* Takes the NAT port of an unconfirmed flow, which ends, for the entry `index`. */
-__noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index)
+/*
+ * Takes the NAT port of an unconfirmed flow, which ends, for the entry `index`. FLOW_TOO_YOUNG when
+ * that had a packet later than `before_s`.
+ */
+__noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index, __u32 before_s)
 {
 	struct tg_flow *entry = flow_entry(held - 1);
 	union tg_flow_word word, claimed;
@@ -466,6 +478,9 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index)
 	word.raw = READ_ONCE(*flow_word(entry));
 	if (!flow_is_unconfirmed(word))
 		return 0;
+	load_barrier();
+	if ((__s32)(READ_ONCE(entry->last_s) - before_s) > 0)
+		return FLOW_TOO_YOUNG;
 	claimed = word;
 	claimed.state = TG_FLOW_CLAIMED;
 	if (!flow_exchange(entry, word, claimed))
@@ -484,13 +499,13 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index)
  * Takes a NAT address and port for the claimed entry `index`: from a random place in the range on,
  * in random strides, as runs of taken ports would grow otherwise, and from one NAT address after
  * the other. The last tries also take ports from unconfirmed flows. Returns the address's index
- * above 16 bits of port, or 0 when no try succeeds.
+ * above 16 bits of port, 0 when no try succeeds, or NAT_PORT_HELD. `before_s` as above.
  */
 __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __u32 protocol,
-				__u32 random)
+				__u32 random, __u32 before_s)
 {
 	struct tg_config *cfg = config_get();
-	__u32 first, range, offset, stride, turn, base = 0;
+	__u32 first, range, offset, stride, turn, base = 0, none = 0;
 
 	if (!cfg || !record)
 		return 0;
@@ -503,6 +518,7 @@ __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __
 	for (__u32 try = 0; try < NAT_PORT_TRIES_IN_ALL; try++) {
 		__u32 nat = record->nat_first + turn, slot, held;
 		__u32 *owner;
+		int taken;
 
 		if (try == 0 || record->nat_count > 1) {
 			struct tg_nat_address *address = bpf_map_lookup_elem(&nat_addresses, &nat);
@@ -519,8 +535,15 @@ __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __
 		if (!owner)
 			return 0;
 		held = READ_ONCE(*owner);
-		if (held ? try >= TG_NAT_PORT_TRIES && flow_steal_port(owner, held, index) :
-			   __sync_val_compare_and_swap(owner, 0, index + 1) == 0) {
+		if (!held)
+			taken = __sync_val_compare_and_swap(owner, 0, index + 1) == 0;
+		else if (try < TG_NAT_PORT_TRIES)
+			taken = 0;
+		else
+			taken = flow_steal_port(owner, held, index, before_s);
+		if (taken == FLOW_TOO_YOUNG)
+			none = NAT_PORT_HELD;
+		if (taken == 1) {
 			TRACE(nat, nat, first + offset, try);
 			return nat << 16 | (first + offset);
 		}
@@ -528,7 +551,7 @@ __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __
 		if (offset >= range)
 			offset -= range;
 	}
-	return 0;
+	return none;
 }
 
 /*

@@ -4,6 +4,7 @@
 
 #include "echo.h"
 #include "icmp_error.h"
+#include "martian.h"
 
 /*
  * For a VIP: never to the kernel, which does not hold the address either and may route the packet
@@ -14,8 +15,11 @@ static __always_inline int icmp_to_vip(struct xdp_md *ctx, struct packet *packet
 {
 	if (!packet->is_ipv4 && icmp->type >= ICMPV6_ND_FIRST && icmp->type <= ICMPV6_ND_LAST)
 		return pass_to_kernel();
-	if (is_echo_request(packet, icmp))
-		return echo_reply(ctx, packet);
+	if (is_echo_request(packet, icmp)) {
+		enum tg_counter obstacle = source_obstacle(packet);
+
+		return obstacle == TG_COUNTER_COUNT ? echo_reply(ctx, packet) : drop(obstacle);
+	}
 	if (icmp_is_error(packet, icmp->type))
 		return icmp_error_forward(ctx, packet, 1);
 	return drop(TG_COUNTER_drop_icmp);

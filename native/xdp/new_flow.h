@@ -8,7 +8,14 @@
 #include "backend.h"
 #include "counters.h"
 #include "flow.h"
+#include "limits.h"
+#include "martian.h"
 #include "tcp.h"
+
+/* How long a handshake may take before it gives way to an unknown client's. */
+#define HANDSHAKE_S 3
+/* Another CPU's coarse clock may be a tick ahead. */
+#define CLOCK_SLACK_S 1
 
 /*
  * What is known of a packet to a VIP: its flow, old or new, that flow's backend, and where and when
@@ -19,7 +26,21 @@ struct request {
 	struct backend backend;
 	struct client_hop client_hop;
 	__u64 now_ns;
+	__u32 proven; /* the client returned a cookie: see syn_cookie.h */
 };
+
+/* Who would get nothing may prove himself first: TG_COUNTER_cookie_sent. TCP has a way to. */
+static __always_inline enum tg_counter cookie_or(const struct request *request, __u8 protocol,
+						 enum tg_counter obstacle)
+{
+	return protocol == IPPROTO_TCP && !request->proven ? TG_COUNTER_cookie_sent : obstacle;
+}
+
+/* Unconfirmed flows give way when their last packet is no later than this. */
+static __always_inline __u32 displace_before(const struct request *request, __u32 now_s)
+{
+	return request->proven ? now_s + CLOCK_SLACK_S : now_s - HANDSHAKE_S;
+}
 
 /* Why a packet cannot go to this backend, or TG_COUNTER_COUNT when it can. */
 static __always_inline enum tg_counter backend_obstacle(const struct packet *packet,
@@ -34,13 +55,15 @@ static __always_inline enum tg_counter backend_obstacle(const struct packet *pac
 }
 
 /* Claims the tuple's old entry, or else a free or expired one of its set. NULL: see `obstacle`. */
-static __always_inline struct tg_flow *claim_entry(struct flow *flow, __u32 now_s, union tg_flow_word claimed,
+static __always_inline struct tg_flow *claim_entry(struct request *request, __u32 now_s,
+						   union tg_flow_word claimed,
 						   enum tg_counter *obstacle)
 {
+	struct flow *flow = &request->flow;
 	struct tg_flow *entry;
 
-	*obstacle = TG_COUNTER_drop_contended;
 	if (flow->word.raw) {
+		*obstacle = TG_COUNTER_drop_contended;
 		entry = flow_entry(flow->index);
 		if (!entry || !flow_exchange(entry, flow->word, claimed))
 			return NULL;
@@ -49,19 +72,41 @@ static __always_inline struct tg_flow *claim_entry(struct flow *flow, __u32 now_
 		return entry;
 	}
 	entry = flow_claim_free(&flow->key, claimed, &flow->index);
-	if (!entry && (flow_claim_expired(flow->key.set, now_s, claimed.raw, &flow->index) ||
-		       flow_displace(flow->key.set, now_s, claimed.raw, &flow->index)))
+	if (!entry && flow_claim_expired(flow->key.set, now_s, claimed.raw, &flow->index))
 		entry = flow_entry(flow->index);
 	if (!entry) {
+		int displaced = flow_displace(flow->key.set, displace_before(request, now_s),
+					      claimed.raw, &flow->index);
+
+		if (displaced == 1)
+			entry = flow_entry(flow->index);
 		*obstacle = TG_COUNTER_drop_flow_table_full;
-		return NULL;
+		if (displaced == FLOW_TOO_YOUNG)
+			*obstacle = cookie_or(request, claimed.proto, *obstacle);
 	}
+	if (!entry)
+		return NULL;
+	*obstacle = TG_COUNTER_drop_contended;
 	flow_hint_write(flow->index, flow_hint(flow->key.hash_bits));
 	full_barrier();
 	if (!flow_has_twin(&flow->key, flow->index))
 		return entry;
 	flow_free(entry, flow->index, claimed);
 	return NULL;
+}
+
+/* What must be known of a cookie's flow before anybody sees it. */
+static __always_inline int note_cookie(const struct packet *packet, struct request *request)
+{
+	struct tg_offset *offset;
+	__u32 index = request->flow.index;
+
+	if (!request->proven)
+		return 0;
+	offset = bpf_map_lookup_elem(&offsets, &index);
+	if (offset)
+		offset->cookie = packet->tcp_ack - 1;
+	return TG_FLOW_PROXIED;
 }
 
 static __always_inline enum tg_counter create_flow(const struct packet *packet,
@@ -78,15 +123,17 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 		.proto = packet->protocol,
 	};
 	enum tg_counter obstacle;
-	struct tg_flow *entry = claim_entry(flow, now_s, claimed, &obstacle);
+	struct tg_flow *entry = claim_entry(request, now_s, claimed, &obstacle);
 	__u32 port;
 
 	if (!entry)
 		return obstacle;
-	port = flow_take_port(flow->index, record, packet->protocol, random);
-	if (!port) {
+	port = flow_take_port(flow->index, record, packet->protocol, random,
+			      displace_before(request, now_s));
+	if (port <= NAT_PORT_HELD) {
 		flow_free(entry, flow->index, claimed);
-		return TG_COUNTER_drop_nat_ports;
+		return port ? cookie_or(request, packet->protocol, TG_COUNTER_drop_nat_ports) :
+			      TG_COUNTER_drop_nat_ports;
 	}
 	address_to_bytes(flow->key.client, entry->client);
 	entry->client_port = flow->key.client_port;
@@ -100,10 +147,47 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 	flow->nat_port = entry->nat_port;
 	flow->word = claimed;
 	flow->word.nat = port >> 16;
+	flow->word.flags = note_cookie(packet, request);
 	flow->word.state = packet->protocol == IPPROTO_TCP ? TG_FLOW_HALF_OPEN : TG_FLOW_UDP;
 	flow_exchange(entry, claimed, flow->word);
 	backend_flows_add(record, backend->index, 1);
 	return TG_COUNTER_COUNT;
+}
+
+/* Whether the limits of new flows admit this one, and counts it where they do. */
+static __always_inline enum tg_counter limits_obstacle(const struct packet *packet,
+						       const struct tg_config *cfg,
+						       const struct tg_vip *vip,
+						       const struct request *request)
+{
+	if (!client_limit_admits(cfg, packet, vip, request->now_ns, 0))
+		return TG_COUNTER_drop_client_limit;
+	if (!request->proven && !budget_take(cfg))
+		return cookie_or(request, packet->protocol, TG_COUNTER_drop_over_budget);
+	if (!vip_limit_take(vip, request->now_ns, request->proven))
+		return cookie_or(request, packet->protocol, TG_COUNTER_drop_vip_limit);
+	client_limit_admits(cfg, packet, vip, request->now_ns, 1);
+	return TG_COUNTER_COUNT;
+}
+
+/* Whether nothing but room speaks against a flow for this packet. */
+static __always_inline enum tg_counter admission_obstacle(const struct packet *packet,
+							  const struct tg_config *cfg,
+							  const struct tg_vip *vip,
+							  const struct request *request)
+{
+	enum tg_counter obstacle = source_obstacle(packet);
+
+	if (obstacle != TG_COUNTER_COUNT)
+		return obstacle;
+	if (!acl_admits(packet, vip))
+		return TG_COUNTER_drop_source_range;
+	if (vip->ring_size == 0)
+		return TG_COUNTER_drop_no_backend;
+	obstacle = limits_obstacle(packet, cfg, vip, request);
+	if (obstacle != TG_COUNTER_COUNT)
+		return obstacle;
+	return source_is_stolen(packet) ? TG_COUNTER_drop_stolen_source : TG_COUNTER_COUNT;
 }
 
 /*
@@ -121,8 +205,9 @@ __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 	if (packet->protocol == IPPROTO_TCP && !is_first_syn(packet))
 		return request->flow.word.raw ? TG_COUNTER_drop_no_backend
 					      : TG_COUNTER_drop_no_flow;
-	if (!acl_admits(packet, vip))
-		return TG_COUNTER_drop_source_range;
+	obstacle = admission_obstacle(packet, cfg, vip, request);
+	if (obstacle != TG_COUNTER_COUNT)
+		return obstacle;
 	if (!backend_choose(packet, vip, request->now_ns, &request->backend))
 		return TG_COUNTER_drop_no_backend;
 	obstacle = backend_obstacle(packet, &request->backend);
@@ -130,6 +215,8 @@ __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 		obstacle = create_flow(packet, cfg, request);
 	if (obstacle != TG_COUNTER_COUNT)
 		return obstacle;
+	if (request->proven)
+		count(TG_COUNTER_cookie_returned);
 	affinity_note(packet, vip, request->now_ns, &request->backend);
 	count_new_flow(vip->server, request->backend.index);
 	return TG_COUNTER_COUNT;

@@ -18,6 +18,8 @@
 #include "parse.h"
 #include "reject.h"
 #include "rewrite.h"
+#include "syn_cookie.h"
+#include "syn_proxy.h"
 #include "tcp.h"
 #include "vip.h"
 
@@ -91,6 +93,11 @@ static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *pack
 		return drop(TG_COUNTER_drop_no_flow); /* ended while we looked */
 	if (packet->ip_size > cfg->mtu_min && packet->ip_size > mtu_of(hop.ifindex))
 		return reject(ctx, packet, TG_COUNTER_drop_too_big, mtu_of(hop.ifindex));
+	if (flow->word.flags & TG_FLOW_PROXIED) {
+		obstacle = proxy_answer(ctx, packet, flow->index, flow->word.flags);
+		if (obstacle != TG_COUNTER_COUNT)
+			return drop(obstacle);
+	}
 	flow_follow(entry, flow, packet, FROM_BACKEND, bpf_ktime_get_coarse_ns() / NANOSECONDS);
 	obstacle = rewrite(ctx, packet, &hop);
 	if (obstacle != TG_COUNTER_COUNT)
@@ -103,7 +110,8 @@ static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *pack
 }
 
 /* Whether the flow must find another backend before this packet goes on. */
-static __always_inline int flow_must_move(const struct flow *flow, const struct packet *packet,
+static __always_inline int flow_must_move(const struct tg_flow *entry, const struct flow *flow,
+					  const struct packet *packet,
 					  const struct backend *backend,
 					  const struct tg_config *cfg, __u32 now_s)
 {
@@ -118,7 +126,34 @@ static __always_inline int flow_must_move(const struct flow *flow, const struct 
 	if (flow->word.state == TG_FLOW_CLOSING)
 		return 1;
 	return flow->word.state == TG_FLOW_HALF_OPEN &&
-	       !(backend->record.flags & TG_BACKEND_ACTIVE);
+	       (!(backend->record.flags & TG_BACKEND_ACTIVE) ||
+		((flow->word.flags & TG_FLOW_PROXIED) &&
+		 packet->tcp_seq + 1 != READ_ONCE(entry->client_seq)));
+}
+
+/*
+ * Whether a cookie may open the tuple's flow anew: the client knows no other handshake than the one
+ * with us, whatever the flow has seen.
+ */
+static __always_inline int flow_yields_to_cookie(const struct flow *flow,
+						 const struct backend *backend)
+{
+	if (flow->word.state != TG_FLOW_HALF_OPEN)
+		return flow->word.state == TG_FLOW_CLOSING;
+	return !(flow->word.flags & TG_FLOW_PROXIED) ||
+	       (!(flow->word.flags & TG_FLOW_ANSWERED) &&
+		!(backend->record.flags & TG_BACKEND_ACTIVE));
+}
+
+/* A packet to a VIP that gets no flow. */
+static __always_inline int decline(struct xdp_md *ctx, const struct packet *packet,
+				   const struct request *request, enum tg_counter obstacle)
+{
+	if (obstacle == TG_COUNTER_cookie_sent)
+		return cookie_send(ctx, packet, request->now_ns);
+	if (request->proven && obstacle != TG_COUNTER_drop_contended)
+		return proxy_decline(ctx, packet, obstacle);
+	return reject(ctx, packet, obstacle, request->backend.record.mtu);
 }
 
 /* A packet for a served port of a VIP. */
@@ -146,20 +181,31 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 	entry = flow_find(flow);
 	if (entry)
 		backend_read(flow->backend, backend);
-	if (!entry || flow_must_move(flow, packet, backend, cfg, now_s)) {
+	request->proven = (!entry || flow_yields_to_cookie(flow, backend)) &&
+			  cookie_is_returned(packet, request->now_ns);
+	if (!entry || request->proven ||
+	    flow_must_move(entry, flow, packet, backend, cfg, now_s)) {
 		if (entry)
 			TRACE(flow_moves);
 		else
 			TRACE(flow_none);
+		entry = NULL;
 		obstacle = open_flow(packet, vip, request);
 		if (obstacle != TG_COUNTER_COUNT)
-			return reject(ctx, packet, obstacle, backend->record.mtu);
+			return decline(ctx, packet, request, obstacle);
 	} else {
 		if (must_reset(packet, vip, backend))
 			return reset_flow(ctx, packet, request);
 		obstacle = backend_obstacle(packet, backend);
 		if (obstacle != TG_COUNTER_COUNT)
 			return reject(ctx, packet, obstacle, backend->record.mtu);
+	}
+	if (flow->word.flags & TG_FLOW_PROXIED) {
+		obstacle = proxy_request(ctx, packet, flow->index, flow->word.flags);
+		if (obstacle != TG_COUNTER_COUNT)
+			return drop(obstacle);
+	}
+	if (entry) {
 		flow_learn_client(entry, request->client_hop);
 		flow_follow(entry, flow, packet, FROM_CLIENT, now_s);
 	}

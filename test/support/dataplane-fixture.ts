@@ -192,6 +192,7 @@ export function openDataplane(size: DataplaneSize = { flows: 1024, reverse: 4096
       server_stats: servers,
       backend_stats: backends,
       backend_flows: backends,
+      vip_limits: servers,
       fragments: 1024,
       flows,
       flow_hints: flows / (abi.constants['TG_FLOW_WAYS'] ?? 8),
@@ -247,6 +248,9 @@ const ARRAYS = [
   'backends',
   'backend_flows',
   'nat_addresses',
+  'cookies',
+  'vip_limits',
+  'client_limits',
 ] as const;
 
 function reset(
@@ -256,7 +260,7 @@ function reset(
 ): void {
   for (const name of TABLES) for (const { key } of map(name).entries()) map(name).delete(key);
   for (const name of ARRAYS) new Uint8Array(map(name).mapped()).fill(0);
-  for (const name of ['cursors', 'counters', 'server_stats', 'backend_stats'])
+  for (const name of ['cursors', 'counters', 'server_stats', 'backend_stats', 'allowances'])
     for (const { key, value } of map(name).entries())
       if (value.some((byte) => byte !== 0)) map(name).update(key, value.fill(0));
   map('config').update(

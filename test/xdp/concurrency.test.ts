@@ -76,7 +76,9 @@ test.serial('the table stays sound while two CPUs reuse entries that sweeps free
   t.true(count('flow_created') > 10 * flows);
   t.true(count('drop_flow_table_full') > 0);
   t.true(expired > flows);
-  const drops = ['drop_contended', 'drop_nat_ports', 'drop_flow_table_full'].map(count);
+  const drops = ['cookie_sent', 'drop_contended', 'drop_nat_ports', 'drop_flow_table_full'].map(
+    count,
+  );
   t.is(count('forwarded') + drops.reduce((sum, drop) => sum + drop, 0), 4 * packets);
 
   dataplane.age(10_000);

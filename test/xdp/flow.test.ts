@@ -16,6 +16,9 @@ const { constants } = dataplaneAbi();
 const VIP = '192.0.2.10';
 const CLIENT = '198.51.100.7:50123';
 
+/** How long a handshake is safe from SYNs of unknown clients. */
+const HANDSHAKE_S = 3;
+
 test.beforeEach(() => setUp());
 test.afterEach((t) => t.deepEqual(invariantBreaches(dataplane), []));
 
@@ -250,11 +253,15 @@ test.serial('half-open flows give way to new ones, the oldest first; confirmed o
   request('S', '198.51.100.7:1001');
   dataplane.age(1);
   for (let i = 2; i < WAYS; i++) request('S', `198.51.100.7:${1000 + i}`);
+  dataplane.age(HANDSHAKE_S);
   t.is(request('S', '198.51.100.7:2000'), 'tx');
   const ports = () => dataplane.flows().map(({ clientPort }) => clientPort);
   t.false(ports().includes(1001));
   t.is(ports().length, WAYS);
-  for (let i = 0; i < 200; i++) t.is(request('S', `198.51.100.7:${3000 + i}`), 'tx');
+  for (let i = 0; i < 200; i++) {
+    dataplane.age(HANDSHAKE_S);
+    t.is(request('S', `198.51.100.7:${3000 + i}`), 'tx');
+  }
   t.true(ports().includes(1000));
   t.is(request('PA', '198.51.100.7:1000'), 'tx');
   t.is(dataplane.counters()['flow_displaced'], 201);
@@ -265,7 +272,10 @@ test.serial('one-way UDP gives way as half-open TCP does, streams never', (t) =>
   datagram('198.51.100.7:1000');
   udpAnswer();
   datagram('198.51.100.7:1000');
-  for (let i = 0; i < 100; i++) t.is(datagram(`198.51.100.7:${2000 + i}`), 'tx');
+  for (let i = 0; i < 30; i++) {
+    dataplane.age(i < WAYS - 1 ? 0 : HANDSHAKE_S);
+    t.is(datagram(`198.51.100.7:${2000 + i}`), 'tx');
+  }
   t.true(dataplane.flows().some(({ clientPort }) => clientPort === 1000));
   t.is(dataplane.flows().length, WAYS);
 });
