@@ -96,19 +96,30 @@ static __always_inline __u64 flows_of(__u32 backend)
 	return count ? *count : 0;
 }
 
+#define LEAST_CHOICES 4
+
 /*
- * The power of two choices (Mitzenmacher, 2001): nearly as good as looking at all, at the cost of
- * two. A backend stands in the ring as often as its weight says, so heavy ones are asked more often.
+ * The power of choices (Mitzenmacher, 2001): the least loaded of some neighbours at a random place
+ * is nearly as good as the least loaded of all, and is just that where there are no more. A backend
+ * stands in the ring as often as its weight says, so heavy ones are asked more often.
  */
 static __always_inline __u32 draw_least(void *ring, const struct tg_vip *vip)
 {
-	__u32 size = vip->ring_size;
-	__u32 place = scaled(bpf_get_prandom_u32(), size);
-	__u32 second = place + 1 + scaled(bpf_get_prandom_u32(), size - 1);
-	__u32 one = ring_word(ring, vip->ring_offset + place);
-	__u32 other = ring_word(ring, vip->ring_offset + (second < size ? second : second - size));
+	__u32 place = scaled(bpf_get_prandom_u32(), vip->ring_size), best = 0;
+	__u64 fewest = 0;
 
-	return (__s64)(flows_of(other) - flows_of(one)) < 0 ? other : one;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < LEAST_CHOICES && i < vip->ring_size; i++) {
+		__u32 backend = ring_word(ring, vip->ring_offset + place);
+		__u64 flows = flows_of(backend);
+
+		if (i == 0 || (__s64)(flows - fewest) < 0) {
+			fewest = flows;
+			best = backend;
+		}
+		place = place + 1 < vip->ring_size ? place + 1 : 0;
+	}
+	return best;
 }
 
 /* The index of the backend that the ring offers, 0 for none. A global function: verified once. */

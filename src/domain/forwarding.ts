@@ -76,7 +76,7 @@ export interface VirtualServer {
    *   `RENDEZVOUS_BACKENDS_MAX`; the highest hash of client and backend wins. A backend that goes or
    *   comes moves no flow of the others.
    * - `ring`: a place of it is taken: by hash (`maglev`, `source-hash`), by a cursor
-   *   (`round-robin`), or the less loaded of two random ones (`least-connections`).
+   *   (`round-robin`), or the least loaded of some (`least-connections`).
    */
   readonly choice: 'rendezvous' | 'ring';
   /** Each entry an index into `backends`. Empty when no backend takes new flows. */

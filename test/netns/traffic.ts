@@ -20,6 +20,8 @@ export interface TcpJob {
   /** The payload goes in so many pieces, with this pause between two. */
   readonly pieces?: number;
   readonly pauseMs?: number;
+  /** One of the client's own addresses. */
+  readonly from?: string;
 }
 
 export interface UdpJob {
@@ -91,10 +93,12 @@ async function exchangeTcp({
   bytes,
   pieces = 1,
   pauseMs = 0,
+  from,
 }: TcpJob): Promise<Answer> {
   const payload = randomBytes(bytes);
   const startedMs = performance.now();
-  const socket = connect({ host, port, noDelay: true });
+  const own = from === undefined ? {} : { localAddress: from };
+  const socket = connect({ host, port, noDelay: true, ...own });
   const received = createHash('sha256');
   let head = Buffer.alloc(0);
   let firstByteMs = 0;
