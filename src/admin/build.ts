@@ -4,13 +4,14 @@ import type { Log } from '../domain/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ApiError } from './api-error.ts';
 import { addressRoutes } from './routes/addresses.ts';
+import { inspectRoutes } from './routes/inspect.ts';
 import { serviceRoutes } from './routes/services.ts';
 import { stateRoutes } from './routes/state.ts';
 import { trafficRoutes } from './routes/traffic.ts';
 import { isAuthorized } from './token.ts';
 import type { AdminView } from './view.ts';
 
-/** The API is read-only: no request has a body. */
+/** No request changes anything; those with a larger body say so themselves. */
 const BODY_MAX_BYTES = 1024;
 const HEADERS_MAX_BYTES = 8192;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -72,6 +73,7 @@ export async function buildApi({
   serviceRoutes(app, view);
   addressRoutes(app, view);
   trafficRoutes(app, view);
+  inspectRoutes(app, view);
   stateRoutes(app, view, metrics);
   app.get('/openapi.json', { schema: { summary: 'This document' } }, () => app.swagger());
   return app;

@@ -10,6 +10,7 @@ import type { Snapshot } from '../domain/snapshot.ts';
 import type { Assignment, PoolUsage } from '../plan/allocation/assignment.ts';
 import type { ObjectState } from '../reconcile/target.ts';
 import type { RecordedEvent } from '../telemetry/event-history.ts';
+import type { InspectView } from './inspect-view.ts';
 
 /**
  * What the admin API reads of a process, assembled by the composition root. Everything is read when
@@ -90,6 +91,7 @@ export interface ForwardingView {
   backendStats(serverId: string, backendId: string): TrafficCounts | undefined;
   usage(): { readonly flows: { readonly used: number; readonly limit: number } };
   flows(filter: FlowFilter, limit: number): Promise<FlowPage>;
+  readonly inspect: InspectView;
 }
 
 export interface Reachability {

@@ -42,6 +42,7 @@ export function adminView(
         backendStats: (server, backend) => forwarder.backendStats(server, backend),
         usage: () => forwarder.usage(),
         flows: (filter, limit) => forwarder.flows(filter, limit),
+        inspect: forwarder.inspect,
       },
     }),
   };

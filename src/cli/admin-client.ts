@@ -48,6 +48,20 @@ export function askAll<T>(
   );
 }
 
+/** As `askAll`, with something in the hand. */
+export function postAll<T>(
+  runDir: string,
+  instances: readonly string[],
+  path: string,
+  type: string,
+  bytes: Uint8Array,
+): Promise<Answer<T>[]> {
+  const body = { type, bytes };
+  return Promise.all(
+    instances.map((instance) => capture(instance, () => ask<T>(runDir, instance, path, body))),
+  );
+}
+
 /** As `askAll`, but reads a list to its last page. */
 export function askAllPages<T>(
   runDir: string,
@@ -117,11 +131,21 @@ function failureOf(instance: string, error: unknown): Failure {
   return { ...silent, message: `cannot be asked: ${message}`, remedy: 'Try again' };
 }
 
-function ask<T>(runDir: string, instance: string, path: string): Promise<T> {
+interface Body {
+  readonly type: string;
+  readonly bytes: Uint8Array;
+}
+
+function ask<T>(runDir: string, instance: string, path: string, body?: Body): Promise<T> {
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-    const socketPath = join(runDir, 'admin', `${instance}.sock`);
-    const asked = request({ socketPath, path, signal, agent: false }, (response) => {
+    const options = {
+      socketPath: join(runDir, 'admin', `${instance}.sock`),
+      path,
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+      agent: false,
+      ...(body && { method: 'POST', headers: { 'Content-Type': body.type } }),
+    } as const;
+    const asked = request(options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -139,7 +163,7 @@ function ask<T>(runDir: string, instance: string, path: string): Promise<T> {
       });
     });
     asked.on('error', reject);
-    asked.end();
+    asked.end(body?.bytes);
   });
 }
 

@@ -2,33 +2,15 @@ import type { Problem } from '../domain/problem.ts';
 import { formatProblem } from '../domain/problem.ts';
 import type { RoleName } from '../domain/role.ts';
 import { reachBox, readSettings, settingsFileOf } from './box.ts';
-import { type Call, type Command, type Option, UsageError } from './command.ts';
+import { type Call, type Command, UsageError } from './command.ts';
+import { ASKING, CONFIG, JSON_OUTPUT, refuseWords, tellJson } from './common.ts';
 import { EXIT } from './exit-code.ts';
 import { explanationExitCode, readExplanation, renderExplanation } from './explain.ts';
-import { type FlowQuery, readFlows, renderFlows } from './flows.ts';
 import { plural } from './format.ts';
+import { INSPECT_COMMANDS } from './inspect-commands.ts';
 import { readStatus, renderStatus, statusExitCode } from './status.ts';
 
 const ROLES: readonly RoleName[] = ['controller', 'speaker', 'forwarder'];
-
-const CONFIG: Option = {
-  type: 'string',
-  value: 'FILE',
-  help: 'settings file (default /etc/tidegate/tidegate.yaml)',
-};
-const JSON_OUTPUT: Option = { type: 'boolean', help: 'answer in JSON, for programs' };
-const ASKING = {
-  config: CONFIG,
-  'run-dir': {
-    type: 'string',
-    value: 'DIR',
-    help: 'folder of the sockets (default: runDir of the settings)',
-  },
-  json: JSON_OUTPUT,
-} as const satisfies Record<string, Option>;
-
-const json = (call: Call, value: unknown): void =>
-  call.io.out(`${JSON.stringify(value, undefined, 2)}\n`);
 
 const run: Command = {
   name: 'run',
@@ -97,7 +79,7 @@ const status: Command = {
     const box = await reachBox(call);
     if (!box) return EXIT.unreachable;
     const answer = await readStatus(box.runDir, box.instances);
-    if (call.flag('json')) json(call, answer);
+    if (call.flag('json')) tellJson(call, answer);
     else call.io.out(renderStatus(call.io, answer));
     return statusExitCode(answer);
   },
@@ -114,64 +96,11 @@ const explain: Command = {
     const box = await reachBox(call);
     if (!box) return EXIT.unreachable;
     const explanation = await readExplanation(box.runDir, box.instances, key);
-    if (call.flag('json')) json(call, explanation);
+    if (call.flag('json')) tellJson(call, explanation);
     else call.io.out(renderExplanation(call.io, key, explanation));
     return explanationExitCode(explanation);
   },
 };
-
-const flows: Command = {
-  name: 'flows',
-  summary: 'list flows that are in the table now',
-  words: '',
-  options: {
-    vip: { type: 'string', value: 'ADDRESS', help: 'only flows to this address' },
-    client: { type: 'string', value: 'ADDRESS', help: 'only flows of this client' },
-    backend: { type: 'string', value: 'ADDRESS', help: 'only flows with this backend' },
-    limit: { type: 'string', value: 'N', help: 'at most so many (default 100, at most 10000)' },
-    ...ASKING,
-  },
-  details: '',
-  execute: async (call) => {
-    refuseWords(call);
-    const query: Record<string, string> = { limit: call.text('limit') ?? '100' };
-    for (const name of ['vip', 'client', 'backend']) {
-      const value = call.text(name);
-      if (value !== undefined) query[name] = value;
-    }
-    const box = await reachBox(call);
-    if (!box) return EXIT.unreachable;
-    return tellFlows(call, box.runDir, box.instances, query as unknown as FlowQuery);
-  },
-};
-
-async function tellFlows(
-  call: Call,
-  runDir: string,
-  instances: readonly string[],
-  query: FlowQuery,
-): Promise<number> {
-  const answers = await readFlows(runDir, instances, query);
-  const found = answers.find((answer) => answer.ok);
-  if (found?.ok) {
-    if (call.flag('json')) json(call, found.value);
-    else call.io.out(renderFlows(call.io, found.value));
-    return EXIT.ok;
-  }
-  const failures = answers.flatMap((answer) => (answer.ok ? [] : [answer]));
-  const refused = failures.find(({ failure }) => failure.status === 400);
-  if (refused) throw new UsageError(`${refused.failure.message}. ${refused.failure.remedy}`);
-  const silent = failures.filter(({ failure }) => failure.status !== 404);
-  for (const { instance, failure } of silent) {
-    call.io.err(`${instance} ${failure.message}. ${failure.remedy}\n`);
-  }
-  if (silent.length === 0) {
-    call.io.err(
-      'No forwarder runs on this box. Start it with "systemctl start tidegate@forwarder"\n',
-    );
-  }
-  return EXIT.unreachable;
-}
 
 const detach: Command = {
   name: 'detach',
@@ -185,7 +114,7 @@ const detach: Command = {
     if (!read.ok) return tellProblems(call, read.problems);
     const detached = await call.actions.detach(read.settings);
     if (call.flag('json')) {
-      json(call, detached);
+      tellJson(call, detached);
       return EXIT.ok;
     }
     const from = detached.interfaces.join(', ');
@@ -207,17 +136,21 @@ const defaults: Command = {
       import('../settings/annotated.ts'),
       import('../settings/defaults.ts'),
     ]);
-    if (call.flag('json')) json(call, defaultsAsJson());
+    if (call.flag('json')) tellJson(call, defaultsAsJson());
     else call.io.out(annotatedSettings());
     return EXIT.ok;
   },
 };
 
-export const COMMANDS: readonly Command[] = [run, check, status, explain, flows, detach, defaults];
-
-function refuseWords({ words }: Call): void {
-  if (words.length > 0) throw new UsageError(`"${words[0]}" is not expected here`);
-}
+export const COMMANDS: readonly Command[] = [
+  run,
+  check,
+  status,
+  explain,
+  ...INSPECT_COMMANDS,
+  detach,
+  defaults,
+];
 
 function rolesOf(text: string): RoleName[] {
   const names = text.split(',').map((name) => name.trim());
@@ -244,7 +177,7 @@ function serviceKeyOf([kind, first, second, ...more]: readonly string[]): string
 function tellProblems(call: Call, problems: readonly Problem[]): number {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   if (call.flag('json')) {
-    json(call, { problems });
+    tellJson(call, { problems });
   } else {
     for (const problem of problems) call.io.err(`${problem.severity}: ${formatProblem(problem)}\n`);
     const warnings = problems.length - errors;

@@ -7,6 +7,10 @@ export const EXIT = {
   usage: 2,
   /** No Tidegate process answers. */
   unreachable: 3,
+  /** `trace`: the packet would be dropped. */
+  dropped: 4,
+  /** `trace`: the packet is not for Tidegate. */
+  passed: 5,
   /** A fault of Tidegate itself. */
   fault: 70,
 } as const;

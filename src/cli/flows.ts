@@ -1,5 +1,6 @@
 import type { FlowList } from '../admin/api.ts';
 import { type Answer, askAll } from './admin-client.ts';
+import type { Call } from './command.ts';
 import { endpoint } from './format.ts';
 import type { Io } from './io.ts';
 import { type Cell, table } from './table.ts';
@@ -9,6 +10,16 @@ export interface FlowQuery {
   readonly client?: string;
   readonly backend?: string;
   readonly limit: string;
+}
+
+/** Reads the options. */
+export function flowQueryOf(call: Call): FlowQuery {
+  const query: Record<string, string> = {};
+  for (const name of ['vip', 'client', 'backend']) {
+    const value = call.text(name);
+    if (value !== undefined) query[name] = value;
+  }
+  return { ...query, limit: call.text('limit') ?? '100' };
 }
 
 /** Asks every process; those without a forwarder refuse, which is no failure. */

@@ -3,7 +3,7 @@ import { dataplaneAbi } from '../system/bpf.ts';
 import type { Port } from './interfaces.ts';
 import type { Network } from './network.ts';
 import type { LoadedProgram } from './xdp/load.ts';
-import { openTracer, type PacketTrace } from './xdp/trace.ts';
+import { openTracer, type PacketTrace, TRACE_PACKETS_MAX } from './xdp/trace.ts';
 
 export interface InspectParts {
   readonly program: LoadedProgram;
@@ -22,7 +22,13 @@ export interface Inspection {
 export type FramesFor = (portMac: Mac) => readonly Uint8Array[];
 
 export type TraceAnswer =
-  | { readonly port: string; readonly packets: readonly PacketTrace[]; readonly refusal?: never }
+  | {
+      readonly port: string;
+      readonly packets: readonly PacketTrace[];
+      /** Frames beyond `TRACE_PACKETS_MAX`. */
+      readonly omitted: number;
+      readonly refusal?: never;
+    }
   | { readonly refusal: string };
 
 const NO_MAC = 0 as Mac;
@@ -39,7 +45,9 @@ export function createInspection(parts: InspectParts): Inspection {
       const tracer = openTracer({ object, layout, abi: dataplaneAbi(), interfaceName: nameOf });
       try {
         const mac = network.links.get(port.ifindex)?.mac ?? NO_MAC;
-        return { port: port.name, packets: tracer.run(frames(mac), port.ifindex) };
+        const all = frames(mac);
+        const packets = tracer.run(all.slice(0, TRACE_PACKETS_MAX), port.ifindex);
+        return { port: port.name, packets, omitted: all.length - packets.length };
       } finally {
         tracer.close();
       }

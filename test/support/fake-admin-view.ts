@@ -11,6 +11,7 @@ import type { RoleName } from '../../src/domain/role.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import type { Assignment } from '../../src/plan/allocation/assignment.ts';
+import { fakeInspection } from './fake-inspection.ts';
 import { address, backend, pool, service, virtualServer } from './objects.ts';
 
 /** A box with three Services: `web` works, `api` has no healthy backend, `late` got no address. */
@@ -260,6 +261,7 @@ function forwardingPart(): NonNullable<AdminView['forwarding']> {
     serverStats: (id) => (id === WEB.id ? TRAFFIC : undefined),
     backendStats: (id) => (id === WEB.id ? TRAFFIC : undefined),
     usage: () => ({ flows: { used: 17, limit: 1024 } }),
+    inspect: fakeInspection(),
     flows: async (filter, limit) => {
       const flows = [1, 2, 3].map((index) => ({
         protocol: 'TCP' as const,

@@ -21,29 +21,24 @@ const CUT_SHORT = 'The file ends in the middle of a packet';
  * Reads a libpcap file (draft-ietf-opsawg-pcap) or a pcapng file (draft-ietf-opsawg-pcapng), of
  * either byte order. Packets that were captured only in part are as short as they stand there.
  */
-export function readCapture(file: Uint8Array, limit: number): CaptureFrames {
+export function readCapture(file: Uint8Array): CaptureFrames {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (file.length < FILE_HEADER) return { refusal: 'The file is too short for a capture' };
-  if (view.getUint32(0) === BLOCK_SECTION) return readBlocks(file, view, limit);
+  if (view.getUint32(0) === BLOCK_SECTION) return readBlocks(file, view);
   for (const little of [true, false]) {
     const magic = view.getUint32(0, little);
     if (magic === MAGIC_MICROSECONDS || magic === MAGIC_NANOSECONDS) {
-      return readRecords(file, view, little, limit);
+      return readRecords(file, view, little);
     }
   }
   return { refusal: 'The file is neither pcap nor pcapng' };
 }
 
-function readRecords(
-  file: Uint8Array,
-  view: DataView,
-  little: boolean,
-  limit: number,
-): CaptureFrames {
+function readRecords(file: Uint8Array, view: DataView, little: boolean): CaptureFrames {
   if ((view.getUint32(20, little) & 0xffff) !== LINKTYPE_ETHERNET) return { refusal: NOT_ETHERNET };
   const frames: Uint8Array[] = [];
   let at = FILE_HEADER;
-  while (at < file.length && frames.length < limit) {
+  while (at < file.length) {
     if (at + RECORD_HEADER > file.length) return { refusal: CUT_SHORT };
     const end = at + RECORD_HEADER + view.getUint32(at + 8, little);
     if (end > file.length) return { refusal: CUT_SHORT };
@@ -53,10 +48,10 @@ function readRecords(
   return { frames };
 }
 
-function readBlocks(file: Uint8Array, view: DataView, limit: number): CaptureFrames {
+function readBlocks(file: Uint8Array, view: DataView): CaptureFrames {
   const frames: Uint8Array[] = [];
   let little = true;
-  for (let at = 0; at < file.length && frames.length < limit; ) {
+  for (let at = 0; at < file.length; ) {
     if (at + 12 > file.length) return { refusal: CUT_SHORT };
     const isSection = view.getUint32(at) === BLOCK_SECTION;
     if (isSection) little = view.getUint32(at + 8, true) === BYTE_ORDER;

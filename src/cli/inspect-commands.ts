@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import type { Answer } from './admin-client.ts';
+import { reachBox } from './box.ts';
+import { type Call, type Command, UsageError } from './command.ts';
+import { ASKING, refuseWords, tellJson } from './common.ts';
+import { EXIT } from './exit-code.ts';
+import { flowQueryOf, readFlows, renderFlows } from './flows.ts';
+import { packetOf, readTrace, renderTrace, type TraceQuestion, traceExitCode } from './trace.ts';
+
+/** Looking inside the forwarder of this box. */
+
+const trace: Command = {
+  name: 'trace',
+  summary: 'say what would become of a packet now, and why; changes nothing',
+  words: '',
+  options: {
+    from: { type: 'string', value: 'ADDRESS[:PORT]', help: 'where it comes from' },
+    to: { type: 'string', value: 'ADDRESS:PORT', help: 'where it goes' },
+    tcp: { type: 'boolean', help: 'TCP (without one of these three)' },
+    udp: { type: 'boolean', help: 'UDP' },
+    icmp: { type: 'boolean', help: 'an ICMP echo request' },
+    flags: { type: 'string', value: 'FLAGS', help: 'TCP flags out of FSRPAUEW (default S)' },
+    in: { type: 'string', value: 'INTERFACE', help: 'where it comes in (default: the first)' },
+    ttl: { type: 'string', value: 'N', help: 'TTL or hop limit (default 64)' },
+    size: { type: 'string', value: 'BYTES', help: 'of the IP packet (default: headers alone)' },
+    pcap: { type: 'string', value: 'FILE', help: 'packets of a pcap or pcapng file instead' },
+    hex: { type: 'boolean', help: 'show the bytes too' },
+    ...ASKING,
+  },
+  details:
+    'Packets of a file see what those before them would change; nothing else does.\n' +
+    'Ends with 0 when forwarded, 4 when dropped, 5 when passed to the kernel.',
+  execute: async (call) => {
+    refuseWords(call);
+    const question = await questionOf(call);
+    return askForwarder(
+      call,
+      (runDir, instances) => readTrace(runDir, instances, question),
+      (answer) => {
+        if (call.flag('json')) tellJson(call, answer);
+        else call.io.out(renderTrace(call.io, answer, call.flag('hex')));
+        return traceExitCode(answer);
+      },
+    );
+  },
+};
+
+async function questionOf(call: Call): Promise<TraceQuestion> {
+  const path = call.text('pcap');
+  if (path === undefined) return { packet: packetOf(call) };
+  const mixed = ['from', 'to', 'flags', 'ttl', 'size'].find((name) => call.text(name));
+  if (mixed) throw new UsageError(`--${mixed} is for a made-up packet, not for --pcap`);
+  return { file: await readFile(path), interface: call.text('in') };
+}
+
+const flows: Command = {
+  name: 'flows',
+  summary: 'list flows that are in the table now',
+  words: '',
+  options: {
+    vip: { type: 'string', value: 'ADDRESS', help: 'only flows to this address' },
+    client: { type: 'string', value: 'ADDRESS', help: 'only flows of this client' },
+    backend: { type: 'string', value: 'ADDRESS', help: 'only flows with this backend' },
+    limit: { type: 'string', value: 'N', help: 'at most so many (default 100, at most 10000)' },
+    ...ASKING,
+  },
+  details: '',
+  execute: async (call) => {
+    refuseWords(call);
+    const query = flowQueryOf(call);
+    return askForwarder(
+      call,
+      (runDir, instances) => readFlows(runDir, instances, query),
+      (answer) => {
+        if (call.flag('json')) tellJson(call, answer);
+        else call.io.out(renderFlows(call.io, answer));
+        return EXIT.ok;
+      },
+    );
+  },
+};
+
+/** Tells the one answer there is, or why there is none. */
+async function askForwarder<T>(
+  call: Call,
+  ask: (runDir: string, instances: readonly string[]) => Promise<Answer<T>[]>,
+  tell: (answer: T) => number,
+): Promise<number> {
+  const box = await reachBox(call);
+  if (!box) return EXIT.unreachable;
+  const answers = await ask(box.runDir, box.instances);
+  const found = answers.find((answer) => answer.ok);
+  if (found?.ok) return tell(found.value);
+  const failures = answers.flatMap((answer) => (answer.ok ? [] : [answer]));
+  const refused = failures.find(({ failure }) => failure.status === 400);
+  if (refused) throw new UsageError(`${refused.failure.message}. ${refused.failure.remedy}`);
+  const told = failures.filter(({ failure }) => failure.status !== 404);
+  for (const { instance, failure } of told) {
+    call.io.err(`${instance} ${failure.message}. ${failure.remedy}\n`);
+  }
+  if (told.some(({ failure }) => failure.kind === 'refused')) return EXIT.problem;
+  if (told.length === 0) {
+    call.io.err(
+      'No forwarder runs on this box. Start it with "systemctl start tidegate@forwarder"\n',
+    );
+  }
+  return EXIT.unreachable;
+}
+
+export const INSPECT_COMMANDS: readonly Command[] = [trace, flows];
