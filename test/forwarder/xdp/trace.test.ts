@@ -46,16 +46,14 @@ function setUp(settings: Parameters<typeof dataplane.reset>[0] = {}): void {
     dataplane.backend({ index: index + 6, address: `fd01::${index}`, port: 8080, server: 3 });
   }
   dataplane.backend({ index: 10, address: '10.1.0.9', port: 1, server: 4, reachable: false });
-  dataplane
-    .map('acl')
-    .update(
-      encodeStruct('tg_acl_key', {
-        prefix_length: 32 + 96 + 24,
-        acl: 7,
-        addr: addressBytes('198.51.100.0'),
-      }),
-      new Uint8Array([1]),
-    );
+  dataplane.map('acl').update(
+    encodeStruct('tg_acl_key', {
+      prefix_length: 32 + 96 + 24,
+      acl: 7,
+      addr: addressBytes('198.51.100.0'),
+    }),
+    new Uint8Array([1]),
+  );
   const tcp4 = { vip: '192.0.2.10', protocol: 'tcp', vipFields: { acl: 7 } } as const;
   dataplane.server({ index: 1, port: 80, ring: [1, 2, 3], affinitySec: 60, ...tcp4 });
   dataplane.server({
