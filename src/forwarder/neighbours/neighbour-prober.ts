@@ -25,6 +25,7 @@ export interface NeighbourProberParts {
   readonly onChange: (neighbour: KeptNeighbour) => void;
 }
 
+/** Wakes at most so often. */
 const TICK_MS = 50;
 /**
  * Frames sent in all. With more neighbours than fit (400 at 400 ms) each is asked more rarely: 2,000
@@ -48,7 +49,9 @@ export class NeighbourProber {
   readonly #wire: ProbeWire;
   /** The one asked longest ago first. */
   readonly #entries = new Map<string, Entry>();
-  #cancelTick: (() => void) | undefined;
+  #cancelTick: () => void = () => undefined;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+  #tickedMs = Number.NEGATIVE_INFINITY;
   /** The kernel refused to be told; said once until it takes it again. */
   #refused = false;
   #stopped = false;
@@ -69,7 +72,7 @@ export class NeighbourProber {
     }
     const probing = startProbing(this.#parts.network.neighbour(ifindex, address), this.#times());
     this.#entries.set(key, { ifindex, address, users: 1, probing });
-    this.#schedule();
+    if (probing.dueMs < this.#tickAtMs) this.#schedule();
   }
 
   release(neighbour: KeptNeighbour): void {
@@ -102,7 +105,7 @@ export class NeighbourProber {
 
   stop(): void {
     this.#stopped = true;
-    this.#cancelTick?.();
+    this.#cancelTick();
     this.#wire.close();
   }
 
@@ -110,10 +113,21 @@ export class NeighbourProber {
     return { nowMs: this.#parts.clock.monotonicMs(), probeMs: this.#parts.probeMs };
   }
 
+  /** Wakes when the first is due; what falls due within one tick is done together. */
   #schedule(): void {
-    if (this.#cancelTick || this.#stopped || this.#entries.size === 0) return;
-    this.#cancelTick = this.#parts.clock.after(TICK_MS, () => {
-      this.#cancelTick = undefined;
+    if (this.#stopped) return;
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const { probing } of this.#entries.values()) dueMs = Math.min(dueMs, probing.dueMs);
+    const atMs = Math.max(dueMs, this.#tickedMs + TICK_MS, nowMs);
+    if (atMs === this.#tickAtMs) return;
+    this.#cancelTick();
+    this.#tickAtMs = atMs;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    this.#cancelTick = clock.after(atMs - nowMs, () => {
+      this.#tickAtMs = Number.POSITIVE_INFINITY;
+      this.#tickedMs = clock.monotonicMs();
       this.#tick();
       this.#schedule();
     });
@@ -144,7 +158,9 @@ export class NeighbourProber {
       this.#entries.delete(key);
       this.#entries.set(key, entry);
     }
-    const { mac, gone } = entry.probing;
+    const { mac, gone, dueMs } = entry.probing;
+    // Within a tick the next one is chosen at its end.
+    if (event.kind !== 'due' && dueMs < this.#tickAtMs) this.#schedule();
     if (mac !== before.mac || gone !== before.gone) this.#parts.onChange(entry);
     return sent;
   }
