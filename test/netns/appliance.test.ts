@@ -1,6 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import {
   addPod,
@@ -12,7 +10,7 @@ import {
 import type { Host } from '../../lab/host.ts';
 import { createLab, type Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
-import type { RoleName } from '../../src/domain/role.ts';
+import { type Box, createBox, POOL, serve, tcpFrom, until } from './box.ts';
 import type { TcpJob, TrafficResult } from './traffic.ts';
 
 /**
@@ -20,8 +18,6 @@ import type { TcpJob, TrafficResult } from './traffic.ts';
  * folder to packets at Pods: what one role decides reaches the others, and none of them is in the
  * packets' way.
  */
-const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
-const TRAFFIC = fileURLToPath(new URL('traffic.ts', import.meta.url));
 const ROLES = ['controller', 'forwarder', 'speaker'] as const;
 const V4 = '192.0.2.100';
 const V6 = '2001:db8:f::100';
@@ -29,32 +25,17 @@ const V6 = '2001:db8:f::100';
 let lab: Lab;
 let site: EdgeSite;
 let pods: readonly Pod[];
-const running = new Map<RoleName, LabProcess>();
+let box: Box;
 
 test.before(async () => {
   lab = createLab();
   site = buildEdgeSite(lab);
   pods = site.workers.map((worker, index) => addPod(lab, worker, `pod-${index + 1}`, 11 + index));
-  for (const { host, name } of pods) {
-    await host.start([process.execPath, TRAFFIC, 'serve', name, '8080']).prints(/LISTENING/);
-  }
-  site.edge.run(['mkdir', manifests()]);
-  writeFileSync(
-    settings(),
-    `stateDir: ${lab.directory}/state
-runDir: ${lab.directory}/run
-cluster: { files: { path: ${manifests()} } }
-speaker: { interfaces: [front] }
-forwarder:
-  interfaces: [front, back]
-  bpfDir: ${lab.bpffs}/edge
-  limits: { flows: 65536, servers: 1024, backends: 4096, affinity: 1024 }
-  health: { interval: 200ms, timeout: 100ms }
-`,
-  );
-  write('pool', pool('192.0.2.100-192.0.2.109', '2001:db8:f::100-2001:db8:f::109'));
-  write('web', service('web') + slices('web', pods));
-  await Promise.all(ROLES.map(start));
+  for (const { host, name } of pods) await serve(host, name, 8080);
+  box = createBox(lab, site);
+  box.write('pool', POOL);
+  box.write('web', service('web') + slices('web', pods));
+  await Promise.all(ROLES.map((role) => box.start(role)));
 });
 
 test.after.always(() => lab?.remove());
@@ -82,9 +63,9 @@ for (const role of ROLES) {
     const job = { port: 80, connections: 100, parallel: 100, bytes: 40_000, pieces: 40 };
     const transfers = Promise.all([V4, V6].map((host) => tcp({ ...job, host, pauseMs: 80 })));
     await sleep(800);
-    await running.get(role)?.stop('SIGKILL');
+    await box.stop('SIGKILL', role);
     await sleep(500);
-    await start(role);
+    await box.start(role);
     for (const result of await transfers) {
       t.deepEqual({ good: result.good, failures: result.failures }, { good: 100, failures: [] });
     }
@@ -107,14 +88,13 @@ test.serial(
   'when every check fails, it is said loudly and traffic goes on (fail-open)',
   async (t) => {
     for (const { host } of pods) host.run(['nft', '-f', '-'], REFUSE);
-    const status = [TIDEGATE, 'status', '--config', settings()];
-    await until(async () => (await site.edge.finish(status)).stdout.includes('fail-open'));
-    const { code, stdout } = await site.edge.finish(status);
+    await until('it is said', async () => (await box.ask('status')).stdout.includes('fail-open'));
+    const { code, stdout } = await box.ask('status');
     t.is(code, 1);
     t.regex(stdout, /default\/web.*Every health check of 192\.0\.2\.100 TCP 80 fails/s);
     for (const { host } of pods) host.run(['nft', 'delete', 'table', 'inet', 'refuse']);
     await untilAnsweredBy(['pod-1', 'pod-2']);
-    await until(async () => (await site.edge.finish(status)).code === 0);
+    await until('all is well again', async () => (await box.ask('status')).code === 0);
   },
 );
 
@@ -123,38 +103,36 @@ test.serial(
   async (t) => {
     const [first, second] = site.workers.map(({ host }) => host) as [Host, Host];
     for (const host of [first, second]) {
-      await host
-        .start([process.execPath, TRAFFIC, 'serve', host.name, '30080'])
-        .prints(/LISTENING/);
+      await serve(host, host.name, 30080);
     }
     await healthz(first, 200);
     const unwilling = await healthz(second, 503);
-    write('nodes', site.workers.map(nodeManifest).join('---\n'));
-    write('local', LOCAL_SERVICE);
-    await until(async () => addressesIn(statusLines())['default/local'] !== undefined);
+    box.write('nodes', site.workers.map(nodeManifest).join('---\n'));
+    box.write('local', LOCAL_SERVICE);
+    await until(
+      'an address',
+      async () => addressesIn(statusLines())['default/local'] !== undefined,
+    );
     const [vip] = addressesIn(statusLines())['default/local'] as [string];
     const job = { host: vip, port: 80, connections: 40, parallel: 8, bytes: 10 };
     const answering = async () => {
       const result = await tcp(job);
       return result.failures.length > 0 ? 'failures' : Object.keys(result.answeredBy).sort().join();
     };
-    await until(async () => (await answering()) === 'worker-1');
+    await until('worker-1 answers', async () => (await answering()) === 'worker-1');
     await unwilling.stop();
     await healthz(second, 200);
-    await until(async () => (await answering()) === 'worker-1,worker-2');
-    t.regex(
-      readFileSync(`${lab.directory}/run/health.ledger`, 'utf8'),
-      /http 10\.10\.0\.11 32000 /,
-    );
-    site.edge.run(['rm', `${manifests()}/local.yaml`]);
+    await until('both answer', async () => (await answering()) === 'worker-1,worker-2');
+    t.regex(box.read('run/health.ledger'), /http 10\.10\.0\.11 32000 /);
+    box.write('local', '');
   },
 );
 
 test.serial('a Service that goes takes its address off the wire at once', async (t) => {
-  write('other', service('other') + slices('other', pods));
+  box.write('other', service('other') + slices('other', pods));
   const [vip] = await addressesOf('other');
   await untilAnswers(vip);
-  site.edge.run(['rm', `${manifests()}/other.yaml`]);
+  box.write('other', '');
   await sleep(500);
   site.router.ip(`neigh flush to ${vip} dev front`);
   const asked = await site.router.finish(['arping', '-c', '2', '-w', '1', '-I', 'front', vip]);
@@ -165,14 +143,14 @@ test.serial(
   'addresses stay over a restart of everything, also while a manifest is broken',
   async (t) => {
     const before = statusLines();
-    for (const role of ROLES) await running.get(role)?.stop('SIGKILL');
-    write('web', `${service('web')}  broken: [`);
-    await Promise.all(ROLES.map(start));
+    for (const role of ROLES) await box.stop('SIGKILL', role);
+    box.write('web', `${service('web')}  broken: [`);
+    await Promise.all(ROLES.map((role) => box.start(role)));
     const result = await tcp({ host: V4, port: 80, connections: 50, parallel: 10, bytes: 500 });
     t.deepEqual(result.failures, []);
     t.deepEqual(addressesIn(statusLines()), addressesIn(before));
-    t.regex(running.get('controller')?.output() ?? '', /web\.yaml:\d+:\d+/);
-    write('web', service('web') + slices('web', pods));
+    t.regex(box.output('controller'), /web\.yaml:\d+:\d+/);
+    box.write('web', service('web') + slices('web', pods));
   },
 );
 
@@ -223,20 +201,8 @@ const REFUSE = `table inet refuse {
   chain input { type filter hook input priority 0; tcp dport 8080 reject with tcp reset; }
 }`;
 
-function manifests(): string {
-  return `${lab.directory}/manifests`;
-}
-
-function settings(): string {
-  return `${lab.directory}/tidegate.yaml`;
-}
-
-function write(name: string, text: string): void {
-  writeFileSync(`${manifests()}/${name}.yaml`, text);
-}
-
 function statusLines(): string[] {
-  return readFileSync(`${lab.directory}/state/status.ledger`, 'utf8').trim().split('\n');
+  return box.read('state/status.ledger').trim().split('\n');
 }
 
 /** Addresses by Service, as the ledger says last. */
@@ -248,51 +214,26 @@ function addressesIn(lines: readonly string[]): Record<string, unknown> {
 
 async function addressesOf(service: string): Promise<[string, ...string[]]> {
   const held = () => addressesIn(statusLines())[`default/${service}`];
-  await until(async () => held() !== undefined);
+  await until(`${service} has an address`, async () => held() !== undefined);
   return held() as [string, ...string[]];
-}
-
-async function start(role: RoleName): Promise<void> {
-  const started = site.edge.start([TIDEGATE, 'run', '--config', settings(), '--roles', role]);
-  running.set(role, started);
-  await started.prints(/"Running"/);
 }
 
 /** Until connections get through; announcing and forwarding follow the manifest by some milliseconds. */
 async function untilAnswers(vip: string): Promise<void> {
   const job = { host: vip, port: 80, connections: 1, parallel: 1, bytes: 10 };
-  await until(async () => (await tcp(job)).good === 1);
+  await until(`${vip} answers`, async () => (await tcp(job)).good === 1);
 }
 
 async function untilAnsweredBy(names: readonly string[]): Promise<void> {
-  await until(async () => {
+  await until(`${names.join(' and ')} answer`, async () => {
     const result = await tcp({ host: V4, port: 80, connections: 40, parallel: 8, bytes: 10 });
     const answered = Object.keys(result.answeredBy).sort();
     return result.failures.length === 0 && answered.join() === names.join();
   });
 }
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadlineMs) throw new Error('What was waited for did not happen');
-    await sleep(20);
-  }
-}
-
-async function tcp(job: TcpJob): Promise<TrafficResult> {
-  const command = [process.execPath, TRAFFIC, 'tcp', JSON.stringify(job)];
-  const { stdout, stderr } = await site.client.finish(command);
-  if (stdout === '') throw new Error(stderr);
-  return JSON.parse(stdout);
-}
-
-function pool(...addresses: readonly string[]): string {
-  return `apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata: { name: public, namespace: metallb-system }
-spec: { addresses: ${JSON.stringify(addresses)} }
-`;
+function tcp(job: TcpJob): Promise<TrafficResult> {
+  return tcpFrom(site.client, job);
 }
 
 function service(name: string): string {

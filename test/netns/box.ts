@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { EdgeSite, Pod } from '../../lab/edge-site.ts';
@@ -10,17 +10,25 @@ import type { TcpJob, TrafficResult } from './traffic.ts';
 const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
 const TRAFFIC = fileURLToPath(new URL('traffic.ts', import.meta.url));
 
-/** Tidegate on the site's edge box, with a folder of manifests, all roles in one process. */
+/** Tidegate on the site's edge box, with a folder of manifests. */
 export interface Box {
   /** Writes a manifest; empty removes it. */
   write(name: string, text: string): void;
-  start(): Promise<void>;
-  stop(signal: NodeJS.Signals): Promise<void>;
+  /** Starts a process with these roles (`controller,speaker`), by default with all. */
+  start(roles?: string): Promise<void>;
+  /** Ends the process that was started with these roles. */
+  stop(signal: NodeJS.Signals, roles?: string): Promise<void>;
+  /** What the last process with these roles logged. */
+  output(roles?: string): string;
+  /** Text of a file in the state directory or the run directory. */
+  read(file: string): string;
   /** Runs a command of `tidegate` that asks the box. */
   ask(...words: readonly string[]): Promise<Finished>;
 }
 
-export function createBox(lab: Lab, site: EdgeSite, forwarder = ''): Box {
+const ALL_ROLES = 'controller,speaker,forwarder';
+
+export function createBox(lab: Lab, site: EdgeSite): Box {
   const manifests = `${lab.directory}/manifests`;
   const settings = `${lab.directory}/tidegate.yaml`;
   mkdirSync(manifests);
@@ -35,21 +43,25 @@ forwarder:
   bpfDir: ${lab.bpffs}/edge
   limits: { flows: 65536, servers: 1024, backends: 4096, affinity: 1024 }
   health: { interval: 200ms, timeout: 100ms }
-${forwarder}`,
+`,
   );
-  let running: LabProcess | undefined;
+  const running = new Map<string, LabProcess>();
   return {
     write(name, text) {
       if (text === '') rmSync(`${manifests}/${name}.yaml`, { force: true });
       else writeFileSync(`${manifests}/${name}.yaml`, text);
     },
-    async start() {
-      running = site.edge.start([TIDEGATE, 'run', '--config', settings]);
-      await running.prints(/"Running"/);
+    async start(roles = ALL_ROLES) {
+      const command = [TIDEGATE, 'run', '--config', settings, '--roles', roles];
+      const started = site.edge.start(command);
+      running.set(roles, started);
+      await started.prints(/"Running"/);
     },
-    async stop(signal) {
-      await running?.stop(signal);
+    async stop(signal, roles = ALL_ROLES) {
+      await running.get(roles)?.stop(signal);
     },
+    output: (roles = ALL_ROLES) => running.get(roles)?.output() ?? '',
+    read: (file) => readFileSync(`${lab.directory}/${file}`, 'utf8'),
     ask: (...words) => site.edge.finish([TIDEGATE, ...words, '--config', settings]),
   };
 }
