@@ -18,8 +18,9 @@ enum allowance {
 	ALLOWANCE_COUNT,
 };
 
-/* See rate.h. */
+/* See rate.h. Pinned for the trace to find. */
 struct {
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, ALLOWANCE_COUNT);
 	__type(key, __u32);

@@ -149,6 +149,7 @@ static __noinline void *overlay_get(void *map, __u64 value_size, int add)
 /* What would change a map in another way must find its answer here first. */
 #pragma clang poison bpf_map_delete_elem bpf_map_push_elem bpf_map_pop_elem
 #pragma clang poison bpf_spin_lock bpf_timer_init bpf_timer_start
+#pragma clang poison bpf_ringbuf_reserve bpf_ringbuf_output bpf_perf_event_output
 
 static __noinline struct tg_trace_step *trace_step(enum tg_trace_step_name name)
 {
