@@ -7,19 +7,21 @@ import { address } from './objects.ts';
 export interface FakeNextHops extends NextHops {
   readonly hops: Map<Address, NextHop>;
   readonly followed: Set<Address>;
-  readonly sources: Set<Address>;
 }
 
 export const SOURCE = address('10.0.0.1');
 
-export function resolvedHop(mac = 0x02_00_00_00_00_01, source = SOURCE): NextHop {
+export function resolvedHop(
+  mac = 0x02_00_00_00_00_01,
+  sources: readonly Address[] = [SOURCE],
+): NextHop & { readonly state: 'resolved' } {
   return {
     state: 'resolved',
     ifindex: 7,
     vlans: [],
     destinationMac: mac as Mac,
     sourceMac: 0x02_00_00_00_00_ff as Mac,
-    sources: [source],
+    sources,
     mtu: 1500,
   };
 }
@@ -27,14 +29,12 @@ export function resolvedHop(mac = 0x02_00_00_00_00_01, source = SOURCE): NextHop
 export function fakeNextHops(): FakeNextHops {
   const hops = new Map<Address, NextHop>();
   const followed = new Set<Address>();
-  const sources = new Set([SOURCE]);
   return {
     hops,
     followed,
-    sources,
     follow: (each) => void followed.add(each),
     unfollow: (each) => void followed.delete(each),
     get: (each) => hops.get(each) ?? resolvedHop(),
-    mayUseSource: (each) => sources.has(each),
+    mayUseSource: () => true,
   };
 }

@@ -2,92 +2,31 @@ import test from 'ava';
 import fc from 'fast-check';
 import { formatAddress } from '../../../src/domain/address.ts';
 import type { Backend, VirtualServer } from '../../../src/domain/forwarding.ts';
-import { dataplaneLayout, decode, encode } from '../../../src/forwarder/xdp/abi.ts';
-import { Dataplane } from '../../../src/forwarder/xdp/dataplane.ts';
+import { decode, encode } from '../../../src/forwarder/xdp/abi.ts';
 import { INDEX_GRACE_MS } from '../../../src/forwarder/xdp/index-pool.ts';
-import { type BpfObject, dataplaneAbi } from '../../../src/system/bpf.ts';
-import { type FakeBpf, type FakeSizes, fakeBpf } from '../../support/fake-bpf.ts';
-import { type FakeClock, fakeClock } from '../../support/fake-clock.ts';
+import type { BpfObject } from '../../../src/system/bpf.ts';
 import {
-  type FakeNextHops,
-  fakeNextHops,
-  resolvedHop,
-  SOURCE,
-} from '../../support/fake-next-hops.ts';
-import { address, backend as plainBackend, virtualServer } from '../../support/objects.ts';
+  apply,
+  backendAt,
+  backendOf,
+  dataplaneBench as bench,
+  layout,
+  NO_WRITES,
+  ringOf,
+  ringWordsOf,
+  serverOf as server,
+  VIP,
+  vipOf,
+} from '../../support/dataplane-bench.ts';
+import { resolvedHop, SOURCE } from '../../support/fake-next-hops.ts';
+import { address } from '../../support/objects.ts';
 
-const layout = dataplaneLayout(dataplaneAbi());
 const REACHABLE = layout.constant('TG_BACKEND_REACHABLE');
 const ACTIVE = layout.constant('TG_BACKEND_ACTIVE');
 const KEEPS_UDP = layout.constant('TG_BACKEND_KEEPS_UDP');
-const VIP = '192.0.2.10';
-
-interface Bench {
-  readonly bpf: FakeBpf;
-  readonly clock: FakeClock;
-  readonly nextHops: FakeNextHops;
-  readonly dataplane: Dataplane;
-  /** A second process on the same maps. */
-  restart(): Dataplane;
-}
-
-function bench(sizes: FakeSizes = {}): Bench {
-  const bpf = fakeBpf(sizes);
-  const clock = fakeClock();
-  const nextHops = fakeNextHops();
-  const start = (adopt: boolean) =>
-    new Dataplane({
-      object: bpf.object,
-      layout,
-      nextHops,
-      clock,
-      sweepFlows: async () => bpf.sweepResult,
-      adopt,
-    });
-  return { bpf, clock, nextHops, dataplane: start(false), restart: () => start(true) };
-}
 
 function backend(host: number, use: Backend['use'] = 'active'): Backend {
-  return plainBackend(`10.0.1.${host} 8080`, { use });
-}
-
-function server(backends: readonly Backend[], fields: Partial<VirtualServer> = {}): VirtualServer {
-  const active = [...backends.keys()].filter((index) => backends[index]?.use === 'active');
-  const port = fields.port ?? 80;
-  const at = fields.address ?? address(VIP);
-  return virtualServer(`${formatAddress(at)} TCP ${port}`, backends, {
-    choice: 'ring',
-    ring: Uint16Array.from({ length: active.length * 3 }, (_, i) => active[i % active.length] ?? 0),
-    ...fields,
-  });
-}
-
-function apply(dataplane: Dataplane, value: VirtualServer): void {
-  dataplane.update(value.id, value);
-}
-
-function vipOf(object: BpfObject, port: number, protocol = 6, at = VIP) {
-  const key = encode(layout.vipKey, { address: address(at), port, protocol });
-  const value = object.maps['vips']?.lookup(key);
-  return value && decode(layout.vip, value);
-}
-
-function backendAt(object: BpfObject, index: number) {
-  const map = object.maps['backends'] as BpfObject['maps'][string];
-  return layout.backend.read(new DataView(map.mapped()), index * layout.backend.size);
-}
-
-/** The backends' addresses that the VIP's ring leads to. */
-function ringOf(object: BpfObject, port = 80, at = VIP): string[] {
-  const vip = vipOf(object, port, 6, at);
-  if (!vip || vip.ringSize === 0) return [];
-  const memory = new Uint32Array(
-    (object.ringChunk(vip.ringChunk) as never as { mapped(): ArrayBuffer }).mapped(),
-  );
-  return Array.from({ length: vip.ringSize }, (_, i) => {
-    const entry = backendAt(object, memory[(vip.ringOffset + i) * 2] as number);
-    return entry.server === vip.server ? formatAddress(entry.address) : 'of another server';
-  });
+  return backendOf(host, { use });
 }
 
 test('update() writes server, backends, ring and VIP with the address marked', (t) => {
@@ -111,9 +50,8 @@ test('a VIP is switched only to what is completely there', (t) => {
     const vip = decode(layout.vip, value);
     if (port === 0) return;
     seen += 1;
-    const memory = new Uint32Array(bpf.object.ringChunk(vip.ringChunk)?.mapped() as ArrayBuffer);
-    for (let i = 0; i < vip.ringSize; i++) {
-      const entry = backendAt(bpf.object, memory[(vip.ringOffset + i) * 2] as number);
+    for (const index of ringWordsOf(bpf.object, vip)) {
+      const entry = backendAt(bpf.object, index);
       t.is(entry.server, vip.server);
       t.is(entry.flags & ACTIVE, ACTIVE);
       t.is(entry.port, 8080);
@@ -189,7 +127,6 @@ test('an index is used again only after a sweep that began later saw no flow of 
   await dataplane.sweep();
   apply(dataplane, server([backend(3)]));
   t.is(dataplane.backendIndex(`${VIP} TCP 80`, '10.0.1.3 8080'), indices[1]);
-  t.is(backendAt(bpf.object, indices[1] as number).generation, 2);
   t.is(formatAddress(backendAt(bpf.object, indices[0] as number).address), '10.0.1.1');
 });
 
@@ -274,26 +211,21 @@ test('a backend without a way to it takes no packets, and one being asked about 
   t.is(dataplane.usableBackends(id).length, 0);
 });
 
-test('a lost NAT address gives a backend another index; its old flows keep the old one', (t) => {
+test('a changed NAT address is another group of the same backend; its flows keep theirs', (t) => {
   const { bpf, nextHops, dataplane } = bench();
   const id = `${VIP} TCP 80`;
   const at = address('10.0.1.1');
   apply(dataplane, server([backend(1)]));
-  const before = dataplane.backendIndex(id, '10.0.1.1 8080') as number;
+  const index = dataplane.backendIndex(id, '10.0.1.1 8080') as number;
+  const before = backendAt(bpf.object, index);
   const other = address('10.0.0.2');
-  nextHops.hops.set(at, resolvedHop(1, other));
+  nextHops.hops.set(at, resolvedHop(1, [other]));
   dataplane.refreshNextHops([at]);
-  t.is(dataplane.backendIndex(id, '10.0.1.1 8080'), before, 'the old source is still there');
-  t.is(backendAt(bpf.object, before).natAddress, SOURCE);
-  nextHops.sources.delete(SOURCE);
-  nextHops.sources.add(other);
-  dataplane.refreshNextHops([at]);
-  const after = dataplane.backendIndex(id, '10.0.1.1 8080') as number;
-  t.not(after, before);
-  t.is(backendAt(bpf.object, after).natAddress, other);
-  t.is(backendAt(bpf.object, before).natAddress, SOURCE);
-  t.is(backendAt(bpf.object, before).flags & ACTIVE, 0);
-  t.deepEqual(ringOf(bpf.object), ['10.0.1.1', '10.0.1.1', '10.0.1.1']);
+  const after = backendAt(bpf.object, index);
+  t.is(dataplane.backendIndex(id, '10.0.1.1 8080'), index);
+  t.is(dataplane.endsOf(index, before.natFirst)?.natAddress, SOURCE);
+  t.is(dataplane.endsOf(index, after.natFirst)?.natAddress, other);
+  t.is(dataplane.usage().writes.rings, 1);
 });
 
 test('a second process adopts what the first left, and writes nothing that is equal', (t) => {
@@ -307,7 +239,7 @@ test('a second process adopts what the first left, and writes nothing that is eq
   t.true(nextHops.followed.has(address('10.0.1.2')));
   apply(again, first);
   apply(again, second);
-  t.deepEqual(again.usage().writes, { vips: 0, servers: 0, backends: 0, rings: 0 });
+  t.deepEqual(again.usage().writes, NO_WRITES);
   again.remove(second.id);
   t.is(vipOf(bpf.object, 443), undefined);
   t.deepEqual(new Set(ringOf(bpf.object)), new Set(['10.0.1.1', '10.0.1.2']));
@@ -324,10 +256,13 @@ test('a second process does not reuse what flows of the first may hold', async (
   t.is(again.usage().backends.used, 2);
   t.is(again.usage().servers.used, 1);
   bpf.sweepResult.flowsByBackend[old] = 3;
+  bpf.sweepResult.flowsByServer[backendAt(bpf.object, old).server] = 3;
   clock.advance(INDEX_GRACE_MS);
   await again.sweep();
   t.is(again.usage().backends.used, 1);
-  t.deepEqual(again.endsOf(99, old), undefined);
+  t.is(again.endsOf(old, 0)?.backend.address, address('10.0.1.1'));
+  t.is(again.endsOf(old + 1, 0), undefined);
+  t.is(again.endsOf(9999, 0), undefined);
 });
 
 test('a marker or a ring that a crash left alone is mended', (t) => {
@@ -336,8 +271,7 @@ test('a marker or a ring that a crash left alone is mended', (t) => {
   const vips = bpf.object.maps['vips'] as BpfObject['maps'][string];
   const key = (at: string, port: number, protocol: number) =>
     encode(layout.vipKey, { address: address(at), port, protocol });
-  const none = { server: 0, flags: 0, ringChunk: 0, ringOffset: 0, ringSize: 0, affinitySec: 0 };
-  vips.update(key('192.0.2.99', 0, 0), encode(layout.vip, none));
+  vips.update(key('192.0.2.99', 0, 0), new Uint8Array(layout.vip.size));
   vips.delete(key(VIP, 0, 0));
   const broken = {
     ...decode(layout.vip, vips.lookup(key(VIP, 80, 6)) as Uint8Array),
@@ -393,7 +327,7 @@ test('whatever is updated, removed, swept and restarted, the maps say what was w
       t.deepEqual([...current.list()].sort(), [...wanted.values()].map(({ id }) => id).sort());
       const again = restart();
       for (const value of wanted.values()) apply(again, value);
-      t.deepEqual(again.usage().writes, { vips: 0, servers: 0, backends: 0, rings: 0 });
+      t.deepEqual(again.usage().writes, NO_WRITES);
     }),
     { numRuns: 60 },
   );

@@ -17,7 +17,7 @@ function tableOf(...entries: readonly Parameters<typeof encodeStruct>[1][]) {
       client: addressBytes(`203.0.113.${i + 1}`),
       client_port: be16(50_000),
       nat_port: be16(10_001),
-      server: 1,
+      nat: 4,
       backend: i + 1,
       last_s: 90,
       proto: 6,
@@ -25,11 +25,12 @@ function tableOf(...entries: readonly Parameters<typeof encodeStruct>[1][]) {
     });
     new Uint8Array(map.mapped()).set(bytes, i * 3 * 64);
   }
-  const endsOf = (server: number, backend: number) =>
-    server === 1
+  const endsOf = (backend: number, nat: number) =>
+    backend < 10
       ? {
           vip: { address: address('192.0.2.1'), port: 80, protocol: 6 },
           backend: { address: address(`10.0.0.${backend}`), port: 8080 },
+          natAddress: address(`10.9.0.${nat}`),
         }
       : undefined;
   const source = { map, layout, endsOf, nowSec: 100 };
@@ -50,6 +51,7 @@ test('listFlows() tells both ends, state and idle time', async (t) => {
       vipPort: 80,
       backend: address('10.0.0.1'),
       backendPort: 8080,
+      natAddress: address('10.9.0.4'),
       natPort: 10_001,
       state: 'established',
       idleSec: 10,
@@ -62,7 +64,7 @@ test('listFlows() leaves out free, claimed, swept and unknown entries', async (t
     { tag: 0, state: ESTABLISHED },
     { tag: 1, state: ESTABLISHED },
     { tag: 0x1234, state: layout.constant('TG_FLOW_CLAIMED') },
-    { ...live, server: 7 },
+    { ...live, backend: 70 },
   )();
   t.deepEqual(none.flows, []);
 });

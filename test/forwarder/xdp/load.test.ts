@@ -5,11 +5,12 @@ import { decode } from '../../../src/forwarder/xdp/abi.ts';
 import { bpfMap, Dataplane } from '../../../src/forwarder/xdp/dataplane.ts';
 import { loadProgram } from '../../../src/forwarder/xdp/load.ts';
 import { indexKey } from '../../../src/forwarder/xdp/statistics.ts';
-import { sweepFlows } from '../../../src/system/bpf.ts';
+import { endFlows, sweepFlows } from '../../../src/system/bpf.ts';
 import { forwarderSettings } from '../../netns/forwarder-settings.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { fakeNextHops } from '../../support/fake-next-hops.ts';
 import { backend, virtualServer } from '../../support/objects.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 
 /** The kernel's own maps, pinned in a folder of this test. */
 const bpfDir = `/sys/fs/bpf/tg-${process.pid}-load`;
@@ -73,10 +74,22 @@ test.serial('loadProgram() refuses other limits while maps are pinned, with the 
 test.serial("a data plane on the kernel's maps is adopted by the next one", async (t) => {
   const clock = fakeClock();
   const nextHops = fakeNextHops();
+  const log = recordingLog();
+  const filters: bigint[] = [];
   const start = () => {
     const program = load();
     const { found: adopt } = program;
-    const parts = { ...program, nextHops, clock, sweepFlows, adopt };
+    const parts = {
+      ...program,
+      nextHops,
+      clock,
+      log,
+      sweepFlows,
+      endFlows,
+      setNatFilter: (natFilter: bigint) => void filters.push(natFilter),
+      onHealed: () => undefined,
+      adopt,
+    };
     return { program, dataplane: new Dataplane(parts) };
   };
   const server = virtualServer('2001:db8::80 UDP 53', [backend('10.0.0.9 8080')], {

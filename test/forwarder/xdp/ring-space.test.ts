@@ -7,26 +7,34 @@ import {
 } from '../../../src/forwarder/xdp/ring-space.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 
-function chunks(entries: number, max: number, made: Uint32Array[] = []) {
-  const memory = () => new Uint32Array(entries * 2);
+function chunks(words: number, max: number, made: Uint32Array[] = []) {
   const add = (index: number) => {
-    made[index] = memory();
+    made[index] = new Uint32Array(words);
     return made[index];
   };
-  return { entries, max, stride: 2, add, existing: (index: number) => made[index] };
+  return { words, max, add, existing: (index: number) => made[index] };
 }
 
-const ring = Uint16Array.of(0, 1, 1, 0);
-
-test('write() puts values at their stride, and holds() compares them', (t) => {
+test('write() puts words where the region stands, and holds() compares them', (t) => {
   const made: Uint32Array[] = [];
   const space = new RingSpace(chunks(16, 1, made), fakeClock());
-  const region = space.allocate(4);
-  space.write(region, ring, [70, 80]);
-  t.deepEqual([...(made[0] as Uint32Array)].slice(0, 9), [70, 0, 80, 0, 80, 0, 70, 0, 0]);
-  t.true(space.holds(region, ring, [70, 80]));
-  t.false(space.holds(region, ring, [70, 81]));
-  t.false(space.holds(region, Uint16Array.of(0, 1, 1), [70, 80]));
+  space.allocate(2);
+  const region = space.allocate(3);
+  space.write(region, Uint32Array.of(70, 80, 70));
+  t.deepEqual([...(made[0] as Uint32Array)].slice(0, 7), [0, 0, 70, 80, 70, 0, 0]);
+  t.true(space.holds(region, Uint32Array.of(70, 80, 70)));
+  t.false(space.holds(region, Uint32Array.of(70, 80, 71)));
+  t.false(space.holds(region, Uint32Array.of(70, 80)), 'a shorter one has a smaller region');
+});
+
+test('regions begin at even words, whatever the lengths', (t) => {
+  const space = new RingSpace(chunks(64, 1), fakeClock());
+  const regions = [1, 3, 2, 5].map((words) => space.allocate(words));
+  t.deepEqual(
+    regions.map(({ offset }) => offset),
+    [0, 2, 6, 8],
+  );
+  t.is(space.usage().words, 2 + 4 + 2 + 6);
 });
 
 test('a freed region rests before it is given out again', (t) => {
@@ -43,26 +51,27 @@ test('a freed region rests before it is given out again', (t) => {
 test('a chunk is added only when no free run fits, and the smallest that fits is taken', (t) => {
   const clock = fakeClock();
   const space = new RingSpace(chunks(100, 2), clock);
-  const [a, b, c, d] = [10, 5, 30, 5].map((size) => space.allocate(size)) as RingRegion[];
+  const [a, b, c, d] = [10, 6, 30, 6].map((size) => space.allocate(size)) as RingRegion[];
   for (const region of [a, c]) space.free(region as RingRegion);
   clock.advance(RING_GRACE_MS);
   t.is(space.allocate(8).offset, (a as RingRegion).offset);
   t.is(space.allocate(30).offset, (c as RingRegion).offset);
   t.is(space.usage().chunks, 1);
   t.is(space.allocate(60).chunk, 1);
-  t.deepEqual(space.usage(), { chunks: 2, entries: 5 + 5 + 8 + 30 + 60 });
+  t.deepEqual(space.usage(), { chunks: 2, words: 6 + 6 + 8 + 30 + 60 });
   t.truthy(b && d);
 });
 
-test('adopt() takes what is free and refuses what overlaps, lies outside or has no chunk', (t) => {
-  const made = [new Uint32Array(20)];
+test('adopt() takes what is free and refuses what overlaps, lies outside, is odd or has no chunk', (t) => {
+  const made = [new Uint32Array(10)];
   const space = new RingSpace(chunks(10, 2, made), fakeClock());
-  t.true(space.adopt({ chunk: 0, offset: 2, size: 3 }));
+  t.true(space.adopt({ chunk: 0, offset: 2, size: 4 }));
   t.false(space.adopt({ chunk: 0, offset: 4, size: 2 }));
-  t.false(space.adopt({ chunk: 0, offset: 8, size: 3 }));
-  t.false(space.adopt({ chunk: 1, offset: 0, size: 1 }));
+  t.false(space.adopt({ chunk: 0, offset: 8, size: 4 }));
+  t.false(space.adopt({ chunk: 0, offset: 7, size: 2 }));
+  t.false(space.adopt({ chunk: 1, offset: 0, size: 2 }));
   t.true(space.adopt({ chunk: 0, offset: 0, size: 2 }));
-  t.deepEqual(space.allocate(5), { chunk: 0, offset: 5, size: 5 });
+  t.deepEqual(space.allocate(4), { chunk: 0, offset: 6, size: 4 });
 });
 
 test('no two regions that are in use ever overlap, and all space comes back', (t) => {

@@ -10,6 +10,7 @@ const found = (flows: number): SweepResult => ({
   expired: 0,
   flowsByServer: new Uint32Array(),
   flowsByBackend: new Uint32Array(),
+  flowsByNatAddress: new Uint32Array(),
 });
 
 test('one sweep follows the other, never two at once, also after one that failed', async (t) => {
