@@ -21,6 +21,8 @@ export interface PacketFields {
   readonly seq?: number;
   readonly ack?: number;
   readonly window?: number;
+  /** A multiple of 4 bytes. */
+  readonly tcpOptions?: Uint8Array;
   /** IPv4's type of service or IPv6's traffic class. */
   readonly tos?: number;
   readonly flowLabel?: number;
@@ -74,17 +76,20 @@ export function tcp(fields: PacketFields): Uint8Array {
   const [src, srcPort] = endpoint(fields.from);
   const [dst, dstPort] = endpoint(fields.to);
   const payload = payloadBytes(fields.payload);
-  const segment = new Uint8Array(20 + payload.length);
+  const options = fields.tcpOptions ?? new Uint8Array();
+  const header = 20 + options.length;
+  const segment = new Uint8Array(header + payload.length);
   const view = new DataView(segment.buffer);
   const flags = [...(fields.flags ?? 'A')].reduce((sum, c) => sum | (1 << TCP_FLAGS.indexOf(c)), 0);
   view.setUint16(0, srcPort);
   view.setUint16(2, dstPort);
   view.setUint32(4, fields.seq ?? 1000);
   view.setUint32(8, fields.ack ?? 2000);
-  view.setUint8(12, (fields.lie?.dataOffset ?? 5) << 4);
+  view.setUint8(12, (fields.lie?.dataOffset ?? header / 4) << 4);
   view.setUint8(13, flags);
   view.setUint16(14, fields.window ?? 65535);
-  segment.set(payload, 20);
+  segment.set(options, 20);
+  segment.set(payload, header);
   view.setUint16(16, transportChecksum(src, dst, PROTOCOLS.tcp, segment));
   return frame(fields, src, dst, PROTOCOLS.tcp, segment);
 }
@@ -206,9 +211,7 @@ function ipv6Header(
 ): Uint8Array {
   const headers = fields.extensions ?? [];
   const extensions = concat(
-    headers.map(
-      ({ rest }, i) => new Uint8Array([headers[i + 1]?.header ?? protocol, ...rest]),
-    ),
+    headers.map(({ rest }, i) => new Uint8Array([headers[i + 1]?.header ?? protocol, ...rest])),
   );
   const header = new Uint8Array(40);
   const view = new DataView(header.buffer);
