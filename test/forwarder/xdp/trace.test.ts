@@ -168,7 +168,7 @@ function dump(map: {
 }
 
 test.serial('a trace changes nothing, whatever the packet', (t) => {
-  setUp();
+  setUp(ONE_PORT);
   // Flows of every state, so that there is something to change.
   for (const packet of fc.sample(packets, { numRuns: 400, seed: 5 })) dataplane.send(packet);
   t.true(dataplane.flows().length > 5);
