@@ -15,7 +15,7 @@ __noinline int later_fragment_forward(struct xdp_md *ctx, struct packet *packet)
 	enum tg_counter obstacle;
 	int verdict;
 
-	if (!packet || !hop || !fragment_hop(packet, hop))
+	if (!packet || !hop || packet->fragment != FRAGMENT_LATER || !fragment_hop(packet, hop))
 		return FRAGMENT_UNKNOWN;
 	if (packet->ttl <= 1)
 		return drop(TG_COUNTER_drop_ttl);

@@ -53,7 +53,11 @@ const PACKETS: ReadonlyArray<readonly [string, Uint8Array, Outcome]> = [
   ['an IPv6 packet to an IPv4-mapped VIP', mapped(), 'pass'],
   ['a VIP within a broadcast frame', tcp({ ...V4, dstMac: 'ff:ff:ff:ff:ff:ff' }), 'pass'],
   ['a VIP within a multicast frame', tcp({ ...V4, dstMac: '01:00:5e:00:00:01' }), 'pass'],
-  ['a tagged packet to another address', tcp({ ...V4, to: '192.0.2.11:80', vlans: [{ id: 7 }] }), 'pass'],
+  [
+    'a tagged packet to another address',
+    tcp({ ...V4, to: '192.0.2.11:80', vlans: [{ id: 7 }] }),
+    'pass',
+  ],
   // Too short to know whom it is for.
   ['an Ethernet header alone', tcp({ ...V4, cut: 14 }), 'pass'],
   ['half an IPv4 header', tcp({ ...V4, cut: 33 }), 'pass'],
