@@ -34,8 +34,6 @@ static __always_inline int hold_budget_take(__u64 now_ns)
 	return budget->taken++ < TG_HELD_PER_S;
 }
 
-#ifndef TG_TRACE
-
 /*
  * 1 when it was handed over: never a jumbo frame, which could not be sent again, and little in all,
  * as anybody can make such fragments. Needs Linux 5.18.
@@ -43,7 +41,6 @@ static __always_inline int hold_budget_take(__u64 now_ns)
 static __always_inline int fragment_hold(struct xdp_md *ctx, const struct packet *packet)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
-	struct tg_held_fragment *held;
 	struct fragment_memory *memory;
 	__u64 length; /* in one register, so that the verifier keeps what it is told of it */
 
@@ -53,6 +50,9 @@ static __always_inline int fragment_hold(struct xdp_md *ctx, const struct packet
 	memory = fragment_key(packet);
 	if (!memory || length == 0 || length > TG_HELD_FRAME_MAX || !hold_budget_take(now_ns))
 		return 0;
+#ifndef TG_TRACE /* a traced packet is not to come again */
+	struct tg_held_fragment *held;
+
 	held = bpf_ringbuf_reserve(&held_fragments, sizeof(*held), 0);
 	if (!held)
 		return 0;
@@ -65,18 +65,8 @@ static __always_inline int fragment_hold(struct xdp_md *ctx, const struct packet
 		return 0;
 	}
 	bpf_ringbuf_submit(held, 0);
-	return 1;
-}
-
-#else
-
-/* A traced packet is not to come again. Or else the caller's argument would be left out. */
-static __always_inline int fragment_hold(struct xdp_md *ctx, const struct packet *packet)
-{
-	asm volatile("" ::"r"(ctx));
-	return 1;
-}
-
 #endif
+	return 1;
+}
 
 #endif

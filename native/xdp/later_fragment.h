@@ -3,15 +3,29 @@
 #define TIDEGATE_LATER_FRAGMENT_H
 
 #include "fragment_hold.h"
+#include "reject.h"
 #include "rewrite.h"
 
 #define FRAGMENT_UNKNOWN -1
 
-/* A verdict, or FRAGMENT_UNKNOWN when no first fragment was there. A global function. */
+/* Whether a packet of this size fits the way of its datagram. */
+static __always_inline int fits_way(const struct hop *hop, __u32 size)
+{
+	__u32 index = hop->backend;
+	struct tg_backend *backend = bpf_map_lookup_elem(&backends, &index);
+
+	if (!hop->from_client)
+		return size <= mtu_of(hop->ifindex);
+	return backend && size <= backend->mtu;
+}
+
+/*
+ * A verdict, or FRAGMENT_UNKNOWN when no first fragment was there. What goes no further is told to
+ * nobody, as only first fragments have errors (RFC 1122, 3.2.2). A global function: verified once.
+ */
 __noinline int later_fragment_forward(struct xdp_md *ctx, struct packet *packet)
 {
 	struct hop *hop = hop_memory();
-	struct tg_backend *backend;
 	enum tg_counter obstacle;
 	int verdict;
 
@@ -19,8 +33,7 @@ __noinline int later_fragment_forward(struct xdp_md *ctx, struct packet *packet)
 		return FRAGMENT_UNKNOWN;
 	if (packet->ttl <= 1)
 		return drop(TG_COUNTER_drop_ttl);
-	backend = bpf_map_lookup_elem(&backends, &hop->backend);
-	if (!backend || (hop->from_client && packet->ip_size > backend->mtu))
+	if (!fits_way(hop, packet->ip_size))
 		return drop(TG_COUNTER_drop_too_big);
 	obstacle = rewrite_unusual(ctx, packet, hop);
 	if (obstacle != TG_COUNTER_COUNT)

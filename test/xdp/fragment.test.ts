@@ -13,7 +13,7 @@ import { fragmentId, fragmentOf, fragmentsOf } from '../support/fragments.ts';
 import { CLIENT_MAC, EDGE_MAC, icmp, type PacketFields, tcp, udp } from '../support/packet.ts';
 
 const { structs, constants } = dataplaneAbi();
-const dataplane = openDataplane();
+const dataplane = openDataplane({ flows: 8192, reverse: 16384 });
 
 const FAMILIES = {
   IPv4: {

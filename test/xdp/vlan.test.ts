@@ -186,5 +186,5 @@ test.serial('what is dropped within tags is dropped for the same reasons', (t) =
   dataplane.send(request({ vlans: [C7], to: '192.0.2.10:81' }));
   dataplane.send(request({ vlans: [C7], lie: { length: 999 } }));
   dataplane.send(request({ vlans: [C7], ttl: 1 }));
-  t.deepEqual(dataplane.counters(), { drop_no_port: 1, drop_malformed: 1, drop_ttl: 1 });
+  t.like(dataplane.counters(), { drop_no_port: 1, drop_malformed: 1, drop_ttl: 1 });
 });
