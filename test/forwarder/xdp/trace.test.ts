@@ -83,7 +83,7 @@ const common = {
   ttl: fc.constantFrom(64, 64, 64, 64, 2, 1, 0),
   seq: fc.constantFrom(1, 1000, 0xffff_fff0),
   payload: fc.uint8Array({ maxLength: 40 }),
-  vlan: fc.option(fc.constantFrom(0, 7, 4094), { nil: undefined }),
+  vlans: fc.constantFrom([], [], [{ id: 0 }], [{ id: 7 }], [{ id: 100, service: true }, { id: 7 }]),
 };
 
 /** From clients to VIPs, backends to NAT addresses, and others; then some of them damaged. */
@@ -109,7 +109,7 @@ const packets = fc
     }),
     damage: fc.option(fc.integer({ min: 1, max: 1 << 30 }), { nil: undefined, freq: 3 }),
   })
-  .map(({ kind, way, host, port, damage, fragment, vlan, ...fields }) => {
+  .map(({ kind, way, host, port, damage, fragment, ...fields }) => {
     const ends = {
       v4: {
         from: `198.51.100.${host}:${port}`,
@@ -129,7 +129,6 @@ const packets = fc
     const packet = build(kind, {
       ...fields,
       ...ends,
-      ...(vlan !== undefined && { vlan }),
       ...(fragment && way !== 'v6' && way !== 'answer6' && { fragment }),
     });
     if (damage === undefined) return packet;
