@@ -9,7 +9,7 @@ import { isOwnInterface, LOCAL_PORT } from './local-clients/local-interfaces.ts'
 import type { Network } from './network.ts';
 import { hidingOffloads, type ReadFeatures } from './offloads.ts';
 import type { XdpModeSetting } from './settings.ts';
-import { carrierOf } from './way-out.ts';
+import { carrierOf, isAggregate } from './way-out.ts';
 import { viewOf } from './xdp/abi.ts';
 import { bpfMap } from './xdp/dataplane.ts';
 import { indexKey } from './xdp/statistics.ts';
@@ -56,6 +56,8 @@ export class Interfaces {
   readonly #parts: InterfacesParts;
   readonly #ports = new Map<number, Port>();
   #local: Port | undefined;
+  /** Ports by index of their members. */
+  #members: ReadonlyMap<number, number> = new Map();
   /** What is wrong, by interface name. */
   readonly #problems = new Map<string, string>();
   #offloads: readonly string[] = [];
@@ -109,6 +111,7 @@ export class Interfaces {
       if (!this.#ports.has(link.ifindex)) this.#attachWanted(link);
     }
     this.#levelModes();
+    this.#syncMembers();
     this.#syncLocal();
     this.#lookAtOffloads();
     this.#cancelRetry();
@@ -191,6 +194,28 @@ export class Interfaces {
   }
 
   /**
+   * In native mode a bond runs the program in its members' drivers, and packets come in by a member,
+   * as the program sees it: back to where they came from means by the bond.
+   */
+  #syncMembers(): void {
+    const { object, network } = this.#parts;
+    const map = bpfMap(object, 'ports');
+    const links = [...network.links.values()];
+    const members = new Map(
+      links
+        .filter(({ master }) => this.#ports.has(master) && isAggregate(network.links.get(master)))
+        .map(({ ifindex, master }) => [ifindex, master]),
+    );
+    for (const [ifindex, master] of members) {
+      if (this.#members.get(ifindex) !== master) map.update(indexKey(ifindex), indexKey(master));
+    }
+    for (const ifindex of this.#members.keys()) {
+      if (!members.has(ifindex)) map.delete(indexKey(ifindex));
+    }
+    this.#members = members;
+  }
+
+  /**
    * Always in generic mode: there a packet of the program's own (an echo reply) needs no program on
    * the other end to arrive, and a veth takes packets from drivers in either mode.
    */
@@ -240,7 +265,8 @@ export class Interfaces {
     const ports = bpfMap(this.#parts.object, 'ports');
     for (const { key } of ports.entries()) {
       const ifindex = viewOf(key).getUint32(0, true);
-      if (!this.#ports.has(ifindex) && this.#local?.ifindex !== ifindex) ports.delete(key);
+      const isKnown = this.#ports.has(ifindex) || this.#members.has(ifindex);
+      if (!isKnown && this.#local?.ifindex !== ifindex) ports.delete(key);
     }
   }
 }

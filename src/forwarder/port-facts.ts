@@ -3,6 +3,7 @@ import { type Address, type Family, familyOf, isLinkLocal } from '../domain/addr
 import type { Mac } from '../domain/mac.ts';
 import type { InterfaceAddress } from '../protocol/rtnetlink/interface-address.ts';
 import type { Network } from './network.ts';
+import { isAggregate } from './way-out.ts';
 
 /** What the data plane must know of an interface that carries the program. */
 export interface PortFact {
@@ -18,7 +19,10 @@ export interface PortFact {
 }
 
 export interface PortFacts {
-  /** In order of their index; that of the box's own clients last. */
+  /**
+   * In order of their index, each followed by its members where it is a bond; that of the box's own
+   * clients last.
+   */
   readonly ports: readonly PortFact[];
   /** The smallest MTU towards the network: what fits it fits everywhere. `undefined` without ports. */
   readonly mtu: number | undefined;
@@ -57,7 +61,13 @@ export function portFacts(
         addresses.filter((each) => each.ifindex === index),
       );
       const { mac, mtu } = link;
-      return [{ ifindex, mac, mtu, ipv4: choose(on, 4), ipv6: choose(on, 6), isLocal: false }];
+      const fact = { mac, mtu, ipv4: choose(on, 4), ipv6: choose(on, 6), isLocal: false };
+      // Packets come in by a bond's members, as the program sees it.
+      const members = links.filter(({ master }) => master === ifindex && isAggregate(link));
+      return [ifindex, ...members.map((each) => each.ifindex)].map((each) => ({
+        ifindex: each,
+        ...fact,
+      }));
     });
   const mtu = ports.length === 0 ? undefined : Math.min(...ports.map((each) => each.mtu));
   return { ports: [...ports, ...localFact(network, local, ports)], mtu };

@@ -44,6 +44,11 @@ export function carrierOf(links: ReadonlyMap<number, Link>, link: Link): Link {
   return at;
 }
 
+/** True for what makes one interface of several. */
+export function isAggregate(link: Link | undefined): boolean {
+  return link?.kind === 'bond' || link?.kind === 'team';
+}
+
 /** Frames of their members arrive at them; those of a VRF's stay with the members. */
 const MASTERS: readonly string[] = ['bond', 'team', 'bridge'];
 

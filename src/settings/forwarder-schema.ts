@@ -189,7 +189,8 @@ const health = section(
 export const forwarder = section('The forwarding core (role forwarder).', {
   interfaces: interfaces(
     'Interfaces that carry clients or backends; XDP is attached to each. Empty: every Ethernet ' +
-      'interface that is up and has an address.',
+      'interface that is up and has an address. A VLAN device stands for its parent, a member of ' +
+      'a bond or bridge for its master.',
   ),
   xdpMode: Type.Enum(['auto', 'native', 'generic'], {
     default: 'auto',
@@ -213,8 +214,8 @@ export const forwarder = section('The forwarding core (role forwarder).', {
     default: [],
     uniqueItems: true,
     description:
-      'Addresses of this box that packets to backends come from. Empty: the address of the ' +
-      'interface towards the backend. More addresses allow more flows to one backend.',
+      'Addresses that this box holds and packets to backends come from. Empty: the address of ' +
+      'the interface towards the backend. More addresses allow more flows to one backend.',
   }),
   natPorts: Type.Refine(
     Type.String({
@@ -260,7 +261,9 @@ export const forwarder = section('The forwarding core (role forwarder).', {
       minimumMs: 1,
       leastMs: 50,
       description:
-        'How often the MAC of each is confirmed; a moved one is noticed after this time.',
+        'How often each is asked whether it still is there. One that moved is followed within ' +
+        'about 1.8 times this, one that is lost known within about 2.5 times; with more than 400 ' +
+        'next hops both take longer.',
     }),
   }),
   limits,

@@ -255,3 +255,20 @@ test('an offload that hides the wire is a problem until it is off', async (t) =>
   clock.advance(60_000);
   t.is(interfaces.problems().length, 1);
 });
+
+test("a bond's members are ways out by the bond", async (t) => {
+  const { kernel, bpf, start, ports } = await bench((tables) => {
+    tables.links.push(link(5, 'bond0', { kind: 'bond' }), link(3, 'eth1', { master: 5 }));
+  });
+  const wayBy = (ifindex: number) => {
+    const key = new Uint8Array(new Uint32Array([ifindex]).buffer);
+    const value = bpf.object.maps['ports']?.lookup(key)?.slice();
+    return value && new Uint32Array(value.buffer)[0];
+  };
+  start({ wanted: ['bond0'] });
+  t.deepEqual([wayBy(5), wayBy(3), wayBy(2)], [5, 5, undefined]);
+  kernel.tell({ kind: 'link', link: link(4, 'eth2', { master: 5 }), removed: false });
+  kernel.tell({ kind: 'link', link: link(3, 'eth1'), removed: false });
+  t.deepEqual([wayBy(4), wayBy(3)], [5, undefined]);
+  t.deepEqual(ports()?.sort(), [4, 5]);
+});

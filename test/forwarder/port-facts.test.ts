@@ -122,3 +122,20 @@ test('followPortFacts() tells of changes, and of nothing else', async (t) => {
   kernel.tell({ kind: 'link', link: link(2, 'eth0', { mtu: 1500 }), removed: false });
   t.is(told.length, 3);
 });
+
+test("portFacts() says of a bond's members what it says of the bond", (t) => {
+  const links = [
+    link(2, 'bond0', { kind: 'bond', mtu: 9000 }),
+    link(3, 'eth0', { master: 2 }),
+    link(4, 'eth1', { master: 9 }),
+  ];
+  const { ports, mtu } = factsOf(links, [interfaceAddress(2, '192.0.2.1')], [2]);
+  t.deepEqual(
+    ports.map((port) => [port.ifindex, port.mtu, port.ipv4]),
+    [
+      [2, 9000, address('192.0.2.1')],
+      [3, 9000, address('192.0.2.1')],
+    ],
+  );
+  t.is(mtu, 9000);
+});
