@@ -12,7 +12,8 @@
 	X(tg_config, tcp_established_s) X(tg_config, tcp_closing_s) X(tg_config, udp_s)            \
 	X(tg_config, udp_stream_s) X(tg_config, flags) X(tg_config, new_flows_per_s)               \
 	X(tg_config, replies_per_s) X(tg_config, mtu_min) X(tg_config, client_prefix4)             \
-	X(tg_config, client_prefix6) X(tg_config, pad)
+	X(tg_config, client_prefix6) X(tg_config, capture) X(tg_config, nat_limit)                 \
+	X(tg_config, pad)
 
 #define VIP_KEY_FIELDS(X)                                                                          \
 	X(tg_vip_key, addr) X(tg_vip_key, port) X(tg_vip_key, proto) X(tg_vip_key, pad)
@@ -87,6 +88,21 @@
 	X(tg_stats, new_flows) X(tg_stats, in_packets) X(tg_stats, in_bytes)                       \
 	X(tg_stats, out_packets) X(tg_stats, out_bytes)
 
+#define CAPTURE_FIELDS(X)                                                                          \
+	X(tg_capture, vip) X(tg_capture, client) X(tg_capture, mask) X(tg_capture, port)           \
+	X(tg_capture, snap_length) X(tg_capture, sample) X(tg_capture, lost)
+
+#define CAPTURED_FIELDS(X)                                                                         \
+	X(tg_captured, time_ns) X(tg_captured, id) X(tg_captured, ifindex)                         \
+	X(tg_captured, length) X(tg_captured, captured) X(tg_captured, is_out)                     \
+	X(tg_captured, verdict) X(tg_captured, pad)
+
+#define CAPTURED_SMALL_FIELDS(X)                                                                   \
+	X(tg_captured_small, about) X(tg_captured_small, bytes)
+
+#define CAPTURED_LARGE_FIELDS(X)                                                                   \
+	X(tg_captured_large, about) X(tg_captured_large, bytes)
+
 #define TRACE_STEP_FIELDS(X)                                                                       \
 	X(tg_trace_step, name) X(tg_trace_step, pad) X(tg_trace_step, words)
 
@@ -105,7 +121,9 @@
 	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS)                    \
 	X(tg_held_fragment, HELD_FRAGMENT_FIELDS)                                                  \
 	X(tg_stats, STATS_FIELDS) X(tg_trace_step, TRACE_STEP_FIELDS)                              \
-	X(tg_trace, TRACE_FIELDS)
+	X(tg_trace, TRACE_FIELDS) X(tg_capture, CAPTURE_FIELDS)                                    \
+	X(tg_captured, CAPTURED_FIELDS) X(tg_captured_small, CAPTURED_SMALL_FIELDS)                \
+	X(tg_captured_large, CAPTURED_LARGE_FIELDS)
 
 #define ABI_CONSTANTS(X)                                                                           \
 	X(TG_ABI_VERSION) X(TG_RING_CHUNK_ENTRIES) X(TG_RING_CHUNKS_MAX)                           \
@@ -123,7 +141,8 @@
 	X(TG_SEQUENCE_STEP) X(TG_FRAGMENT_LIFETIME_S) X(TG_FRAGMENT_COUNTERS)                      \
 	X(TG_HELD_RING_BYTES) X(TG_HELD_PER_S) X(TG_HELD_FRAME_MAX) X(TG_NAT_PORT_TRIES)           \
 	X(TG_NAT_PORT_THEFTS)                                                                      \
-	X(TG_TRACE_STEPS_MAX) X(TG_TRACE_WORDS)
+	X(TG_TRACE_STEPS_MAX) X(TG_TRACE_WORDS)                                                       \
+	X(TG_CAPTURE_SMALL) X(TG_CAPTURE_LARGE) X(TG_CAPTURE_RING_BYTES)
 
 struct abi_field {
 	const char *name;

@@ -48,7 +48,9 @@ struct tg_config {
 	__u32 mtu_min;         /* the smallest MTU of all ports: what fits it fits everywhere */
 	__u8 client_prefix4;   /* what counts as one client for limits, in bits */
 	__u8 client_prefix6;
-	__u16 pad;
+	__u16 capture; /* 1 while somebody captures: see `capture_filter` */
+	__u32 nat_limit; /* places of `nat_addresses` from here on are free */
+	__u32 pad;
 };
 
 #define TG_CONFIG_REJECT_UNSERVED 1u /* port of a VIP: TCP RST, ICMP port unreachable; else drop */
@@ -450,6 +452,46 @@ enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };
 
 #define TG_NAT_PORT_TRIES 16
 #define TG_NAT_PORT_THEFTS 4 /* further tries that may end an unconfirmed flow */
+
+/*
+ * `capture_filter`, ARRAY of one, not pinned: whose packets are copied while tg_config.capture is
+ * set. A capture ends with the daemon; the next one clears the field.
+ */
+struct tg_capture {
+	__u8 vip[16];
+	__u8 client[16];
+	__u8 mask[16]; /* the bits of `client` that count */
+	__be16 port;   /* 0: all of the address, with what has no port */
+	__u16 snap_length;
+	__u32 sample; /* of so many connections one; 0 and 1: all */
+	__u64 lost;   /* packets that found the ring full; counted by the program */
+};
+
+#define TG_CAPTURE_SMALL 256
+#define TG_CAPTURE_LARGE 2048
+#define TG_CAPTURE_RING_BYTES 2097152
+
+/* A record of `captured_packets`, RINGBUF, of one of two sizes. */
+struct tg_captured {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 id;      /* the same as it came and as it left */
+	__u32 ifindex; /* where it came in */
+	__u32 length;  /* of the frame */
+	__u32 captured; /* bytes of it that follow */
+	__u8 is_out;
+	__u8 verdict; /* enum xdp_action, as it left */
+	__u16 pad;
+};
+
+struct tg_captured_small {
+	struct tg_captured about;
+	__u8 bytes[TG_CAPTURE_SMALL];
+};
+
+struct tg_captured_large {
+	struct tg_captured about;
+	__u8 bytes[TG_CAPTURE_LARGE];
+};
 
 /*
  * What a packet met on its way, for `tidegate trace`: `trace_log`, ARRAY of one, of trace.bpf.c

@@ -52,7 +52,7 @@ static __always_inline int is_nat_source(const struct packet *packet, const stru
 	if (!(cfg->nat_filter >> (packet->src.last >> 56 & 63) & 1))
 		return 0;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < TG_NAT_ADDRESSES_MAX; i++) {
+	for (__u32 i = 0; i < TG_NAT_ADDRESSES_MAX && i < cfg->nat_limit; i++) {
 		struct tg_nat_address *nat = bpf_map_lookup_elem(&nat_addresses, &i);
 
 		if (nat && address_equal(address_from_bytes(nat->addr), packet->src))

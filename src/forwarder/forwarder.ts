@@ -159,7 +159,8 @@ class RunningForwarder implements Forwarder {
       log,
       sweepFlows,
       endFlows,
-      setNatFilter: (natFilter) => program.config.set(0, { ...program.config.get(0), natFilter }),
+      setNatFilter: (natFilter, natLimit) =>
+        program.config.set(0, { ...program.config.get(0), natFilter, natLimit }),
       onHealed: (ids) => this.#markServers(ids),
       adopt: program.found,
     });

@@ -273,7 +273,6 @@ function reset(
       nat_port_last: NAT_LAST,
       hash_seed: 0x1234_5678_9abc_def1n,
       cookie_key: new Uint8Array(16).fill(7),
-      nat_filter: 0xffff_ffff_ffff_ffffn,
       tcp_half_open_s: 30,
       tcp_established_s: 7200,
       tcp_closing_s: 10,
@@ -391,9 +390,21 @@ function natGroup(map: (name: string) => BpfMap, addresses: readonly string[]): 
     if (there.equals(wanted)) return at / size;
     if (there.some((byte) => byte !== 0)) continue;
     there.set(wanted);
+    admitNatAddresses(map, memory.subarray(0, at + wanted.length), size);
     return at / size;
   }
   throw new Error('The table of NAT addresses is full');
+}
+
+/** What the settings say of the addresses in the table. */
+function admitNatAddresses(map: (name: string) => BpfMap, table: Uint8Array, size: number): void {
+  const config = new DataView(map('config').mapped());
+  let filter = 0n;
+  for (let end = size; end <= table.length; end += size) {
+    filter |= 1n << BigInt((table[end - 1] ?? 0) & 63);
+  }
+  config.setBigUint64(placeOf('tg_config', 'nat_filter').at, filter, true);
+  config.setUint32(placeOf('tg_config', 'nat_limit').at, table.length / size, true);
 }
 
 function readFlows(memory: Uint8Array, backends: Uint8Array): FlowEntry[] {

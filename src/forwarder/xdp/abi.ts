@@ -84,6 +84,8 @@ export interface ConfigEntry {
   readonly mtuMin: number;
   readonly clientPrefix4: number;
   readonly clientPrefix6: number;
+  /** Places of the table of NAT addresses from here on are free. */
+  readonly natLimit: number;
 }
 
 export interface NatAddressEntry {
@@ -205,6 +207,7 @@ const CONFIG: Fields<ConfigEntry> = {
   mtuMin: ['mtu_min', 'u32'],
   clientPrefix4: ['client_prefix4', 'u8'],
   clientPrefix6: ['client_prefix6', 'u8'],
+  natLimit: ['nat_limit', 'u32'],
 };
 
 const NAT_ADDRESS: Fields<NatAddressEntry> = { address: ['addr', 'address'] };

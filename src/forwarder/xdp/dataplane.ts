@@ -29,8 +29,8 @@ export interface DataplaneParts {
   readonly log: Log;
   readonly sweepFlows: (object: BpfObject) => Promise<SweepResult>;
   readonly endFlows: (object: BpfObject, rules: readonly AllowedClients[]) => Promise<number>;
-  /** Writes `tg_config.nat_filter`. */
-  readonly setNatFilter: (filter: bigint) => void;
+  /** Writes `tg_config.nat_filter` and `nat_limit`. */
+  readonly setNatFilter: (filter: bigint, limit: number) => void;
   /** These servers' backends can be reached again, without news of their next hops. */
   readonly onHealed: (servers: ReadonlySet<string>) => void;
   /** False when the maps are new, so that nothing needs to be looked for. */

@@ -96,6 +96,7 @@ function configOf(
     mtuMin: before.mtuMin,
     clientPrefix4: flood.clientPrefix4,
     clientPrefix6: flood.clientPrefix6,
+    natLimit: before.natLimit,
   };
 }
 

@@ -15,8 +15,11 @@ export interface NatTableParts {
   readonly array: SharedArray<NatAddressEntry>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Receives the filter of last bytes (`tg_config.nat_filter`) before an address comes into use. */
-  readonly setFilter: (filter: bigint) => void;
+  /**
+   * Receives the filter of last bytes and where the used places end (`tg_config.nat_filter`,
+   * `nat_limit`) before an address comes into use.
+   */
+  readonly setFilter: (filter: bigint, limit: number) => void;
 }
 
 interface Group extends NatGroup {
@@ -44,6 +47,7 @@ export class NatTable {
   /** Next hops hand out the same list again and again. */
   readonly #keys = new WeakMap<readonly Address[], string>();
   #filter = 0n;
+  #limit = 0;
   #full = false;
 
   constructor(parts: NatTableParts) {
@@ -150,12 +154,16 @@ export class NatTable {
 
   #tellFilter(): void {
     let filter = 0n;
+    let limit = 0;
     for (const [place, group] of this.#places.entries()) {
-      if (group) filter |= 1n << (this.addressOf(place) & 63n);
+      if (!group) continue;
+      filter |= 1n << (this.addressOf(place) & 63n);
+      limit = place + 1;
     }
-    if (filter === this.#filter) return;
+    if (filter === this.#filter && limit === this.#limit) return;
     this.#filter = filter;
-    this.#parts.setFilter(filter);
+    this.#limit = limit;
+    this.#parts.setFilter(filter, limit);
   }
 
   #room(count: number): number | undefined {
