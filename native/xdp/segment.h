@@ -83,13 +83,15 @@ __noinline int segment_write(struct xdp_md *ctx, const struct packet *packet,
 		return 0;
 	frame = frame_of(ctx);
 	words = frame.start + at;
-	if ((void *)(words + 6) > frame.end)
+	if ((void *)(words + 5) > frame.end)
 		return 0;
 	words[1] = bpf_htonl(segment->seq);
 	words[2] = bpf_htonl(segment->ack);
 	words[3] = header / 4 << 4 | (__u32)segment->flags << 8 | (__u32)segment->window << 16;
 	words[4] = 0;
 	if (segment->mss) {
+		if ((void *)(words + 6) > frame.end)
+			return 0;
 		sum_option = MSS_OPTION | MSS_OPTION_SIZE << 8 |
 			     (__u32)bpf_htons(segment->mss) << 16;
 		words[5] = sum_option;
