@@ -8,6 +8,7 @@
  * the kernel untouched.
  */
 #include "backend.h"
+#include "capture.h"
 #include "counters.h"
 #include "dead_backend.h"
 #include "flow.h"
@@ -302,6 +303,7 @@ int tidegate(struct xdp_md *ctx)
 	struct tg_config *cfg;
 	enum packet_kind kind;
 	__u32 zero = 0;
+	int verdict;
 
 	TRACE(begin, TG_ABI_VERSION);
 	cfg = bpf_map_lookup_elem(&config, &zero);
@@ -311,7 +313,10 @@ int tidegate(struct xdp_md *ctx)
 	kind = parse(ctx, &scratch->packet);
 	barrier(); /* from here on, what is in memory counts */
 	trace_kind(kind);
-	return decide(ctx, scratch, cfg, kind);
+	CAPTURE_IN(cfg, ctx, &scratch->packet, kind);
+	verdict = decide(ctx, scratch, cfg, kind);
+	CAPTURE_OUT(cfg, ctx, verdict);
+	return verdict;
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";

@@ -147,7 +147,7 @@ function build(kind: string, fields: PacketFields): Uint8Array {
 /** Every byte of every map that the program and its trace share. */
 function everything(): Record<string, string> {
   const dumps = Object.values(dataplane.object.maps)
-    .filter(({ name }) => !['held_fragments', 'ring_chunks'].includes(name))
+    .filter(({ name }) => !['held_fragments', 'captured_packets', 'ring_chunks'].includes(name))
     .map((map) => [map.name, dump(map)] as const);
   return Object.fromEntries(dumps);
 }
