@@ -113,6 +113,9 @@ napi_value program_test_run(napi_env env, napi_callback_info info);
 napi_value program_test_repeat(napi_env env, napi_callback_info info);
 napi_value program_test_live(napi_env env, napi_callback_info info);
 
+/* capture.c */
+napi_value capture_open(napi_env env, napi_callback_info info);
+
 /* flow_sweep.c */
 napi_value flows_sweep(napi_env env, napi_callback_info info);
 

@@ -118,7 +118,15 @@ export interface SweepResult {
   readonly flowsByNatAddress: Uint32Array;
 }
 
+/** Packets that the program captures, as `tg_captured` records. */
+export interface CaptureReader {
+  /** What came since the last read. `lost`: in all, what the reader had no room for. */
+  read(): { readonly records: Uint8Array; readonly lost: number };
+  close(): void;
+}
+
 interface BpfBinding {
+  openCapture(object: BpfObject): CaptureReader;
   bpfLoad(options: LoadOptions): BpfObject;
   /** Sizes and offsets of `dataplane_abi.h`, and the counters' names in order. */
   abi(): Abi;
@@ -150,6 +158,11 @@ export interface Abi {
 
 export function loadBpf(options: LoadOptions): BpfObject {
   return loadNative<BpfBinding>().bpfLoad(options);
+}
+
+/** Throws `EOPNOTSUPP` where the kernel is older than 5.18. */
+export function openCapture(object: BpfObject): CaptureReader {
+  return loadNative<BpfBinding>().openCapture(object);
 }
 
 export function dataplaneAbi(): Abi {
