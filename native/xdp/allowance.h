@@ -6,6 +6,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "config.h"
 #include "rate.h"
 
 /* What may come at once: a quarter of a second's worth. */

@@ -2,6 +2,7 @@
 #ifndef TIDEGATE_BACKEND_H
 #define TIDEGATE_BACKEND_H
 
+#include "config.h"
 #include "flow.h"
 #include "hash.h"
 #include "maps.h"

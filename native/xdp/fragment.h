@@ -9,6 +9,7 @@
 #ifndef TIDEGATE_FRAGMENT_H
 #define TIDEGATE_FRAGMENT_H
 
+#include "config.h"
 #include "counters.h"
 #include "flow.h"
 #include "hash.h"

@@ -5,6 +5,7 @@
 #ifndef TIDEGATE_FRAGMENT_HOLD_H
 #define TIDEGATE_FRAGMENT_HOLD_H
 
+#include "config.h"
 #include "fragment.h"
 
 /* How many this CPU handed over in which second. */

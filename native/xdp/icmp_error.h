@@ -13,6 +13,7 @@
 #ifndef TIDEGATE_ICMP_ERROR_H
 #define TIDEGATE_ICMP_ERROR_H
 
+#include "config.h"
 #include "counters.h"
 #include "icmp_quote.h"
 #include "rewrite.h"

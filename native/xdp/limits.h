@@ -10,6 +10,7 @@
 #define TIDEGATE_LIMITS_H
 
 #include "allowance.h"
+#include "config.h"
 #include "hash.h"
 #include "maps.h"
 #include "packet.h"

@@ -5,6 +5,7 @@
 #ifndef TIDEGATE_MARTIAN_H
 #define TIDEGATE_MARTIAN_H
 
+#include "config.h"
 #include "maps.h"
 #include "packet.h"
 

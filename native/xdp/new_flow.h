@@ -8,9 +8,12 @@
 #include "backend.h"
 #include "counters.h"
 #include "flow.h"
+#include "flow_claim.h"
 #include "limits.h"
 #include "martian.h"
+#include "nat_port.h"
 #include "tcp.h"
+#include "way_back.h"
 
 /* How long a handshake may take before it gives way to an unknown client's. */
 #define HANDSHAKE_S 3

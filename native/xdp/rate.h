@@ -6,7 +6,7 @@
 #ifndef TIDEGATE_RATE_H
 #define TIDEGATE_RATE_H
 
-#include "flow.h"
+#include "config.h"
 
 /* The share of a second that one takes. `per_second` is not 0. */
 static __always_inline __u64 rate_share(__u32 per_second)

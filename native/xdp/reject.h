@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "allowance.h"
+#include "config.h"
 #include "counters.h"
 #include "icmp_reply.h"
 #include "reset.h"

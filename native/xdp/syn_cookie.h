@@ -17,6 +17,7 @@
 #ifndef TIDEGATE_SYN_COOKIE_H
 #define TIDEGATE_SYN_COOKIE_H
 
+#include "config.h"
 #include "flow.h"
 #include "segment.h"
 #include "siphash.h"

@@ -3,6 +3,7 @@
 #define TIDEGATE_TCP_H
 
 #include "flow.h"
+#include "flow_claim.h"
 
 /*
  * The handshake's last segment acknowledges the SYN-ACK, and with TCP Fast Open some data behind
