@@ -5,7 +5,7 @@
 #ifndef TIDEGATE_CAPTURE_H
 #define TIDEGATE_CAPTURE_H
 
-#include "flow.h"
+#include "config.h"
 #include "maps.h"
 #include "packet.h"
 
