@@ -2,10 +2,9 @@
 #ifndef TIDEGATE_SEGMENT_H
 #define TIDEGATE_SEGMENT_H
 
-#include "checksum.h"
-#include "rewrite.h"
+#include "packet.h"
+#include "reply.h"
 
-#define SEGMENT_TTL 64
 #define MSS_OPTION 2
 #define MSS_OPTION_SIZE 4
 
@@ -98,12 +97,8 @@ __noinline int segment_write(struct xdp_md *ctx, const struct packet *packet,
 	}
 	segment_clear_rest(frame, (__u8 *)(words + (segment->mss ? 6 : 5)));
 	segment_set_length(frame, packet, header + segment->payload);
-	sum = (__u64)words[0] + words[1] + words[2] + words[3] + sum_option;
-	sum += bpf_htons(IPPROTO_TCP);
-	sum += bpf_htons(header + segment->payload);
-	/* IPv4-mapped addresses bring 0xffff besides, which is nothing to a checksum. */
-	sum = checksum_change_address(sum, (struct address){ ~0ull, ~0ull }, packet->src);
-	sum = checksum_change_address(sum, (struct address){ ~0ull, ~0ull }, packet->dst);
+	sum = reply_pseudo_header(packet, packet->dst, IPPROTO_TCP, header + segment->payload);
+	sum += (__u64)words[0] + words[1] + words[2] + words[3] + sum_option;
 	words[4] = checksum_apply(0xffff, sum);
 	return 1;
 }
@@ -112,17 +107,10 @@ __noinline int segment_write(struct xdp_md *ctx, const struct packet *packet,
 static __always_inline int segment_return(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct frame frame = frame_of(ctx);
-	__u16 *macs = frame.start;
 	__be16 *ports = transport_header(frame, packet);
 
-	if ((void *)(macs + 6) > frame.end || (void *)(ports + 2) > frame.end)
+	if (!reply_turn(ctx) || (void *)(ports + 2) > frame.end)
 		return XDP_ABORTED;
-	for (int i = 0; i < 3; i++) {
-		__u16 dst = macs[i];
-
-		macs[i] = macs[i + 3];
-		macs[i + 3] = dst;
-	}
 	ports[0] = packet->dst_port;
 	ports[1] = packet->src_port;
 	if (packet->is_ipv4) {
@@ -131,8 +119,8 @@ static __always_inline int segment_return(struct xdp_md *ctx, const struct packe
 		if ((void *)(ip + 1) > frame.end)
 			return XDP_ABORTED;
 		ip->check =
-			checksum_apply(ip->check, checksum_change(0, ip->ttl, SEGMENT_TTL));
-		ip->ttl = SEGMENT_TTL;
+			checksum_apply(ip->check, checksum_change(0, ip->ttl, REPLY_TTL));
+		ip->ttl = REPLY_TTL;
 		ip->saddr = address_to_ipv4(packet->dst);
 		ip->daddr = address_to_ipv4(packet->src);
 	} else {
@@ -140,7 +128,7 @@ static __always_inline int segment_return(struct xdp_md *ctx, const struct packe
 
 		if ((void *)(ip + 1) > frame.end)
 			return XDP_ABORTED;
-		ip->hop_limit = SEGMENT_TTL;
+		ip->hop_limit = REPLY_TTL;
 		address_to_bytes(packet->dst, &ip->saddr);
 		address_to_bytes(packet->src, &ip->daddr);
 	}

@@ -24,6 +24,7 @@
 #ifndef TIDEGATE_SYN_PROXY_H
 #define TIDEGATE_SYN_PROXY_H
 
+#include "reject.h"
 #include "segment.h"
 #include "syn_cookie.h"
 #include "tcp.h"
@@ -98,19 +99,14 @@ __noinline int proxy_request(struct xdp_md *ctx, struct packet *packet, __u32 in
 	return TG_COUNTER_COUNT;
 }
 
-/* Resets a client that returned its cookie and gets no flow: he believes in a connection. */
-__noinline int proxy_decline(struct xdp_md *ctx, const struct packet *packet, __u32 reason)
+/* Resets a client that returned its cookie and gets no flow: it believes in a connection. */
+__noinline int proxy_decline(struct xdp_md *ctx, struct packet *packet, __u32 reason)
 {
-	struct segment segment = { .flags = TCP_RST };
-
 	count(reason);
 	if (!packet)
 		return XDP_DROP;
-	segment.seq = packet->tcp_ack;
-	if (!segment_write(ctx, packet, &segment))
-		return XDP_DROP;
-	count(TG_COUNTER_reset_sent);
-	return segment_return(ctx, packet);
+	packet->tcp_flags = TCP_ACK; /* what it was */
+	return reset(ctx, packet);
 }
 
 /* The one byte that was there before: makes the client say where it stands, and takes the window. */

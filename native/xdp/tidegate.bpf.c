@@ -147,7 +147,7 @@ static __always_inline int flow_yields_to_cookie(const struct flow *flow,
 }
 
 /* A packet to a VIP that gets no flow. */
-static __always_inline int decline(struct xdp_md *ctx, const struct packet *packet,
+static __always_inline int decline(struct xdp_md *ctx, struct packet *packet,
 				   const struct request *request, enum tg_counter obstacle)
 {
 	if (obstacle == TG_COUNTER_cookie_sent)
