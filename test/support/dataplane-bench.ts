@@ -30,7 +30,7 @@ export interface DataplaneBench {
   readonly ended: (readonly AllowedClients[])[];
   /** The last NAT filter. */
   natFilter: bigint;
-  /** Servers that were told to be reachable again. */
+  /** Servers that were told to have backends again, perhaps. */
   readonly healed: string[];
   /** Makes `endFlows` fail. */
   failEnding: boolean;

@@ -31,7 +31,7 @@ export interface DataplaneParts {
   readonly endFlows: (object: BpfObject, rules: readonly AllowedClients[]) => Promise<number>;
   /** Writes `tg_config.nat_filter` and `nat_limit`. */
   readonly setNatFilter: (filter: bigint, limit: number) => void;
-  /** These servers' backends can be reached again, without news of their next hops. */
+  /** There was room for something, so these servers may have backends again that can be reached. */
   readonly onHealed: (servers: ReadonlySet<string>) => void;
   /** False when the maps are new, so that nothing needs to be looked for. */
   readonly adopt: boolean;

@@ -2,6 +2,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import { formatAddress } from '../../../src/domain/address.ts';
 import type { Backend, VirtualServer } from '../../../src/domain/forwarding.ts';
+import { type Prefix, parsePrefix } from '../../../src/domain/prefix.ts';
+import { SCHEDULERS } from '../../../src/domain/scheduler.ts';
 import { decode, encode } from '../../../src/forwarder/xdp/abi.ts';
 import { INDEX_GRACE_MS } from '../../../src/forwarder/xdp/index-pool.ts';
 import type { BpfObject } from '../../../src/system/bpf.ts';
@@ -285,6 +287,116 @@ test('a marker or a ring that a crash left alone is mended', (t) => {
   t.deepEqual(ringOf(bpf.object), ['10.0.1.1', '10.0.1.1', '10.0.1.1']);
 });
 
+const CLIENTS = ['198.51.100.0/24', '2001:db8::/32'].map((text) => parsePrefix(text) as Prefix);
+
+test('source ranges are complete when the VIP is switched to them, and old ones go later', async (t) => {
+  const { bpf, clock, dataplane } = bench();
+  const acl = bpf.object.maps['acl'] as BpfObject['maps'][string];
+  const lists = () => new Set(acl.entries().map(({ key }) => decode(layout.aclKey, key).acl));
+  bpf.onVipUpdate = (_key, value) => {
+    const { acl: id, ringSize } = decode(layout.vip, value);
+    if (ringSize > 0 && id !== 0) t.true(lists().has(id));
+  };
+  apply(dataplane, server([backend(1)], { sourceRanges: CLIENTS }));
+  const before = vipOf(bpf.object)?.acl as number;
+  apply(dataplane, server([backend(1)], { sourceRanges: CLIENTS, port: 443 }));
+  t.is(vipOf(bpf.object, 443)?.acl, before, 'equal lists are one');
+  const other = [parsePrefix('203.0.113.0/24') as Prefix];
+  for (const port of [80, 443]) {
+    apply(dataplane, server([backend(1)], { sourceRanges: other, port }));
+    t.true(lists().has(before), 'a packet may be reading it');
+  }
+  clock.advance(INDEX_GRACE_MS);
+  await dataplane.sweep();
+  t.deepEqual([...lists()], [vipOf(bpf.object)?.acl]);
+  apply(dataplane, server([backend(1)]));
+  t.is(vipOf(bpf.object)?.acl, 0);
+  t.is(dataplane.usage().sourceRanges.lists, 1);
+});
+
+test('flows are ended where a list came or changed, once a pass', async (t) => {
+  const { clock, dataplane, ended, restart } = bench();
+  const listed = server([backend(1)], { sourceRanges: CLIENTS });
+  const servers = () => ended.splice(0).map((rules) => rules.flatMap((rule) => rule.servers));
+  const settle = async (each: typeof dataplane) => {
+    each.commit();
+    await each.idle();
+    clock.advance(INDEX_GRACE_MS);
+    await each.sweep();
+    return servers();
+  };
+  apply(dataplane, server([backend(1)], { port: 443 }));
+  t.deepEqual(await settle(dataplane), [], 'everybody may come');
+  apply(dataplane, server([backend(1)]));
+  apply(dataplane, listed);
+  const index = dataplane.serverIndex(listed.id) as number;
+  t.deepEqual(await settle(dataplane), [[index], [index]]);
+  apply(dataplane, server([backend(1, 'down')], { sourceRanges: CLIENTS }));
+  t.deepEqual(await settle(dataplane), [], 'the same list');
+  dataplane.remove(listed.id);
+  apply(dataplane, listed);
+  t.deepEqual(await settle(dataplane), [[index], [index]], 'it may have flows of before');
+  const again = restart();
+  apply(again, listed);
+  t.deepEqual(await settle(again), [[index], [index]], 'the process may have died too early');
+  apply(again, server([backend(1)]));
+  t.deepEqual(await settle(again), []);
+});
+
+const FAILURES = {
+  'source ranges': { acl: 1 },
+  affinity: { affinityBackends: 3 },
+  backends: { backends: 4 },
+} as const;
+
+for (const [what, sizes] of Object.entries(FAILURES)) {
+  test(`an update for which there is no room for ${what} changes nothing, again and again`, async (t) => {
+    const { bpf, clock, dataplane } = bench(sizes);
+    const affinity = { affinityTimeoutSec: 60 };
+    const before = server([backend(1), backend(2, 'down')], { sourceRanges: [], ...affinity });
+    const after = server([backend(1), backend(2), backend(3), backend(4)], {
+      sourceRanges: [...CLIENTS, parsePrefix('203.0.113.0/24') as Prefix],
+      ...affinity,
+    });
+    apply(dataplane, before);
+    const maps = ['vips', 'affinity_backends'] as const;
+    const held = () =>
+      maps.map(
+        (name) => new Set(bpf.object.maps[name]?.entries().map((each) => String(each.value))),
+      );
+    const [vips, usage] = [held(), dataplane.usage()];
+    for (let i = 0; i < 3; i++) {
+      t.throws(() => apply(dataplane, after));
+      t.throws(() => apply(dataplane, { ...after, id: `${VIP} TCP 443`, port: 443 }));
+      t.deepEqual(held(), vips);
+      t.deepEqual(dataplane.usableBackends(before.id), [address('10.0.1.1')]);
+      clock.advance(INDEX_GRACE_MS);
+      await dataplane.sweep();
+      const { servers, backends, sourceRanges, rings } = dataplane.usage();
+      t.deepEqual(servers, usage.servers);
+      t.deepEqual(backends, usage.backends);
+      t.deepEqual(sourceRanges, usage.sourceRanges);
+      t.deepEqual(rings, usage.rings);
+    }
+    apply(dataplane, before);
+    t.deepEqual(dataplane.usage().writes.vips, usage.writes.vips);
+  });
+}
+
+test("a removed server's affinity goes with it, also where a process died before", (t) => {
+  const { bpf, dataplane, restart } = bench();
+  const map = bpf.object.maps['affinity_backends'] as BpfObject['maps'][string];
+  const sticky = server([backend(1)], { affinityTimeoutSec: 60 });
+  apply(dataplane, sticky);
+  t.is(map.entries().length, 1);
+  const left = map.entries()[0] as { key: Uint8Array; value: Uint8Array };
+  dataplane.remove(sticky.id);
+  t.is(map.entries().length, 0);
+  map.update(left.key, left.value);
+  restart();
+  t.is(map.entries().length, 0);
+});
+
 test('whatever is updated, removed, swept and restarted, the maps say what was wanted last', async (t) => {
   const step = fc.oneof(
     fc.record({
@@ -292,6 +404,11 @@ test('whatever is updated, removed, swept and restarted, the maps say what was w
       port: fc.integer({ min: 1, max: 4 }),
       hosts: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
       down: fc.nat(3),
+      scheduler: fc.constantFrom(...SCHEDULERS),
+      choice: fc.constantFrom('rendezvous' as const, 'ring' as const),
+      affinityTimeoutSec: fc.constantFrom(0, 60),
+      sourceRanges: fc.subarray(CLIENTS),
+      resetDead: fc.boolean(),
     }),
     fc.record({ kind: fc.constant('remove' as const), port: fc.integer({ min: 1, max: 4 }) }),
     fc.record({ kind: fc.constant('sweep' as const) }),
@@ -314,7 +431,10 @@ test('whatever is updated, removed, swept and restarted, the maps say what was w
           const backends = hosts.map((host, i) =>
             backend(host, i === each.down ? 'down' : 'active'),
           );
-          wanted.set(each.port, server(backends, { port: each.port }));
+          const { port, scheduler, affinityTimeoutSec, sourceRanges, resetDead } = each;
+          const choice = scheduler === 'maglev' ? each.choice : 'ring';
+          const fields = { port, scheduler, choice, affinityTimeoutSec, sourceRanges, resetDead };
+          wanted.set(port, server(backends, fields));
           apply(current, wanted.get(each.port) as VirtualServer);
         }
         for (const [port, value] of wanted) {
@@ -325,9 +445,19 @@ test('whatever is updated, removed, swept and restarted, the maps say what was w
         }
       }
       t.deepEqual([...current.list()].sort(), [...wanted.values()].map(({ id }) => id).sort());
+      const calls = { ...bpf.calls };
       const again = restart();
       for (const value of wanted.values()) apply(again, value);
       t.deepEqual(again.usage().writes, NO_WRITES);
+      t.is(bpf.calls['affinity_backends'], calls['affinity_backends']);
+      t.is(bpf.calls['acl'], calls['acl']);
+      const lists = new Set([...wanted.keys()].map((port) => vipOf(bpf.object, port)?.acl));
+      clock.advance(INDEX_GRACE_MS);
+      await again.sweep();
+      t.is(again.usage().sourceRanges.lists, lists.has(0) ? lists.size - 1 : lists.size);
+      const sticky = [...wanted.values()].filter((each) => each.affinityTimeoutSec > 0);
+      const entries = sticky.flatMap(({ backends }) => backends.filter((b) => b.use === 'active'));
+      t.is(bpf.object.maps['affinity_backends']?.entries().length, entries.length);
     }),
     { numRuns: 60 },
   );
