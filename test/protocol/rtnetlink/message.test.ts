@@ -13,6 +13,7 @@ import {
 } from '../../../src/protocol/rtnetlink/message.ts';
 import { decodeNeighbour } from '../../../src/protocol/rtnetlink/neighbour.ts';
 import { decodeRoute } from '../../../src/protocol/rtnetlink/route.ts';
+import { decodeRule } from '../../../src/protocol/rtnetlink/rule.ts';
 import { CAPTURED, capturedBody } from './captured.ts';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
@@ -75,7 +76,7 @@ test('readU32() and readText() take only what is there', (t) => {
 
 test('no mutated message makes a decoder throw or read beyond it', (t) => {
   const messages = Object.values(CAPTURED).map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')));
-  const decoders = [decodeLink, decodeInterfaceAddress, decodeNeighbour, decodeRoute];
+  const decoders = [decodeLink, decodeInterfaceAddress, decodeNeighbour, decodeRoute, decodeRule];
   let random = 0x2545_f491;
   const next = (limit: number) => {
     random ^= random << 13;
