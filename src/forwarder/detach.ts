@@ -23,9 +23,9 @@ export interface Detached {
 
 /**
  * Takes the XDP program off all interfaces, and removes its maps and the interfaces that were made
- * for it: what it forwarded is forwarded no more, and open connections end. The report says first that nothing is served, so that the speaker
- * withdraws what it announces; the report itself stays, empty. Rejects with `ELOCKED` while a
- * forwarder runs.
+ * for it: what it forwarded is forwarded no more, and open connections end. The report says first
+ * that nothing is served, so that the speaker withdraws what it announces; the report itself stays,
+ * empty. Rejects with `ELOCKED` while a forwarder runs.
  */
 export async function detach({ bpfDir, runDir }: DetachSettings): Promise<Detached> {
   const lock = lockFile(join(runDir, FORWARDER_LOCK));
