@@ -84,6 +84,9 @@
 	X(tg_held_fragment, key) X(tg_held_fragment, arrived_ns) X(tg_held_fragment, ifindex)      \
 	X(tg_held_fragment, length) X(tg_held_fragment, frame)
 
+#define RING_LINE_FIELDS(X)                                                                        \
+	X(tg_ring_line, words)
+
 #define STATS_FIELDS(X)                                                                            \
 	X(tg_stats, new_flows) X(tg_stats, in_packets) X(tg_stats, in_bytes)                       \
 	X(tg_stats, out_packets) X(tg_stats, out_bytes)
@@ -120,10 +123,10 @@
 	X(tg_cookies, COOKIES_FIELDS) X(tg_vip_limit, VIP_LIMIT_FIELDS)                            \
 	X(tg_fragment_key, FRAGMENT_KEY_FIELDS) X(tg_fragment, FRAGMENT_FIELDS)                    \
 	X(tg_held_fragment, HELD_FRAGMENT_FIELDS)                                                  \
-	X(tg_stats, STATS_FIELDS) X(tg_trace_step, TRACE_STEP_FIELDS)                              \
-	X(tg_trace, TRACE_FIELDS) X(tg_capture, CAPTURE_FIELDS)                                    \
-	X(tg_captured, CAPTURED_FIELDS) X(tg_captured_small, CAPTURED_SMALL_FIELDS)                \
-	X(tg_captured_large, CAPTURED_LARGE_FIELDS)
+	X(tg_ring_line, RING_LINE_FIELDS) X(tg_stats, STATS_FIELDS)                                \
+	X(tg_capture, CAPTURE_FIELDS) X(tg_captured, CAPTURED_FIELDS)                              \
+	X(tg_captured_small, CAPTURED_SMALL_FIELDS) X(tg_captured_large, CAPTURED_LARGE_FIELDS)    \
+	X(tg_trace_step, TRACE_STEP_FIELDS) X(tg_trace, TRACE_FIELDS)
 
 #define ABI_CONSTANTS(X)                                                                           \
 	X(TG_ABI_VERSION) X(TG_RING_CHUNK_ENTRIES) X(TG_RING_CHUNKS_MAX)                           \

@@ -9,4 +9,5 @@ void register_bpf(napi_env env, napi_value exports)
 	export_function(env, exports, "openCapture", capture_open);
 	export_function(env, exports, "sweepFlows", flows_sweep);
 	export_function(env, exports, "endFlows", flows_end);
+	export_function(env, exports, "holdFragments", fragments_hold);
 }

@@ -16,6 +16,7 @@
 struct bpf_object;
 struct bpf_program;
 struct bpf_map;
+struct bpf_test_run_opts;
 
 /*
  * One map. Held by its JavaScript object and by the object it belongs to; the last one frees it.
@@ -112,6 +113,12 @@ napi_value program_attach(napi_env env, napi_callback_info info);
 napi_value program_test_run(napi_env env, napi_callback_info info);
 napi_value program_test_repeat(napi_env env, napi_callback_info info);
 napi_value program_test_live(napi_env env, napi_callback_info info);
+/* `ifindex` 0: none; `out` may be NULL. What comes out is told in `options`. 0 or an errno. */
+int program_run(int program, void *packet, size_t size, __u32 ifindex, int repeat, void *out,
+		size_t out_size, struct bpf_test_run_opts *options);
+
+/* fragment_hold.c */
+napi_value fragments_hold(napi_env env, napi_callback_info info);
 
 /* capture.c */
 napi_value capture_open(napi_env env, napi_callback_info info);

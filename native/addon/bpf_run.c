@@ -107,15 +107,15 @@ napi_value program_attach(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
-static int run(int program, void *packet, size_t size, __u32 ifindex, int repeat, void *out,
-	       struct bpf_test_run_opts *options)
+int program_run(int program, void *packet, size_t size, __u32 ifindex, int repeat, void *out,
+		size_t out_size, struct bpf_test_run_opts *options)
 {
 	struct xdp_md context = { .data_end = (__u32)size, .ingress_ifindex = ifindex };
 
 	options->data_in = packet;
 	options->data_size_in = (__u32)size;
 	options->data_out = out;
-	options->data_size_out = out ? (__u32)size + TEST_RUN_ROOM : 0;
+	options->data_size_out = (__u32)out_size;
 	options->repeat = repeat;
 	if (ifindex) {
 		options->ctx_in = &context;
@@ -140,7 +140,8 @@ napi_value program_test_run(napi_env env, napi_callback_info info)
 	out = malloc(size + TEST_RUN_ROOM);
 	if (!out)
 		return bpf_error_throw(env, ENOMEM, "Cannot run a packet");
-	error = run(bpf_program__fd(handle->program), packet, size, ifindex, 1, out, &options);
+	error = program_run(bpf_program__fd(handle->program), packet, size, ifindex, 1, out,
+			    size + TEST_RUN_ROOM, &options);
 	if (error) {
 		free(out);
 		return bpf_error_throw(env, error, "Cannot run a packet of %zu bytes", size);
@@ -199,8 +200,8 @@ static void repeat_execute(napi_env env, void *data)
 		options.batch_size = work->batch;
 	}
 	start = monotonic_ns();
-	work->error = run(work->program, work->packet, work->size, work->ifindex,
-			  (int)work->repeat, NULL, &options);
+	work->error = program_run(work->program, work->packet, work->size, work->ifindex,
+				  (int)work->repeat, NULL, 0, &options);
 	/* The kernel leaves out what it waits, and with frames that are sent that is much of it. */
 	work->nanoseconds =
 		work->batch ? (monotonic_ns() - start) / work->repeat : options.duration;

@@ -125,6 +125,25 @@ export interface CaptureReader {
   close(): void;
 }
 
+/** What became of the fragments that came before their datagram's first one. */
+export interface HeldFragments {
+  /** At this moment. */
+  readonly held: number;
+  readonly released: number;
+  /** The first one did not come within a second. */
+  readonly expired: number;
+  /** More than 1,024 at once. */
+  readonly refused: number;
+  /** Could not be sent. */
+  readonly failed: number;
+}
+
+export interface FragmentHold {
+  stats(): HeldFragments;
+  /** Ends the thread; what it held is lost. Once. */
+  stop(): void;
+}
+
 interface BpfBinding {
   openCapture(object: BpfObject): CaptureReader;
   bpfLoad(options: LoadOptions): BpfObject;
@@ -140,6 +159,7 @@ interface BpfBinding {
    * each, ascending and disjoint). Off the event loop. Resolves to how many ended.
    */
   endFlows(object: BpfObject, servers: Uint8Array, ranges: Uint8Array): Promise<number>;
+  holdFragments(object: BpfObject): FragmentHold;
 }
 
 export interface AbiStruct {
@@ -223,4 +243,13 @@ function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
       merged[merged.length - 1] = { first: before.first, last: range.last };
   }
   return merged;
+}
+
+/**
+ * Keeps, on a thread of its own, the fragments that the program hands over, and sends each when the
+ * program has seen its datagram's first one. One at a time for a pinned data plane. Sends in the
+ * caller's network namespace. Needs CAP_NET_RAW beside what a test run needs.
+ */
+export function holdFragments(object: BpfObject): FragmentHold {
+  return loadNative<BpfBinding>().holdFragments(object);
 }
