@@ -1,8 +1,13 @@
 import type { VirtualServer } from '../../domain/forwarding.ts';
 import type { BpfMap } from '../../system/bpf.ts';
-import { type DataplaneLayout, decode, encode } from './abi.ts';
+import {
+  type AffinityBackendKey,
+  type Codec,
+  type DataplaneLayout,
+  decode,
+  viewOf,
+} from './abi.ts';
 import { endpointOf } from './identity.ts';
-import { indexKey } from './statistics.ts';
 
 /** Backend index by endpoint. */
 export type AffinityBackends = ReadonlyMap<number, number>;
@@ -15,13 +20,17 @@ export const NO_AFFINITY: AffinityBackends = new Map();
  */
 export class AffinityTable {
   readonly #map: BpfMap;
-  readonly #layout: DataplaneLayout;
+  readonly #codec: Codec<AffinityBackendKey>;
+  /** A key and a value on their way to the kernel: there are a hundred thousand at a start. */
+  readonly #key: Uint8Array;
+  readonly #value = new Uint32Array(1);
   /** By server index. */
   readonly #servers = new Map<number, AffinityBackends>();
 
   constructor(map: BpfMap, layout: DataplaneLayout) {
     this.#map = map;
-    this.#layout = layout;
+    this.#codec = layout.affinityBackendKey;
+    this.#key = new Uint8Array(this.#codec.size);
   }
 
   /** The server's entries. */
@@ -37,13 +46,13 @@ export class AffinityTable {
     this.#servers.set(server, now);
     for (const endpoint of before.keys()) {
       if (wanted.has(endpoint)) continue;
-      this.#map.delete(encode(this.#layout.affinityBackendKey, { server, endpoint }));
+      this.#map.delete(this.#keyOf(server, endpoint));
       now.delete(endpoint);
     }
     for (const [endpoint, backend] of wanted) {
       if (before.get(endpoint) === backend) continue;
-      const key = encode(this.#layout.affinityBackendKey, { server, endpoint });
-      this.#map.update(key, indexKey(backend));
+      this.#value[0] = backend;
+      this.#map.update(this.#keyOf(server, endpoint), new Uint8Array(this.#value.buffer));
       now.set(endpoint, backend);
     }
     if (now.size === 0) this.#servers.delete(server);
@@ -53,7 +62,7 @@ export class AffinityTable {
   adopt(servers: ReadonlySet<number>): void {
     const found = new Map<number, Map<number, number>>();
     for (const { key, value } of this.#map.entries()) {
-      const { server, endpoint } = decode(this.#layout.affinityBackendKey, key);
+      const { server, endpoint } = decode(this.#codec, key);
       if (!servers.has(server)) {
         this.#map.delete(key);
         continue;
@@ -63,6 +72,11 @@ export class AffinityTable {
       entries.set(endpoint, new DataView(value.buffer, value.byteOffset).getUint32(0, true));
     }
     for (const [server, entries] of found) this.#servers.set(server, entries);
+  }
+
+  #keyOf(server: number, endpoint: number): Uint8Array {
+    this.#codec.write(viewOf(this.#key), 0, { server, endpoint });
+    return this.#key;
   }
 }
 
