@@ -1,4 +1,6 @@
+import type { Address } from '../domain/address.ts';
 import type { Mac } from '../domain/mac.ts';
+import type { Prefix } from '../domain/prefix.ts';
 
 /** Looking inside the running program: what the admin API asks the forwarder for it. */
 export interface InspectView {
@@ -7,11 +9,49 @@ export interface InspectView {
     port: string | undefined,
     frames: (portMac: Mac) => readonly Uint8Array[],
   ): Traced | Refused;
+  /** Starts at once; one at a time. */
+  capture(filter: CaptureFilter): { readonly capture: Capture; readonly refusal?: never } | Refused;
+  isCapturing(): boolean;
+}
+
+/** Whose packets are captured. */
+export interface CaptureFilter {
+  readonly vip: Address;
+  /** 0: all of the address. */
+  readonly port: number;
+  readonly client: Prefix | undefined;
+  /** Of so many connections one, whole. */
+  readonly sample: number;
+  /** Bytes of a packet that are kept. */
+  readonly snapLength: number;
+}
+
+export interface Capture {
+  /** What came since the last time. `lost`: packets in all that the reader was too slow for. */
+  read(): { readonly packets: readonly CapturedPacket[]; readonly lost: number };
+  /** Idempotent. */
+  stop(): void;
+}
+
+export interface CapturedPacket {
+  readonly direction: 'in' | 'out';
+  /** The same for a packet as it came and as it left. */
+  readonly id: bigint;
+  /** Nanoseconds since 1970. */
+  readonly timeNs: bigint;
+  readonly interface: string;
+  /** As it left: `enum xdp_action`. */
+  readonly verdict: number;
+  /** Of the whole frame. */
+  readonly length: number;
+  /** None where nothing left. */
+  readonly bytes: Uint8Array;
 }
 
 /** Why something cannot be done, in a sentence with a remedy. */
 export interface Refused {
   readonly refusal: string;
+  readonly capture?: never;
 }
 
 export interface Traced {

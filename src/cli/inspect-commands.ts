@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Answer } from './admin-client.ts';
 import { reachBox } from './box.ts';
+import { capture, captureQueryOf } from './capture.ts';
 import { type Call, type Command, UsageError } from './command.ts';
-import { ASKING, refuseWords, tellJson } from './common.ts';
+import { ASKING, CONFIG, refuseWords, tellJson } from './common.ts';
 import { EXIT } from './exit-code.ts';
 import { flowQueryOf, readFlows, renderFlows } from './flows.ts';
 import { packetOf, readTrace, renderTrace, type TraceQuestion, traceExitCode } from './trace.ts';
@@ -52,6 +53,38 @@ async function questionOf(call: Call): Promise<TraceQuestion> {
   if (mixed) throw new UsageError(`--${mixed} is for a made-up packet, not for --pcap`);
   return { file: await readFile(path), interface: call.text('in') };
 }
+
+const captureCommand: Command = {
+  name: 'capture',
+  summary: "write a VIP's packets to a file, as they come and as they leave",
+  words: '',
+  options: {
+    vip: { type: 'string', value: 'ADDRESS[:PORT]', help: 'of which VIP; without port: all of it' },
+    client: { type: 'string', value: 'PREFIX', help: 'only with these clients' },
+    sample: { type: 'string', value: '1/N', help: 'one connection of N, whole' },
+    count: { type: 'string', value: 'N', help: 'stop after so many packets (default 1000)' },
+    seconds: { type: 'string', value: 'N', help: 'stop after so long (default 30, at most 3600)' },
+    snap: { type: 'string', value: 'BYTES', help: 'so much of each packet (default 2048)' },
+    write: {
+      type: 'string',
+      short: 'w',
+      value: 'FILE',
+      help: 'pcapng file; - for standard output',
+    },
+    config: CONFIG,
+    'run-dir': ASKING['run-dir'],
+  },
+  details:
+    'tcpdump and Wireshark read the file: tidegate capture --vip 192.0.2.10 -w - | tcpdump -nr -\n' +
+    'What this command is too slow for is lost and counted; forwarding is not held up.',
+  execute: async (call) => {
+    refuseWords(call);
+    const query = captureQueryOf(call);
+    const box = await reachBox(call);
+    if (!box) return EXIT.unreachable;
+    return capture(call, box.runDir, box.instances, query);
+  },
+};
 
 const flows: Command = {
   name: 'flows',
@@ -107,4 +140,4 @@ async function askForwarder<T>(
   return EXIT.unreachable;
 }
 
-export const INSPECT_COMMANDS: readonly Command[] = [trace, flows];
+export const INSPECT_COMMANDS: readonly Command[] = [trace, captureCommand, flows];

@@ -1,10 +1,10 @@
 import type { Trace, TracedPacket, TraceRequest } from '../admin/api-inspect.ts';
-import { parseAddress } from '../domain/address.ts';
 import { type Answer, postAll } from './admin-client.ts';
 import { type Call, UsageError } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { plural } from './format.ts';
 import { type Io, paint } from './io.ts';
+import { endpointOf, numberOf } from './option-values.ts';
 import { dropText } from './reasons.ts';
 import { stepText } from './trace-text.ts';
 
@@ -101,20 +101,6 @@ function hexLines(hex: string): string[] {
   return lines;
 }
 
-function endpointOf(call: Call, option: string) {
-  const text = call.text(option);
-  if (text === undefined)
-    throw new UsageError(`--${option} is missing: write ADDRESS or ADDRESS:PORT`);
-  const [, bracketed, withPort] =
-    /^\[([^\]]*)\](?::(\d+))?$/.exec(text) ?? /^([^:]*):(\d+)$/.exec(text) ?? [];
-  const address = bracketed ?? text;
-  const port = withPort === undefined ? undefined : Number(withPort);
-  if (parseAddress(address) === undefined || (port !== undefined && port > 65_535)) {
-    throw new UsageError(`--${option} is "${text}"; write ADDRESS:PORT or [IPV6]:PORT`);
-  }
-  return { address, port };
-}
-
 function protocolOf(call: Call): TraceRequest['protocol'] {
   const given = (['TCP', 'UDP', 'ICMP'] as const).filter((name) => call.flag(name.toLowerCase()));
   const [protocol = 'TCP'] = given;
@@ -125,12 +111,4 @@ function protocolOf(call: Call): TraceRequest['protocol'] {
 function sizeOf(call: Call): { readonly size?: number } {
   const size = numberOf(call, 'size', 9000);
   return size === undefined ? {} : { size };
-}
-
-function numberOf(call: Call, option: string, max: number): number | undefined {
-  const text = call.text(option);
-  if (text === undefined) return undefined;
-  const value = /^\d+$/.test(text) ? Number(text) : -1;
-  if (value >= 0 && value <= max) return value;
-  throw new UsageError(`--${option} is "${text}"; write a number from 0 to ${max}`);
 }

@@ -201,7 +201,7 @@ class RunningForwarder implements Forwarder {
           log,
         })
       : undefined;
-    this.inspect = createInspection({ program, network, ports: () => this.interfaces() });
+    this.inspect = createInspection({ program, network, clock, ports: () => this.interfaces() });
     this.#reconciler = new Reconciler({
       name: 'xdp',
       target: this.#dataplane,
@@ -284,6 +284,7 @@ class RunningForwarder implements Forwarder {
     this.#stopped = true;
     const { network, program, health, report, lock } = this.#parts;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.inspect.stop();
     this.#cancelStep();
     await this.#sweeper.stop();
     await this.#reconciler.stop();

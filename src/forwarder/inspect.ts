@@ -1,11 +1,14 @@
+import type { Clock } from '../domain/clock.ts';
 import type { Mac } from '../domain/mac.ts';
 import { dataplaneAbi } from '../system/bpf.ts';
 import type { Port } from './interfaces.ts';
 import type { Network } from './network.ts';
+import { type Capture, type CaptureFilter, startCapture } from './xdp/capture.ts';
 import type { LoadedProgram } from './xdp/load.ts';
 import { openTracer, type PacketTrace, TRACE_PACKETS_MAX } from './xdp/trace.ts';
 
 export interface InspectParts {
+  readonly clock: Clock;
   readonly program: LoadedProgram;
   readonly network: Pick<Network, 'links'>;
   /** That carry the program. */
@@ -16,7 +19,16 @@ export interface InspectParts {
 export interface Inspection {
   /** Frames that come in by a port; the first one when none is named. */
   trace(port: string | undefined, frames: FramesFor): TraceAnswer;
+  /** Starts at once, one at a time; whoever starts one stops it. */
+  capture(filter: CaptureFilter): CaptureAnswer;
+  /** A capture is under way. */
+  isCapturing(): boolean;
+  stop(): void;
 }
+
+export type CaptureAnswer =
+  | { readonly capture: Capture; readonly refusal?: never }
+  | { readonly refusal: string };
 
 /** The frames, once it is known which MAC they must be sent to. */
 export type FramesFor = (portMac: Mac) => readonly Uint8Array[];
@@ -36,7 +48,36 @@ const NO_MAC = 0 as Mac;
 export function createInspection(parts: InspectParts): Inspection {
   const { program, network } = parts;
   const nameOf = (ifindex: number) => network.links.get(ifindex)?.name ?? `interface ${ifindex}`;
+  const interfaceOfMac = (mac: Mac) =>
+    [...parts.ports()].find(({ ifindex }) => network.links.get(ifindex)?.mac === mac)?.name;
+  let running: Capture | undefined;
   return {
+    capture(filter) {
+      if (running) return { refusal: 'Another capture is running; end it, or wait for its end' };
+      const { object, config } = program;
+      const started = startCapture(
+        {
+          object,
+          config,
+          abi: dataplaneAbi(),
+          interfaceName: nameOf,
+          interfaceOfMac,
+          nowNs: () => BigInt(Math.round(parts.clock.wallMs())) * 1_000_000n,
+        },
+        filter,
+      );
+      const capture = {
+        ...started,
+        stop() {
+          started.stop();
+          if (running === capture) running = undefined;
+        },
+      };
+      running = capture;
+      return { capture };
+    },
+    isCapturing: () => running !== undefined,
+    stop: () => running?.stop(),
     trace(wanted, frames) {
       const ports = [...parts.ports()];
       const port = wanted === undefined ? ports[0] : ports.find(({ name }) => name === wanted);

@@ -86,6 +86,8 @@ export interface ConfigEntry {
   readonly clientPrefix6: number;
   /** Places of the table of NAT addresses from here on are free. */
   readonly natLimit: number;
+  /** 1 while packets are captured. */
+  readonly capture: number;
 }
 
 export interface NatAddressEntry {
@@ -207,6 +209,7 @@ const CONFIG: Fields<ConfigEntry> = {
   mtuMin: ['mtu_min', 'u32'],
   clientPrefix4: ['client_prefix4', 'u8'],
   clientPrefix6: ['client_prefix6', 'u8'],
+  capture: ['capture', 'u16'],
   natLimit: ['nat_limit', 'u32'],
 };
 

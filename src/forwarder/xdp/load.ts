@@ -94,6 +94,8 @@ function configOf(
     newFlowsPerSec: flood.newFlows,
     repliesPerSec: flood.repliesPerSecond,
     mtuMin: before.mtuMin,
+    // Who captured may have been killed.
+    capture: 0,
     clientPrefix4: flood.clientPrefix4,
     clientPrefix6: flood.clientPrefix6,
     natLimit: before.natLimit,

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type Abi, type BpfObject, loadBpf } from '../../system/bpf.ts';
+import { structOf } from './abi-struct.ts';
 import { bpfMap } from './dataplane.ts';
 import { indexKey } from './statistics.ts';
 import { describeStep, type StepContext, type TraceStep } from './trace-steps.ts';
@@ -96,19 +97,4 @@ function requireVersion(abi: Abi, version: number): void {
     `The trace program on disk has data plane version ${version}, the running one ${abi.version}; ` +
     'restart the forwarder';
   throw Object.assign(new Error(message), { code: 'EABI' });
-}
-
-function structOf(abi: Abi, name: string) {
-  const struct = abi.structs[name];
-  const missing = (what: string) =>
-    new Error(`The native addon does not know ${what}; rebuild it with "npm run build"`);
-  if (!struct) throw missing(`struct ${name}`);
-  return {
-    size: struct.size,
-    offset(field: string): number {
-      const offset = struct.offsets[field];
-      if (offset === undefined) throw missing(`field ${name}.${field}`);
-      return offset;
-    },
-  };
 }

@@ -32,8 +32,8 @@ export interface CapturedPacket {
   readonly direction: 'in' | 'out';
   /** The same for a packet as it came and as it left. */
   readonly id: bigint;
-  /** What the program answered, as `enum xdp_action`. */
-  readonly verdict: number;
+  /** What the program answered, as `enum xdp_action`; undefined when it is not known. */
+  readonly verdict: number | undefined;
   /** Empty for none. */
   readonly comment: string;
   /** Of the whole frame. */
@@ -69,16 +69,13 @@ export function packetBlock(packet: CapturedPacket): Uint8Array {
   view.setUint32(8, Number(timeNs & 0xffff_ffffn), true);
   view.setUint32(12, bytes.length, true);
   view.setUint32(16, length, true);
-  const verdictBytes = new Uint8Array(9);
-  verdictBytes[0] = VERDICT_XDP;
-  new DataView(verdictBytes.buffer).setBigUint64(1, BigInt(verdict), true);
   return block(BLOCK_PACKET, [
     head,
     padded(bytes),
     ...(comment === '' ? [] : [option(OPTION_COMMENT, text(comment))]),
     option(PACKET_FLAGS, u32(DIRECTION[direction])),
     option(PACKET_ID, u64(id)),
-    option(PACKET_VERDICT, verdictBytes),
+    ...(verdict === undefined ? [] : [option(PACKET_VERDICT, verdictBytes(verdict))]),
     END,
   ]);
 }
@@ -91,6 +88,13 @@ export function statisticsBlock(interfaceIndex: number, timeNs: bigint, lost: nu
   view.setUint32(4, Number(timeNs >> 32n), true);
   view.setUint32(8, Number(timeNs & 0xffff_ffffn), true);
   return block(BLOCK_STATISTICS, [body, option(STATISTICS_DROPPED, u64(BigInt(lost))), END]);
+}
+
+function verdictBytes(verdict: number): Uint8Array {
+  const bytes = new Uint8Array(9);
+  bytes[0] = VERDICT_XDP;
+  new DataView(bytes.buffer).setBigUint64(1, BigInt(verdict), true);
+  return bytes;
 }
 
 /** opt_endofopt */
