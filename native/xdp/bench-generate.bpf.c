@@ -1,9 +1,10 @@
 /*
- * Makes UDP packets for benchmarks: each run writes the frame anew, with another client address,
- * and sends it out by the interface it came from (live frames of BPF_PROG_TEST_RUN come back
- * without being restored).
+ * Makes UDP and TCP packets for benchmarks and floods: each run writes the frame anew, with another
+ * client address, and sends it out by the interface it came from (live frames of BPF_PROG_TEST_RUN
+ * come back without being restored).
  */
 #include <linux/bpf.h>
+#include <linux/in.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -14,11 +15,13 @@
 #define FRAME_WORDS 15
 #define CHECKSUM_AT 24
 #define SOURCE_AT 26
+#define PROTOCOL_AT 23
+#define TCP_CHECKSUM_AT 50
 
 struct generate {
 	__u32 clients_mask; /* clients - 1, a power of two less one */
 	__u32 step;	    /* odd: the order in which clients come */
-	__u32 frame[FRAME_WORDS]; /* Ethernet, IPv4 without options, UDP without checksum */
+	__u32 frame[FRAME_WORDS]; /* Ethernet, IPv4 without options, TCP or UDP without checksum */
 	__u32 pad;
 };
 
@@ -58,6 +61,10 @@ int generate(struct xdp_md *ctx)
 	__builtin_memcpy(bytes + SOURCE_AT, &after, sizeof(after));
 	checksum = (__u16 *)(bytes + CHECKSUM_AT);
 	*checksum = checksum_apply(*checksum, checksum_change(0, before, after));
+	if (bytes[PROTOCOL_AT] == IPPROTO_TCP) {
+		checksum = (__u16 *)(bytes + TCP_CHECKSUM_AT);
+		*checksum = checksum_apply(*checksum, checksum_change(0, before, after));
+	}
 	return XDP_TX;
 }
 
