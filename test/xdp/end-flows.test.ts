@@ -149,6 +149,24 @@ test.serial('the table stays sound while two CPUs create flows that end and expi
   t.true(new Uint8Array(dataplane.map('reverse').mapped()).every((byte) => byte === 0));
 });
 
+test.serial('a flow ends once, though several look at the table at a time', async (t) => {
+  const replay = openReplay(dataplane.object);
+  t.teardown(() => replay.close());
+  replay.load({ packet: STREAM, clients: FLOWS });
+  for (let round = 0; round < 40; round++) {
+    await replay.run(FLOWS, CPUS[0]);
+    const flows = dataplane.flows().length;
+    dataplane.age(31);
+    const nobody = [allow([1])];
+    const looks = [0, 1].map(() => endFlows(dataplane.object, nobody));
+    const [swept, ...ended] = await Promise.all([sweepFlows(dataplane.object), ...looks]);
+    t.is(
+      ended.reduce((sum, each) => sum + each, swept.expired),
+      flows,
+    );
+  }
+});
+
 test.serial('of ten thousand ranges each counts', async (t) => {
   // Every other address of 10.7.0.0 to 10.7.78.31.
   const text = (client: number) => `10.7.${client >> 8}.${client & 255}`;

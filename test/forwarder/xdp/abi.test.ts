@@ -2,7 +2,12 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Address } from '../../../src/domain/address.ts';
 import type { Mac } from '../../../src/domain/mac.ts';
-import { dataplaneLayout, decode, encode } from '../../../src/forwarder/xdp/abi.ts';
+import {
+  type ConfigEntry,
+  dataplaneLayout,
+  decode,
+  encode,
+} from '../../../src/forwarder/xdp/abi.ts';
 import { dataplaneAbi } from '../../../src/system/bpf.ts';
 import { addressBytes, be16, encodeStruct, macBytes } from '../../support/dataplane-fixture.ts';
 import { address } from '../../support/objects.ts';
@@ -49,7 +54,7 @@ test('encode() puts fields where the C compiler has them, addresses and ports in
 test('decode() reads back what encode() writes', (t) => {
   const u32 = fc.nat(0xffff_ffff);
   const u16 = fc.nat(0xffff);
-  const config = fc.record({
+  const config: fc.Arbitrary<ConfigEntry> = fc.record({
     abiVersion: u32,
     flowMask: u32,
     reverseMask: u32,
@@ -69,6 +74,8 @@ test('decode() reads back what encode() writes', (t) => {
     mtuMin: u32,
     clientPrefix4: fc.nat(255),
     clientPrefix6: fc.nat(255),
+    natLimit: u16,
+    capture: u16,
   });
   const server = fc.record({
     address: fc.bigInt(0n, (1n << 128n) - 1n).map((value) => value as Address),
