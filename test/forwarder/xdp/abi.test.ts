@@ -74,7 +74,7 @@ test('decode() reads back what encode() writes', (t) => {
     mtuMin: u32,
     clientPrefix4: fc.nat(255),
     clientPrefix6: fc.nat(255),
-    natLimit: u16,
+    natLimit: u32,
     capture: u16,
   });
   const server = fc.record({
