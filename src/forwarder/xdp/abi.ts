@@ -111,6 +111,8 @@ export interface InterfaceEntry {
   readonly ipv4: Address;
   readonly ipv6: Address;
   readonly mtu: number;
+  /** TG_INTERFACE_*. */
+  readonly flags: number;
 }
 
 export interface FlowEntry {
@@ -230,6 +232,7 @@ const INTERFACE: Fields<InterfaceEntry> = {
   ipv4: ['ipv4', 'address'],
   ipv6: ['ipv6', 'address'],
   mtu: ['mtu', 'u32'],
+  flags: ['flags', 'u32'],
 };
 
 const FLOW: Fields<FlowEntry> = {

@@ -33,7 +33,8 @@ export class InterfaceTable {
     const config = this.#config.get(0);
     if (mtu < config.mtuMin) this.#config.set(0, { ...config, mtuMin: mtu });
     for (const port of ports) {
-      const entry = { ipv4: port.ipv4 ?? NONE, ipv6: port.ipv6 ?? NONE, mtu: port.mtu };
+      const flags = port.isLocal ? this.#layout.constant('TG_INTERFACE_OWN') : 0;
+      const entry = { ipv4: port.ipv4 ?? NONE, ipv6: port.ipv6 ?? NONE, mtu: port.mtu, flags };
       const value = encode(this.#layout.interface, entry);
       if (this.#written.get(port.ifindex) === textOf(value)) continue;
       this.#map.update(indexKey(port.ifindex), value);

@@ -44,6 +44,7 @@ export function loadProgram(settings: ForwarderSettings): LoadedProgram {
     flows: limits.flows,
     flow_hints: limits.flows / layout.constant('TG_FLOW_WAYS'),
     offsets: limits.flows,
+    vip_limits: limits.servers + 1,
     reverse: limits.flows * 2,
   });
   const config = sharedArray(bpfMap(object, 'config'), layout.config);
