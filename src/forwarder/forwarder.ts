@@ -12,7 +12,7 @@ import type { Role } from '../domain/role.ts';
 import { type ForwardPlanning, planForward } from '../plan/forward.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import type { ObjectState } from '../reconcile/target.ts';
-import { endFlows, sweepFlows } from '../system/bpf.ts';
+import { endFlows, type FragmentHold, holdFragments, sweepFlows } from '../system/bpf.ts';
 import { readFeatures, setFeature } from '../system/ethtool.ts';
 import { openLedger } from '../system/ledger.ts';
 import { openNetworkConfig } from '../system/network-config.ts';
@@ -39,6 +39,7 @@ import { tellAlarms } from './tell-alarms.ts';
 import type { TrafficStats } from './xdp/abi.ts';
 import { bpfMap, Dataplane, type DataplaneUsage } from './xdp/dataplane.ts';
 import { type FlowFilter, type FlowList, listFlows } from './xdp/flow-list.ts';
+import { heldFragmentCounters } from './xdp/held-fragments.ts';
 import { InterfaceTable } from './xdp/interface-table.ts';
 import { type LoadedProgram, loadProgram } from './xdp/load.ts';
 import { readCounters } from './xdp/statistics.ts';
@@ -100,10 +101,21 @@ export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
     if (!settings.localClients) await removeLocalClients(openNetworkConfig);
     const program = loadProgram(settings);
     undo.push(() => program.object.close());
+    const fragments = holdFragments(program.object);
+    undo.push(() => fragments.stop());
     const health = await deps.startHealth();
     undo.push(() => health.stop());
     const report = createReport(ledger, clock, log);
-    return new RunningForwarder({ ...deps, log, network, program, health, report, lock });
+    return new RunningForwarder({
+      ...deps,
+      log,
+      network,
+      program,
+      fragments,
+      health,
+      report,
+      lock,
+    });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -113,6 +125,7 @@ export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
 interface Parts extends ForwarderDeps {
   readonly network: Network;
   readonly program: LoadedProgram;
+  readonly fragments: FragmentHold;
   readonly health: HealthChecker;
   readonly report: ServingReport;
   readonly lock: { release(): void };
@@ -251,8 +264,9 @@ class RunningForwarder implements Forwarder {
   }
 
   counters(): ReadonlyMap<string, bigint> {
-    const { object, layout } = this.#parts.program;
-    return readCounters(bpfMap(object, 'counters'), layout);
+    const { program, fragments } = this.#parts;
+    const counters = readCounters(bpfMap(program.object, 'counters'), program.layout);
+    return new Map([...counters, ...heldFragmentCounters(fragments.stats())]);
   }
 
   serverStats(serverId: string): TrafficStats | undefined {
@@ -282,7 +296,7 @@ class RunningForwarder implements Forwarder {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    const { network, program, health, report, lock } = this.#parts;
+    const { network, program, fragments, health, report, lock } = this.#parts;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.inspect.stop();
     this.#cancelStep();
@@ -296,6 +310,7 @@ class RunningForwarder implements Forwarder {
     network.close();
     await health.stop();
     await report.close();
+    fragments.stop();
     program.object.close();
     lock.release();
   }

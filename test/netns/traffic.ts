@@ -30,6 +30,8 @@ export interface UdpJob {
   /** Sockets, one after another, each with this many datagrams answered in turn. */
   readonly sockets: number;
   readonly datagrams: number;
+  /** Of each datagram; at most 1,200 by chance when it is not said. */
+  readonly bytes?: number;
 }
 
 /** How many exchanges were whole, how each of the others failed, and who answered how often. */
@@ -153,7 +155,7 @@ async function runUdp(job: UdpJob): Promise<TrafficResult> {
 }
 
 function exchangeUdp(socket: ReturnType<typeof createSocket>, job: UdpJob): Promise<Answer> {
-  const payload = randomBytes(1 + Math.floor(Math.random() * 1200));
+  const payload = randomBytes(job.bytes ?? 1 + Math.floor(Math.random() * 1200));
   const startedMs = performance.now();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => finish(new Error('no answer')), UDP_TIMEOUT_MS);
