@@ -50,6 +50,7 @@ struct object_handle {
 	struct mapping flows;
 	struct mapping flow_hints;
 	struct mapping reverse;
+	struct mapping servers;
 	struct mapping backends;
 	struct mapping backend_flows;
 	struct mapping nat_addresses;
@@ -119,6 +120,9 @@ int program_run(int program, void *packet, size_t size, __u32 ifindex, int repea
 
 /* fragment_hold.c */
 napi_value fragments_hold(napi_env env, napi_callback_info info);
+
+/* flow_list.c */
+napi_value flows_list(napi_env env, napi_callback_info info);
 
 /* capture.c */
 napi_value capture_open(napi_env env, napi_callback_info info);

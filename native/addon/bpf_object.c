@@ -31,6 +31,7 @@ static void object_dispose(struct object_handle *handle)
 	mapping_free(&handle->flows);
 	mapping_free(&handle->flow_hints);
 	mapping_free(&handle->reverse);
+	mapping_free(&handle->servers);
 	mapping_free(&handle->backends);
 	mapping_free(&handle->backend_flows);
 	mapping_free(&handle->nat_addresses);

@@ -117,5 +117,6 @@ bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_tab
 			NULL;
 	table->hints =
 		table->nat_addresses ? mapping_ensure(env, &handle->flow_hints, hints) : NULL;
-	return table->hints != NULL;
+	table->servers = table->hints ? mapping_ensure(env, &handle->servers, servers) : NULL;
+	return table->servers != NULL;
 }

@@ -14,6 +14,7 @@ struct flow_table {
 	struct tg_flow *flows;
 	__u8 *hints; /* by flow */
 	char *reverse;
+	const struct tg_server *servers;
 	const struct tg_backend *backends;
 	const struct tg_nat_address *nat_addresses;
 	char *backend_flows;

@@ -118,6 +118,31 @@ export interface SweepResult {
   readonly flowsByNatAddress: Uint32Array;
 }
 
+/** Which flows; what is not given does not restrict. Addresses and masks are 16 bytes. */
+export interface FlowSearch {
+  readonly vip?: Uint8Array;
+  readonly vipPort?: number;
+  readonly backend?: Uint8Array;
+  readonly backendPort?: number;
+  readonly client?: Uint8Array;
+  /** The bits of `client` that count. */
+  readonly clientMask?: Uint8Array;
+  readonly protocol?: number;
+  /** `enum tg_flow_state`. */
+  readonly state?: number;
+  /** Seconds. */
+  readonly idleMoreThan?: number;
+  /** So many are told, all are counted. */
+  readonly limit: number;
+}
+
+export interface FlowsFound {
+  /** By `enum tg_flow_state`. */
+  readonly counts: Uint32Array;
+  /** `tg_flow` one after another, the first `limit` in the table's order. */
+  readonly entries: Uint8Array;
+}
+
 /** Packets that the program captures, as `tg_captured` records. */
 export interface CaptureReader {
   /** What came since the last read. `lost`: in all, what the reader had no room for. */
@@ -146,6 +171,7 @@ export interface FragmentHold {
 
 interface BpfBinding {
   openCapture(object: BpfObject): CaptureReader;
+  listFlows(object: BpfObject, search: FlowSearch): Promise<FlowsFound>;
   bpfLoad(options: LoadOptions): BpfObject;
   /** Sizes and offsets of `dataplane_abi.h`, and the counters' names in order. */
   abi(): Abi;
@@ -178,6 +204,11 @@ export interface Abi {
 
 export function loadBpf(options: LoadOptions): BpfObject {
   return loadNative<BpfBinding>().bpfLoad(options);
+}
+
+/** Looks through the whole flow table, off the event loop; a million entries take some 30 ms. */
+export function searchFlows(object: BpfObject, search: FlowSearch): Promise<FlowsFound> {
+  return loadNative<BpfBinding>().listFlows(object, search);
 }
 
 /** Throws `EOPNOTSUPP` where the kernel is older than 5.18. */
