@@ -63,8 +63,6 @@ static __always_inline int echo_rewrite(struct xdp_md *ctx, const struct packet 
 /* Turns an echo request into its reply, of the same length. */
 static __always_inline int echo_reply(struct xdp_md *ctx, const struct packet *packet)
 {
-	if (!may_be_answered(packet))
-		return drop(TG_COUNTER_drop_icmp);
 	if (!allowance_take(ALLOWANCE_ECHOES, ECHOES_PER_S))
 		return drop(TG_COUNTER_drop_echo_limit);
 	if (!echo_rewrite(ctx, packet) || !reply_turn(ctx))

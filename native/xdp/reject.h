@@ -8,6 +8,7 @@
 #include "config.h"
 #include "counters.h"
 #include "icmp_reply.h"
+#include "martian.h"
 #include "reset.h"
 
 /* What fits an interface; one that nobody wrote down lets everything through. */
@@ -95,7 +96,10 @@ __noinline int reject(struct xdp_md *ctx, const struct packet *packet, __u32 rea
 	refusal = refusal_of(packet, cfg, reason, mtu);
 	if (refusal.reset && (packet->tcp_flags & TCP_RST)) /* never in answer to one */
 		return XDP_DROP;
-	if ((!refusal.reset && refusal.notice < 0) || !may_be_answered(packet))
+	if (!refusal.reset && refusal.notice < 0)
+		return XDP_DROP;
+	/* Nobody or everybody is not told anything: RFC 1122, 3.2.2; RFC 4443, 2.4 e. */
+	if (source_obstacle(packet) != TG_COUNTER_COUNT)
 		return XDP_DROP;
 	if (!allowance_take(ALLOWANCE_REPLIES, cfg->replies_per_s)) {
 		count(TG_COUNTER_reply_withheld);

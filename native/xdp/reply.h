@@ -1,6 +1,6 @@
 /*
- * What replies of our own have in common: who gets any, and a frame that goes back where it came
- * from. They are built in the frame of the packet they answer, which is lost by that.
+ * What replies of our own have in common: a frame that goes back where it came from. They are built
+ * in the frame of the packet they answer, which is lost by that.
  */
 #ifndef TIDEGATE_REPLY_H
 #define TIDEGATE_REPLY_H
@@ -12,21 +12,6 @@
 #define LINK_HEADER_WORDS 11 /* Ethernet with two VLAN tags, in 16 bits */
 #define TOS_INTERNETWORK_CONTROL 0xc0 /* RFC 1812, 4.3.2.5 */
 #define IPV4_DONT_FRAGMENT 0x4000
-
-/*
- * Never to an address that is nobody's or everybody's (RFC 1122, 3.2.2; RFC 4443, 2.4 e): zero,
- * loopback, multicast, broadcast. Frames to many never come here.
- */
-static __always_inline int may_be_answered(const struct packet *packet)
-{
-	__u8 first = packet->src.first;
-
-	if (packet->is_ipv4) {
-		first = address_to_ipv4(packet->src);
-		return first != 0 && first != 127 && first < 224;
-	}
-	return first != 0xff && (packet->src.first || bpf_be64_to_cpu(packet->src.last) > 1);
-}
 
 /* Makes the frame one back to its sender. VLAN tags stay as they are. */
 static __always_inline int reply_turn(struct xdp_md *ctx)

@@ -38,7 +38,7 @@ for (const family of FAMILIES) {
       const ping = icmp({ from, to: vip, type: request });
       expectPacket(t, dataplane.send(ping), 'drop', ping);
     }
-    t.deepEqual(dataplane.counters(), { drop_icmp: 2 });
+    t.deepEqual(dataplane.counters(), { drop_martian: 2 });
   });
 }
 

@@ -188,13 +188,15 @@ for (const family of FAMILIES) {
         ? [
             '0.0.0.0',
             '0.1.2.3',
+            '169.254.0.9',
+            world.vip,
             '127.0.0.1',
             '224.0.0.1',
             '239.1.1.1',
             '240.0.0.1',
             '255.255.255.255',
           ]
-        : ['::', '::1', 'ff02::1', 'ffff::1'];
+        : ['::', '::1', 'fe80::9', 'ff02::1', 'ffff::1', world.vip];
     for (const source of sources) {
       const from = source.includes(':') ? `[${source}]:9` : `${source}:9`;
       const packet = world.request({ from, ttl: 1 });
