@@ -211,7 +211,9 @@ __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 	obstacle = admission_obstacle(packet, cfg, vip, request);
 	if (obstacle != TG_COUNTER_COUNT)
 		return obstacle;
-	if (!backend_choose(packet, vip, request->now_ns, &request->backend))
+	/* The VIP's record may be another's from one read to the next: the backend must be ours. */
+	if (!backend_choose(packet, vip, request->now_ns, &request->backend) ||
+	    request->backend.record.server != request->flow.key.server)
 		return TG_COUNTER_drop_no_backend;
 	obstacle = backend_obstacle(packet, &request->backend);
 	if (obstacle == TG_COUNTER_COUNT)
@@ -221,7 +223,7 @@ __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 	if (request->proven)
 		count(TG_COUNTER_cookie_returned);
 	affinity_note(packet, vip, request->now_ns, &request->backend);
-	count_new_flow(vip->server, request->backend.index);
+	count_new_flow(request->flow.key.server, request->backend.index);
 	return TG_COUNTER_COUNT;
 }
 

@@ -12,7 +12,14 @@ import type { Role } from '../domain/role.ts';
 import { type ForwardPlanning, planForward } from '../plan/forward.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import type { ObjectState } from '../reconcile/target.ts';
-import { endFlows, type FragmentHold, holdFragments, sweepFlows } from '../system/bpf.ts';
+import {
+  endFlows,
+  type FlowSearch,
+  type FragmentHold,
+  holdFragments,
+  searchFlows,
+  sweepFlows,
+} from '../system/bpf.ts';
 import { readFeatures, setFeature } from '../system/ethtool.ts';
 import { openLedger } from '../system/ledger.ts';
 import { openNetworkConfig } from '../system/network-config.ts';
@@ -287,10 +294,13 @@ class RunningForwarder implements Forwarder {
 
   flows(filter: FlowFilter, limit: number): Promise<FlowList> {
     const { object, layout } = this.#parts.program;
-    const map = bpfMap(object, 'flows');
-    const nowSec = Number(process.hrtime.bigint() / 1_000_000_000n);
-    const endsOf = (backend: number, nat: number) => this.#dataplane.endsOf(backend, nat);
-    return listFlows({ map, layout, endsOf, nowSec }, filter, limit);
+    const source = {
+      search: (search: FlowSearch) => searchFlows(object, search),
+      layout,
+      endsOf: (backend: number, nat: number) => this.#dataplane.endsOf(backend, nat),
+      nowSec: () => Number(process.hrtime.bigint() / 1_000_000_000n),
+    };
+    return listFlows(source, filter, limit);
   }
 
   async stop(): Promise<void> {

@@ -32,6 +32,4 @@ export interface NextHops {
   unfollow(address: Address): void;
   /** `pending` for an address that is not followed. */
   get(address: Address): NextHop;
-  /** True while packets may be sent from this address. */
-  mayUseSource(address: Address): boolean;
 }

@@ -116,11 +116,6 @@ export class KernelNextHops implements NextHops {
     return this.#targets.get(address)?.hop ?? PENDING;
   }
 
-  mayUseSource(address: Address): boolean {
-    const chosen = this.#natAddressesOf(address);
-    return chosen.length > 0 ? chosen.includes(address) : this.#parts.network.holdsAddress(address);
-  }
-
   /** How many addresses are followed, and how many of them are reachable. */
   usage(): { readonly addresses: number; readonly reachable: number } {
     let reachable = 0;

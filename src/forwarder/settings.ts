@@ -41,7 +41,7 @@ export type XdpModeSetting = 'auto' | 'native' | 'generic';
 
 /** Sizes of the maps; fixed while they are pinned. */
 export interface ForwarderLimits {
-  /** Concurrent flows; a power of two. 88 bytes each. */
+  /** Concurrent flows; a power of two. 89 bytes each. */
   readonly flows: number;
   /** Virtual servers: one for each address, port and protocol. */
   readonly servers: number;

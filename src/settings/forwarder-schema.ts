@@ -25,8 +25,8 @@ const limits = section(
         is: 'a power of two from 1024 to 134217728',
         remedy: 'Write 1048576 or another power of two',
         description:
-          'Flows at one time, a power of two. One flow takes 88 bytes (64 its entry, 16 the way ' +
-          'back, 8 for flows opened by a SYN cookie): 88 MiB by default.',
+          'Flows at one time, a power of two. One flow takes 89 bytes (64 its entry, 16 the way ' +
+          'back, 8 for flows opened by a SYN cookie, 1 a hint): 89 MiB by default.',
       }),
       (value) => Number.isInteger(Math.log2(value)),
     ),
@@ -213,6 +213,7 @@ export const forwarder = section('The forwarding core (role forwarder).', {
   natAddresses: Type.Array(Type.Refine(Type.String(ADDRESS_WORDS), isAddress), {
     default: [],
     uniqueItems: true,
+    maxItems: 64,
     description:
       'Addresses that this box holds and packets to backends come from. Empty: the address of ' +
       'the interface towards the backend. More addresses allow more flows to one backend.',

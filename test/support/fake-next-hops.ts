@@ -35,6 +35,5 @@ export function fakeNextHops(): FakeNextHops {
     follow: (each) => void followed.add(each),
     unfollow: (each) => void followed.delete(each),
     get: (each) => hops.get(each) ?? resolvedHop(),
-    mayUseSource: () => true,
   };
 }

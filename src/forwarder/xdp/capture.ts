@@ -1,10 +1,11 @@
-import { type Address, addressToBytes, familyOf } from '../../domain/address.ts';
+import { type Address, addressToBytes } from '../../domain/address.ts';
 import { type Mac, macFromBytes } from '../../domain/mac.ts';
 import type { Prefix } from '../../domain/prefix.ts';
 import { type Abi, type BpfObject, openCapture } from '../../system/bpf.ts';
 import type { ConfigEntry } from './abi.ts';
 import { structOf } from './abi-struct.ts';
 import { bpfMap } from './dataplane.ts';
+import { prefixMask } from './prefix-mask.ts';
 import type { SharedArray } from './shared-array.ts';
 import { indexKey } from './statistics.ts';
 
@@ -85,22 +86,13 @@ function encodeFilter(abi: Abi, filter: CaptureFilter): Uint8Array {
   const view = new DataView(bytes.buffer);
   bytes.set(addressToBytes(filter.vip), offset('vip'));
   if (filter.client) {
-    const { base, length } = filter.client;
-    bytes.set(addressToBytes(base), offset('client'));
-    bytes.set(maskBytes(base, length), offset('mask'));
+    bytes.set(addressToBytes(filter.client.base), offset('client'));
+    bytes.set(prefixMask(filter.client), offset('mask'));
   }
   view.setUint16(offset('port'), filter.port);
   view.setUint16(offset('snap_length'), filter.snapLength, true);
   view.setUint32(offset('sample'), filter.sample, true);
   return bytes;
-}
-
-function maskBytes(base: Address, length: number): Uint8Array {
-  const bits = familyOf(base) === 4 ? 96 + length : length;
-  return Uint8Array.from({ length: 16 }, (_, at) => {
-    const ones = Math.min(8, Math.max(0, bits - at * 8));
-    return (0xff00 >> ones) & 0xff;
-  });
 }
 
 function ringLost(object: BpfObject, abi: Abi): number {

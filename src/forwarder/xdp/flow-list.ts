@@ -1,15 +1,21 @@
-import { setImmediate } from 'node:timers/promises';
-import type { Address } from '../../domain/address.ts';
-import type { BpfMap } from '../../system/bpf.ts';
-import type { DataplaneLayout, FlowEntry } from './abi.ts';
-import { IPPROTO } from './abi.ts';
+import { type Address, addressToBytes } from '../../domain/address.ts';
+import type { Prefix } from '../../domain/prefix.ts';
+import type { FlowSearch, FlowsFound } from '../../system/bpf.ts';
+import { type DataplaneLayout, type FlowEntry, IPPROTO, viewOf } from './abi.ts';
 import type { FlowEnds } from './dataplane.ts';
+import { type FlowState, flowStates } from './flow-state.ts';
+import { prefixMask } from './prefix-mask.ts';
 
 /** Which flows; what is not given does not restrict. */
 export interface FlowFilter {
   readonly vip?: Address;
-  readonly client?: Address;
+  readonly vipPort?: number;
+  readonly client?: Prefix;
   readonly backend?: Address;
+  readonly backendPort?: number;
+  readonly protocol?: 'TCP' | 'UDP';
+  readonly state?: FlowState;
+  readonly idleMoreThanSec?: number;
 }
 
 export interface Flow {
@@ -24,28 +30,29 @@ export interface Flow {
   readonly natAddress: Address;
   readonly natPort: number;
   readonly state: FlowState;
+  /** The client acknowledged what it was sent: it is where it says it is. */
+  readonly confirmed: boolean;
+  /** Opened by a SYN cookie, before there was a backend. */
+  readonly proxied: boolean;
   /** Seconds since its last packet. */
   readonly idleSec: number;
 }
-
-export type FlowState = 'half-open' | 'established' | 'closing' | 'udp' | 'udp-stream';
 
 export interface FlowList {
   readonly flows: readonly Flow[];
   /** There are more than `limit`. */
   readonly truncated: boolean;
+  /** All that match, by state. */
+  readonly counts: Readonly<Record<FlowState, number>>;
 }
 
 export interface FlowSource {
-  readonly map: BpfMap;
+  readonly search: (search: FlowSearch) => Promise<FlowsFound>;
   readonly layout: DataplaneLayout;
   readonly endsOf: (backend: number, nat: number) => FlowEnds | undefined;
   /** CLOCK_MONOTONIC in seconds, as the program counts. */
-  readonly nowSec: number;
+  readonly nowSec: () => number;
 }
-
-/** The event loop gets its turn after so many entries. */
-const SLICE = 65_536;
 
 /**
  * Reads the flow table as it is, without stopping it; a flow that comes or goes meanwhile may be
@@ -56,31 +63,55 @@ export async function listFlows(
   filter: FlowFilter,
   limit: number,
 ): Promise<FlowList> {
-  const { map, layout } = source;
-  const view = new DataView(map.mapped());
-  const states = stateNames(layout);
-  const smallestTag = layout.constant('TG_FLOW_TAG_MIN');
+  const { layout } = source;
+  const states = flowStates(layout);
+  const { counts, entries } = await source.search(searchOf(filter, states, limit));
+  const nowSec = source.nowSec();
+  const view = viewOf(entries);
   const flows: Flow[] = [];
-  for (let index = 0; index < map.maxEntries; index++) {
-    if (index % SLICE === SLICE - 1) await setImmediate();
-    const at = index * layout.flow.size;
-    if (layout.flowTag.read(view, at).tag < smallestTag) continue;
-    const entry = layout.flow.read(view, at);
-    const state = states.get(entry.state);
-    const flow = state && describe(source, entry, state);
-    // Somebody else's by now: what was read may be half of each.
-    if (!flow || layout.flowTag.read(view, at).tag !== entry.tag) continue;
-    if (!matches(flow, filter)) continue;
-    if (flows.length === limit) return { flows, truncated: true };
-    flows.push(flow);
+  for (let at = 0; at < entries.length; at += layout.flow.size) {
+    const flow = describe(source, states, layout.flow.read(view, at), nowSec);
+    if (flow) flows.push(flow);
   }
-  return { flows, truncated: false };
+  const byState = Object.fromEntries(
+    [...states].map(([number, name]) => [name, counts[number] ?? 0]),
+  ) as Record<FlowState, number>;
+  const all = Object.values(byState).reduce((sum, count) => sum + count, 0);
+  return { flows, truncated: all > entries.length / layout.flow.size, counts: byState };
 }
 
-function describe(source: FlowSource, entry: FlowEntry, state: FlowState): Flow | undefined {
-  const ends = source.endsOf(entry.backend, entry.nat);
+function searchOf(
+  filter: FlowFilter,
+  states: ReadonlyMap<number, FlowState>,
+  limit: number,
+): FlowSearch {
+  const { vip, vipPort, client, backend, backendPort, protocol, state, idleMoreThanSec } = filter;
+  const [number] = [...states].find(([, name]) => name === state) ?? [];
+  return {
+    limit,
+    ...(vip !== undefined && { vip: addressToBytes(vip) }),
+    ...(vipPort !== undefined && { vipPort }),
+    ...(backend !== undefined && { backend: addressToBytes(backend) }),
+    ...(backendPort !== undefined && { backendPort }),
+    ...(client && { client: addressToBytes(client.base), clientMask: prefixMask(client) }),
+    ...(protocol && { protocol: IPPROTO[protocol] }),
+    ...(number !== undefined && { state: number }),
+    ...(idleMoreThanSec !== undefined && { idleMoreThan: idleMoreThanSec }),
+  };
+}
+
+function describe(
+  { layout, endsOf }: FlowSource,
+  states: ReadonlyMap<number, FlowState>,
+  entry: FlowEntry,
+  nowSec: number,
+): Flow | undefined {
+  const ends = endsOf(entry.backend, entry.nat);
+  const state = states.get(entry.state);
+  const has = (name: string) => (entry.flags & layout.constant(`TG_FLOW_${name}`)) !== 0;
   return (
-    ends && {
+    ends &&
+    state && {
       protocol: entry.protocol === IPPROTO.TCP ? 'TCP' : 'UDP',
       client: entry.client,
       clientPort: entry.clientPort,
@@ -91,25 +122,9 @@ function describe(source: FlowSource, entry: FlowEntry, state: FlowState): Flow 
       natAddress: ends.natAddress,
       natPort: entry.natPort,
       state,
-      idleSec: Math.max(0, source.nowSec - entry.lastSec),
+      confirmed: has('CONFIRMED') || state === 'udp-stream',
+      proxied: has('PROXIED'),
+      idleSec: Math.max(0, nowSec - entry.lastSec),
     }
   );
-}
-
-function matches(flow: Flow, { vip, client, backend }: FlowFilter): boolean {
-  return (
-    (vip === undefined || flow.vip === vip) &&
-    (client === undefined || flow.client === client) &&
-    (backend === undefined || flow.backend === backend)
-  );
-}
-
-function stateNames(layout: DataplaneLayout): ReadonlyMap<number, FlowState> {
-  return new Map([
-    [layout.constant('TG_FLOW_HALF_OPEN'), 'half-open'],
-    [layout.constant('TG_FLOW_ESTABLISHED'), 'established'],
-    [layout.constant('TG_FLOW_CLOSING'), 'closing'],
-    [layout.constant('TG_FLOW_UDP'), 'udp'],
-    [layout.constant('TG_FLOW_UDP_STREAM'), 'udp-stream'],
-  ]);
 }
