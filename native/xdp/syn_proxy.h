@@ -59,6 +59,14 @@ static __always_inline void proxy_move_sequence(struct xdp_md *ctx, const struct
 	*word = moved;
 }
 
+/* Whether that acknowledges the very cookie that the flow was opened by. */
+static __always_inline int proxy_is_cookie_of(__u32 index, __u32 acknowledged)
+{
+	struct tg_offset *offset = bpf_map_lookup_elem(&offsets, &index);
+
+	return offset && READ_ONCE(offset->cookie) + 1 == acknowledged;
+}
+
 #define SEQUENCE_WORD 1
 #define ACKNOWLEDGEMENT_WORD 2
 

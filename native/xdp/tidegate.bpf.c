@@ -134,16 +134,20 @@ static __always_inline int flow_must_move(const struct tg_flow *entry, const str
 
 /*
  * Whether a cookie may open the tuple's flow anew: the client knows no other handshake than the one
- * with us, whatever the flow has seen.
+ * with us, whatever the flow has seen. The flow's own cookie moves it from a backend that went away.
  */
 static __always_inline int flow_yields_to_cookie(const struct flow *flow,
+						 const struct packet *packet,
 						 const struct backend *backend)
 {
+	__u32 index = flow->index;
+
 	if (flow->word.state != TG_FLOW_HALF_OPEN)
 		return flow->word.state == TG_FLOW_CLOSING;
-	return !(flow->word.flags & TG_FLOW_PROXIED) ||
-	       (!(flow->word.flags & TG_FLOW_ANSWERED) &&
-		!(backend->record.flags & TG_BACKEND_ACTIVE));
+	if (!(flow->word.flags & TG_FLOW_PROXIED) || !proxy_is_cookie_of(index, packet->tcp_ack))
+		return 1;
+	return !(flow->word.flags & TG_FLOW_ANSWERED) &&
+	       !(backend->record.flags & TG_BACKEND_ACTIVE);
 }
 
 /* A packet to a VIP that gets no flow. */
@@ -182,7 +186,7 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 	entry = flow_find(flow);
 	if (entry)
 		backend_read(flow->backend, backend);
-	request->proven = (!entry || flow_yields_to_cookie(flow, backend)) &&
+	request->proven = (!entry || flow_yields_to_cookie(flow, packet, backend)) &&
 			  cookie_is_returned(packet, request->now_ns);
 	if (!entry || request->proven ||
 	    flow_must_move(entry, flow, packet, backend, cfg, now_s)) {

@@ -187,6 +187,47 @@ test.serial(
   },
 );
 
+test.serial(
+  'another cookie of the same client takes the place of a handshake, its own does not',
+  (t) => {
+    const made = world('IPv4');
+    open(t, made);
+    const { client, cookie, atBackend, backend } = made;
+    dataplane.send(backend({ flags: 'SA', seq: BACKEND_ISN, ack: ISN + 1 }));
+    const isn = ISN + 77;
+    dataplane.send(client({ flags: 'S', seq: isn, tcpOptions: mssOption(1460) }));
+    const before = dataplane.flows()[0]?.natPort;
+    const ack = cookie({ isn }) + 1;
+    const got = dataplane.send(client({ flags: 'A', seq: isn + 1, ack }));
+    const syn = { flags: 'S', seq: isn, ack: 0, tcpOptions: mssOption(1460) };
+    expectPacket(t, got, 'tx', atBackend(syn));
+    t.not(dataplane.flows()[0]?.natPort, before);
+    const fresh = dataplane.flows()[0]?.natPort;
+    expectPacket(
+      t,
+      dataplane.send(client({ flags: 'A', seq: isn + 1, ack })),
+      'tx',
+      atBackend(syn),
+    );
+    t.is(dataplane.flows()[0]?.natPort, fresh);
+  },
+);
+
+test.serial('a cookie moves its flow from a silent backend that takes no new ones', (t) => {
+  const made = world('IPv4');
+  open(t, made);
+  const { client, cookie } = made;
+  const gone = { index: 1, address: '10.1.0.5', port: 8080, server: 1, active: false };
+  dataplane.backend(gone);
+  dataplane.server({ index: 1, vip: '192.0.2.10', port: 80, protocol: 'tcp', ring: [2] });
+  const got = dataplane.send(client({ flags: 'A', seq: ISN + 1, ack: cookie() + 1 }));
+  t.is(got.packet.subarray(30, 34).join('.'), '10.1.0.6');
+  t.deepEqual(
+    dataplane.flows().map(({ backend }) => backend),
+    [2],
+  );
+});
+
 test.serial('who returns a cookie and gets no flow is reset', (t) => {
   const { client, cookie, unpadded } = world('IPv4');
   dataplane.send(client({ flags: 'S', seq: ISN }));
