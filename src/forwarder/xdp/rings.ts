@@ -6,6 +6,8 @@ import { endpointOf } from './identity.ts';
 import { type RingChunks, type RingRegion, RingSpace, ringRoom } from './ring-space.ts';
 import type { Schedulers } from './schedulers.ts';
 
+const OTHER_SALT = 0x9e3779b9;
+
 /** The rings of virtual servers: each a list of the backends that take new flows. */
 export class Rings {
   readonly #space: RingSpace;
@@ -71,9 +73,14 @@ function ringChunks(object: BpfObject, layout: DataplaneLayout): RingChunks {
 function ringWords({ choice, ring, backends }: VirtualServer, indices: readonly number[]) {
   if (choice === 'ring') return Uint32Array.from(ring, (entry) => indices[entry] as number);
   const words = new Uint32Array(ring.length * 2);
+  const salts = new Set<number>();
   for (const [place, entry] of ring.entries()) {
+    let salt = endpointOf((backends[entry] as Backend).address);
+    // Two ports of one address: with the same salt one of them would never win.
+    while (salts.has(salt)) salt = (salt + OTHER_SALT) >>> 0;
+    salts.add(salt);
     words[2 * place] = indices[entry] as number;
-    words[2 * place + 1] = endpointOf((backends[entry] as Backend).address);
+    words[2 * place + 1] = salt;
   }
   return words;
 }

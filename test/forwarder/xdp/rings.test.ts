@@ -11,7 +11,7 @@ import {
   VIP,
   vipOf,
 } from '../../support/dataplane-bench.ts';
-import { address } from '../../support/objects.ts';
+import { address, backend as plainBackend } from '../../support/objects.ts';
 
 const rendezvous = { choice: 'rendezvous' } as const;
 
@@ -57,4 +57,15 @@ test('the same ring is written anew where a backend has another index', (t) => {
   apply(dataplane, first);
   apply(dataplane, serverOf([backendOf(2)], { ring: first.ring }));
   t.deepEqual(new Set(ringOf(bpf.object)), new Set(['10.0.1.2']));
+});
+
+test('two ports of one address have salts of their own, so that each wins its share', (t) => {
+  const { bpf, dataplane } = dataplaneBench();
+  const twice = [8080, 8081, 8082].map((port) => plainBackend(`10.0.1.1 ${port}`));
+  apply(dataplane, serverOf(twice, { ...rendezvous, ring: Uint16Array.of(0, 1, 2) }));
+  const vip = vipOf(bpf.object);
+  if (!vip) return t.fail();
+  const salts = ringWordsOf(bpf.object, vip).filter((_, i) => i % 2 === 1);
+  t.is(salts[0], endpointOf(address('10.0.1.1')));
+  t.is(new Set(salts).size, 3);
 });
