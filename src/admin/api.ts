@@ -233,8 +233,11 @@ export const Flow = Type.Object({
   vipPort: Type.Integer(),
   backend: Address,
   backendPort: Type.Integer(),
+  natAddress: Address,
   natPort: Type.Integer(),
   state: Type.String(),
+  confirmed: Type.Boolean({ description: 'The client is where it says it is' }),
+  proxied: Type.Boolean({ description: 'Opened by a SYN cookie' }),
   idleSeconds: Type.Integer(),
 });
 export type Flow = Type.Static<typeof Flow>;
@@ -269,6 +272,7 @@ export type EventList = Type.Static<typeof EventList>;
 export const FlowList = Type.Object({
   items: Type.Array(Flow),
   truncated: Type.Boolean({ description: 'There are more flows than the limit' }),
+  counts: Type.Record(Type.String(), Count, { description: 'All that match, by state' }),
 });
 export type FlowList = Type.Static<typeof FlowList>;
 export const Counters = Type.Object({

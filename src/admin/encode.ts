@@ -92,12 +92,13 @@ export function encodePool(pool: Pool, usage: PoolUsage | undefined): api.Pool {
 }
 
 export function encodeFlow(flow: FlowRow): api.Flow {
-  const { idleSec, client, vip, backend, ...rest } = flow;
+  const { idleSec, client, vip, backend, natAddress, ...rest } = flow;
   return {
     ...rest,
     client: formatAddress(client),
     vip: formatAddress(vip),
     backend: formatAddress(backend),
+    natAddress: formatAddress(natAddress),
     idleSeconds: idleSec,
   };
 }

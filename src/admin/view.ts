@@ -3,6 +3,7 @@ import type { ForwardPlan } from '../domain/forwarding.ts';
 import type { CheckHealth, CheckId } from '../domain/health.ts';
 import type { KeyedMap } from '../domain/keyed-map.ts';
 import type { VipAnnouncement } from '../domain/observed.ts';
+import type { Prefix } from '../domain/prefix.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { RoleName } from '../domain/role.ts';
 import type { LoadBalancerClass } from '../domain/service-class.ts';
@@ -110,14 +111,24 @@ export interface TrafficCounts {
 /** What is not given does not restrict. */
 export interface FlowFilter {
   readonly vip?: Address;
-  readonly client?: Address;
+  readonly vipPort?: number;
+  readonly client?: Prefix;
   readonly backend?: Address;
+  readonly backendPort?: number;
+  readonly protocol?: 'TCP' | 'UDP';
+  readonly state?: FlowState;
+  readonly idleMoreThanSec?: number;
 }
+
+export const FLOW_STATES = ['half-open', 'established', 'closing', 'udp', 'udp-stream'] as const;
+export type FlowState = (typeof FLOW_STATES)[number];
 
 export interface FlowPage {
   readonly flows: readonly FlowRow[];
   /** There are more than the limit. */
   readonly truncated: boolean;
+  /** All that match, by state. */
+  readonly counts: Readonly<Record<FlowState, number>>;
 }
 
 export interface FlowRow {
@@ -128,8 +139,11 @@ export interface FlowRow {
   readonly vipPort: number;
   readonly backend: Address;
   readonly backendPort: number;
+  readonly natAddress: Address;
   readonly natPort: number;
   readonly state: string;
+  readonly confirmed: boolean;
+  readonly proxied: boolean;
   /** Seconds since its last packet. */
   readonly idleSec: number;
 }

@@ -5,7 +5,7 @@ import { capture, captureQueryOf } from './capture.ts';
 import { type Call, type Command, UsageError } from './command.ts';
 import { ASKING, CONFIG, refuseWords, tellJson } from './common.ts';
 import { EXIT } from './exit-code.ts';
-import { flowQueryOf, readFlows, renderFlows } from './flows.ts';
+import { flowQueryOf, readFlows, renderFlowCounts, renderFlows } from './flows.ts';
 import { packetOf, readTrace, renderTrace, type TraceQuestion, traceExitCode } from './trace.ts';
 
 /** Looking inside the forwarder of this box. */
@@ -91,9 +91,17 @@ const flows: Command = {
   summary: 'list flows that are in the table now',
   words: '',
   options: {
-    vip: { type: 'string', value: 'ADDRESS', help: 'only flows to this address' },
-    client: { type: 'string', value: 'ADDRESS', help: 'only flows of this client' },
-    backend: { type: 'string', value: 'ADDRESS', help: 'only flows with this backend' },
+    vip: { type: 'string', value: 'ADDRESS[:PORT]', help: 'only flows to this address' },
+    client: { type: 'string', value: 'PREFIX', help: 'only flows of these clients' },
+    backend: { type: 'string', value: 'ADDRESS[:PORT]', help: 'only flows with this backend' },
+    proto: { type: 'string', value: 'PROTOCOL', help: 'only tcp or udp' },
+    state: {
+      type: 'string',
+      value: 'STATE',
+      help: 'only half-open, established, closing, udp or udp-stream',
+    },
+    'idle-more-than': { type: 'string', value: 'TIME', help: 'seconds, or 5m, or 2h' },
+    count: { type: 'boolean', help: 'only say how many there are, by state' },
     limit: { type: 'string', value: 'N', help: 'at most so many (default 100, at most 10000)' },
     ...ASKING,
   },
@@ -106,6 +114,7 @@ const flows: Command = {
       (runDir, instances) => readFlows(runDir, instances, query),
       (answer) => {
         if (call.flag('json')) tellJson(call, answer);
+        else if (call.flag('count')) call.io.out(renderFlowCounts(call.io, answer));
         else call.io.out(renderFlows(call.io, answer));
         return EXIT.ok;
       },

@@ -238,7 +238,7 @@ test('flows lists, filters and says when there are more', async (t) => {
 test('flows refuses what is no address as a mistake of the command line', async (t) => {
   const { code, err } = await cli(['flows', '--vip', '1.2.3', '--run-dir', await box(t)]);
   t.is(code, 2);
-  t.regex(err, /Query "vip" is "1\.2\.3", which is not an IP address/);
+  t.regex(err, /--vip is "1\.2\.3"; write ADDRESS:PORT or \[IPV6\]:PORT/);
 });
 
 test('flows says when no forwarder runs here', async (t) => {

@@ -6,7 +6,7 @@ import type {
   VirtualServer,
 } from '../../src/domain/forwarding.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
-import { parsePrefix } from '../../src/domain/prefix.ts';
+import { parsePrefix, prefixContains } from '../../src/domain/prefix.ts';
 import type { RoleName } from '../../src/domain/role.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
@@ -271,17 +271,27 @@ function forwardingPart(): NonNullable<AdminView['forwarding']> {
         vipPort: 80,
         backend: address('10.0.0.1'),
         backendPort: 8080,
+        natAddress: address('10.0.0.254'),
         natPort: 1023 + index,
         state: 'established',
+        confirmed: true,
+        proxied: index === 2,
         idleSec: index,
       }));
       const found = flows.filter(
         (flow) =>
-          (filter.client === undefined || flow.client === filter.client) &&
+          (filter.client === undefined || prefixContains(filter.client, flow.client)) &&
           (filter.vip === undefined || flow.vip === filter.vip) &&
           (filter.backend === undefined || flow.backend === filter.backend),
       );
-      return { flows: found.slice(0, limit), truncated: found.length > limit };
+      const counts = {
+        'half-open': 0,
+        established: found.length,
+        closing: 0,
+        udp: 0,
+        'udp-stream': 0,
+      };
+      return { flows: found.slice(0, limit), truncated: found.length > limit, counts };
     },
   };
 }

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import Type from 'typebox';
 import { type Address, parseAddress } from '../../domain/address.ts';
-import { type Prefix, parsePrefix } from '../../domain/prefix.ts';
 import { ErrorBody } from '../api.ts';
 import { ApiError } from '../api-error.ts';
 import { type CaptureFile, createCaptureFile } from '../capture-file.ts';
 import type { Capture, InspectView } from '../inspect-view.ts';
+import { prefixOf } from './flows.ts';
 
 /** The program's ring is emptied so often; what does not fit meanwhile is lost, and counted. */
 const READ_INTERVAL_MS = 20;
@@ -57,7 +57,7 @@ export function captureRoutes(
       const filter = {
         vip: addressOf(vip),
         port,
-        client: client === undefined ? undefined : prefixOf(client),
+        client: client === undefined ? undefined : prefixOf('client', client),
         sample,
         snapLength: snap,
       };
@@ -141,16 +141,6 @@ function addressOf(text: string): Address {
   const address = parseAddress(text);
   if (address !== undefined) return address;
   throw mistake(`Query "vip" is "${text}", which is not an IP address`);
-}
-
-function prefixOf(text: string): Prefix {
-  const prefix = text.includes('/') ? parsePrefix(text) : hostPrefix(text);
-  if (prefix !== undefined) return prefix;
-  throw mistake(`Query "client" is "${text}", which is neither an IP address nor a prefix`);
-}
-
-function hostPrefix(text: string): Prefix | undefined {
-  return parsePrefix(`${text}/${text.includes(':') ? 128 : 32}`);
 }
 
 function mistake(message: string): ApiError {

@@ -1,29 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import Type from 'typebox';
-import { type Address, parseAddress } from '../../domain/address.ts';
+import type Type from 'typebox';
 import type { Backend, VirtualServer } from '../../domain/forwarding.ts';
-import { BackendPage, Counters, ErrorBody, FlowList } from '../api.ts';
-import { ApiError, roleAbsent } from '../api-error.ts';
-import { encodeBackend, encodeFlow } from '../encode.ts';
+import { BackendPage, Counters, ErrorBody } from '../api.ts';
+import { roleAbsent } from '../api-error.ts';
+import { encodeBackend } from '../encode.ts';
 import { PageQuery, pageOf } from '../page.ts';
 import type { AdminView, ForwardingView } from '../view.ts';
-
-/** Flows in one answer. */
-const FLOWS_MAX = 10_000;
-/** Requests for flows at one time; each reads the whole table. */
-const FLOW_READERS_MAX = 2;
-
-const AddressText = Type.String({ maxLength: 45, description: 'IPv4 or IPv6 address' });
-
-const FlowQuery = Type.Object(
-  {
-    vip: Type.Optional(AddressText),
-    client: Type.Optional(AddressText),
-    backend: Type.Optional(AddressText),
-    limit: Type.Integer({ minimum: 1, maximum: FLOWS_MAX, default: 100 }),
-  },
-  { additionalProperties: false },
-);
+import { flowRoute } from './flows.ts';
 
 /** `/v1/backends`, `/v1/flows` and `/v1/counters`: the forwarder's. */
 export function trafficRoutes(app: FastifyInstance, view: AdminView): void {
@@ -99,46 +82,4 @@ function backendRows(servers: VirtualServer[], after: string | undefined, limit:
     if (rows.length >= limit) break;
   }
   return rows;
-}
-
-function flowRoute(app: FastifyInstance, forwarding: () => ForwardingView): void {
-  let readers = 0;
-  app.get<{ Querystring: Type.Static<typeof FlowQuery> }>(
-    '/v1/flows',
-    {
-      schema: {
-        summary: 'Flows in the table now, in no order',
-        querystring: FlowQuery,
-        response: { 200: FlowList, 400: ErrorBody, 404: ErrorBody, 503: ErrorBody },
-      },
-    },
-    async (request) => {
-      const { limit, ...texts } = request.query;
-      const view = forwarding();
-      const filter: Record<string, Address> = {};
-      for (const [name, text] of Object.entries(texts)) filter[name] = addressOf(name, text);
-      if (readers >= FLOW_READERS_MAX) {
-        const message = `${FLOW_READERS_MAX} other requests read the flow table`;
-        throw new ApiError(503, 'busy', message, 'Ask again in a moment');
-      }
-      readers += 1;
-      try {
-        const { flows, truncated } = await view.flows(filter, limit);
-        return { items: flows.map(encodeFlow), truncated };
-      } finally {
-        readers -= 1;
-      }
-    },
-  );
-}
-
-function addressOf(name: string, text: string): Address {
-  const address = parseAddress(text);
-  if (address !== undefined) return address;
-  throw new ApiError(
-    400,
-    'bad_request',
-    `Query "${name}" is "${text}", which is not an IP address`,
-    'Write an IPv4 or IPv6 address without port or prefix length',
-  );
 }
