@@ -136,7 +136,7 @@ backend pods
 ${servers.join('\n')}
 `,
   );
-  site.edge.ip(`addr add ${VIP}/32 dev lo`);
+  prepareProxy(site.edge);
   site.edge.start(['/usr/sbin/haproxy', '-db', '-f', file]);
   await untilListens(site.edge, VIP_PORT);
 }
@@ -144,7 +144,7 @@ ${servers.join('\n')}
 /** nginx as a TCP proxy (`stream`). */
 export async function startNginxStream(lab: Lab, site: BenchSite): Promise<void> {
   const servers = site.endpoints.flat().map((address) => `server ${address}:${BACKEND_PORT};`);
-  site.edge.ip(`addr add ${VIP}/32 dev lo`);
+  prepareProxy(site.edge);
   await startNginx(lab, site.edge, VIP_PORT, [
     'load_module /usr/lib/nginx/modules/ngx_stream_module.so;',
     'worker_processes 2;',
@@ -153,6 +153,17 @@ export async function startNginxStream(lab: Lab, site: BenchSite): Promise<void>
   server { listen ${VIP}:${VIP_PORT} backlog=4096; proxy_pass pods; }
 }`,
   ]);
+}
+
+/**
+ * Gives a proxy the VIP, and as many ports towards the backends as one gives a busy proxy: with
+ * Linux' defaults it would wait for them after a few rounds.
+ */
+function prepareProxy(edge: Host): void {
+  edge.ip(`addr add ${VIP}/32 dev lo`);
+  const settings = ['1 >tcp_tw_reuse', '10000 65535 >ip_local_port_range'];
+  const lines = settings.map((setting) => `echo ${setting}`);
+  edge.run(['sh', '-e'], ['cd /proc/sys/net/ipv4', ...lines].join('\n'));
 }
 
 /** A web server on a backend that answers everything with two letters. */

@@ -30,6 +30,8 @@ const EDGES: Readonly<Record<string, (lab: Lab, site: BenchSite) => Promise<void
 /** Without a VIP, so the client itself divides what it asks among the backends. */
 const DIRECT = 'ip_forward';
 const CONNECTIONS = 64;
+/** Addresses of each web server: closed connections wait for a minute, and ports must not run out. */
+const ENDPOINTS_EACH = 4;
 
 /** What a client sees, with TCP stacks at both ends on the same CPUs. */
 export const requests: BenchGroup = {
@@ -53,7 +55,7 @@ async function measureAll(lab: Lab, context: BenchContext): Promise<readonly Row
   const sites = new Map<string, BenchSite>();
   for (const [edge, start] of Object.entries(EDGES)) {
     const name = edge.split(' ')[0]?.toLowerCase().replace('_', '') ?? '';
-    const site = buildBenchSite({ lab, name, endpoints: 1, xdp: edge === 'Tidegate' });
+    const site = buildBenchSite({ lab, name, endpoints: ENDPOINTS_EACH, xdp: edge === 'Tidegate' });
     for (const host of site.backends) await startWebServer(lab, host);
     await start(lab, site);
     sites.set(edge, site);
@@ -90,7 +92,7 @@ function comparisons(kind: Kind): readonly Comparison[] {
 async function ask(edge: string, site: BenchSite, kind: Kind, seconds: number): Promise<number> {
   const targets =
     edge === DIRECT
-      ? site.endpoints.flat().map((address) => `http://${address}:${BACKEND_PORT}/`)
+      ? site.endpoints.map(([address]) => `http://${address}:${BACKEND_PORT}/`)
       : [`http://${VIP}:${VIP_PORT}/`];
   // Two threads in all.
   const threads = 2 / targets.length;
