@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what Tidegate costs, beside what people use today, as ratios taken in one run.
  *
- *     npm run bench                              everything, in about ten minutes
+ *     npm run bench                              everything, in about nine minutes
  *     npm run bench -- dataplane requests        only these groups
  *     npm run bench -- --quick                   less of everything
  *     npm run bench -- --runs 9 --out FILE       more rounds; every sample as JSON
