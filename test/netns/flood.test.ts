@@ -7,10 +7,11 @@ import type { Host } from '../../lab/host.ts';
 import { createLab, type Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import type { ForwarderSettings } from '../../src/forwarder/settings.ts';
-import { tcp } from '../support/packet.ts';
+import { tcp, udp } from '../support/packet.ts';
 import { tcpFrom, until } from './box.ts';
 import type { FloodJob } from './flooder.ts';
 import type { ClusterFile, ForwarderStatus } from './forwarder-process.ts';
+import { forwarderSettings } from './forwarder-settings.ts';
 
 /**
  * SYN cookies and floods with real stacks at both ends: the client's kernel shakes hands with the
@@ -27,10 +28,11 @@ const SERVICES = {
 } as const;
 const VIP = SERVICES.transfer[0];
 const SOURCES = 2 ** 26;
-/** Twice what each CPU may open, and more: nearly all SYNs get cookies. */
+/** Far more than each CPU may open: nearly all SYNs get cookies. */
 const FLOOD_PER_S = 80_000;
-const FLOOD_SECONDS = 4;
 const FLOOD_BUDGET = 1000;
+/** So few that the flood fills the table with half-open flows. */
+const TABLE = 4096;
 
 let lab: Lab;
 let site: EdgeSite;
@@ -112,62 +114,65 @@ for (const host of SERVICES.closed) {
   });
 }
 
-test.serial(
-  'a SYN flood from 64 M sources: transfers lose nothing, new clients come in',
-  async (t) => {
-    await forwarder?.stop('SIGTERM');
-    await startForwarder(FLOOD_BUDGET);
-    const open = tcpFrom(site.client, {
-      host: VIP,
-      port: 80,
-      connections: 20,
-      parallel: 20,
-      bytes: 400_000,
-      pieces: 70,
-      pauseMs: 100,
-    });
-    await sleep(500);
-    const attack = flood();
-    await sleep(300);
-    const fresh = tcpFrom(site.client, {
-      host: VIP,
-      port: 80,
-      connections: 600,
-      parallel: 8,
-      bytes: 2000,
-      pieces: 2,
-      pauseMs: 30,
-    });
-    const [established, newcomers, sent] = await Promise.all([open, fresh, attack]);
-    const { counters } = await status();
-    t.log({ sent, slowestMs: newcomers.slowestMs, good: newcomers.good });
-    t.deepEqual(
-      { good: established.good, failures: established.failures },
-      { good: 20, failures: [] },
-    );
-    t.true(newcomers.good >= 0.99 * 600, `${newcomers.good} of 600: ${newcomers.failures[0]}`);
-    t.true((counters['cookie_sent'] ?? 0) > sent / 2, 'most of the flood got cookies');
-    t.true((counters['cookie_returned'] ?? 0) > 100, 'and real clients returned them');
-    t.is(counters['drop_nat_ports'] ?? 0, 0);
-  },
-);
+const FLOODS = {
+  SYN: { seconds: 4, clients: 600, counter: 'cookie_sent' },
+  UDP: { seconds: 2, clients: 200, counter: 'drop_over_budget' },
+} as const;
+type Flood = keyof typeof FLOODS;
 
-async function flood(): Promise<number> {
+for (const kind of ['SYN', 'UDP'] as const) {
+  const { seconds, clients, counter } = FLOODS[kind];
+  test.serial(
+    `a ${kind} flood from 64 M sources ends nothing, and new clients come in`,
+    async (t) => {
+      await forwarder?.stop('SIGTERM');
+      await startForwarder(FLOOD_BUDGET);
+      const before = await status();
+      const to = { host: VIP, port: 80 };
+      // Begun before the flood, and ended after it.
+      const lasting = { bytes: 400_000, pieces: (seconds + 1) * 10, pauseMs: 100 };
+      const open = tcpFrom(site.client, { ...to, connections: 20, parallel: 20, ...lasting });
+      await sleep(500);
+      const attack = flood(kind);
+      await sleep(300);
+      const short = { bytes: 2000, pieces: 2, pauseMs: 30 };
+      const fresh = tcpFrom(site.client, { ...to, connections: clients, parallel: 8, ...short });
+      const [established, newcomers, sent] = await Promise.all([open, fresh, attack]);
+      const after = await status();
+      const { good, slowestMs, failures } = newcomers;
+      t.log({ sent, good, slowestMs });
+      t.deepEqual(
+        { good: established.good, failures: established.failures },
+        { good: 20, failures: [] },
+      );
+      t.true(good >= 0.99 * clients, `${good} of ${clients}: ${failures[0]}`);
+      t.true(more(before, after, counter) > sent / 2, `most of the flood is ${counter}`);
+      t.is(more(before, after, 'drop_nat_ports'), 0);
+      t.true(more(before, after, 'cookie_returned') > 0);
+      t.true(more(before, after, 'flow_displaced') > 0);
+    },
+  );
+}
+
+/** Resolves to the number of packets sent. */
+async function flood(kind: Flood): Promise<number> {
   const front = link(site.router, 'front');
-  const frame = tcp({
+  const ends = {
     from: '64.0.0.0:4000',
     to: `${VIP}:80`,
-    flags: 'S',
     srcMac: front.address,
     dstMac: link(site.edge, 'front').address,
-    padding: 6,
-  });
+  };
+  const frame =
+    kind === 'SYN'
+      ? tcp({ ...ends, flags: 'S', padding: 6 })
+      : udp({ ...ends, noChecksum: true, payload: 'x'.repeat(18) });
   const job: FloodJob = {
     ifindex: front.ifindex,
     frame: Buffer.from(frame).toString('hex'),
     sources: SOURCES,
     perSecond: FLOOD_PER_S,
-    seconds: FLOOD_SECONDS,
+    seconds: FLOODS[kind].seconds,
     cpu: 0,
   };
   const command = [process.execPath, program('flooder'), JSON.stringify(job)];
@@ -182,10 +187,12 @@ async function serve(host: Host, name: string, args: readonly string[]): Promise
 
 /** With so many new flows a second and CPU before SYNs get cookies. */
 async function startForwarder(newFlows: number): Promise<void> {
+  const places = { bpfDir: `${lab.bpffs}/edge`, runDir: `${lab.directory}/run` };
+  const { limits } = forwarderSettings(places);
   const fields: Partial<ForwarderSettings> = {
-    bpfDir: `${lab.bpffs}/edge`,
-    runDir: `${lab.directory}/run`,
+    ...places,
     interfaces: ['front', 'back'],
+    limits: { ...limits, flows: TABLE },
     flood: { newFlows, repliesPerSecond: 1000, clientPrefix4: 32, clientPrefix6: 64 },
   };
   const started = site.edge.start([
