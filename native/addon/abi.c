@@ -89,7 +89,7 @@
 
 #define STATS_FIELDS(X)                                                                            \
 	X(tg_stats, new_flows) X(tg_stats, in_packets) X(tg_stats, in_bytes)                       \
-	X(tg_stats, out_packets) X(tg_stats, out_bytes)
+	X(tg_stats, out_packets) X(tg_stats, out_bytes) X(tg_stats, drops)
 
 #define CAPTURE_FIELDS(X)                                                                          \
 	X(tg_capture, vip) X(tg_capture, client) X(tg_capture, mask) X(tg_capture, port)           \

@@ -325,6 +325,66 @@ static napi_value map_entries(napi_env env, napi_callback_info info)
 	return array;
 }
 
+/* Entries in one system call: with very many CPUs their values take much room. */
+#define SUM_BATCH 1024
+
+/* Adds up the CPUs' values of 64-bit counts, entry by entry. 0 or an errno. */
+static int sums_read(const struct map_handle *map, __u32 count, double *sums, __u32 *keys,
+		     char *values)
+{
+	size_t words = map->value_size / sizeof(__u64), cpus = (size_t)libbpf_num_possible_cpus();
+	__u32 cursor = 0;
+
+	for (__u32 done = 0; done < count;) {
+		__u32 got = count - done < SUM_BATCH ? count - done : SUM_BATCH;
+		const __u64 *value = (const __u64 *)values;
+
+		if (bpf_map_lookup_batch(map->fd, done ? &cursor : NULL, &cursor, keys, values,
+					 &got, NULL) &&
+		    errno != ENOENT)
+			return errno;
+		if (got == 0)
+			return ENOENT;
+		for (size_t entry = 0; entry < got; entry++)
+			for (size_t cpu = 0; cpu < cpus; cpu++)
+				for (size_t word = 0; word < words; word++)
+					sums[(done + entry) * words + word] += (double)*value++;
+		done += got;
+	}
+	return 0;
+}
+
+static napi_value map_sums(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1], buffer, array;
+	struct map_handle *map = map_this(env, info, 1, argv);
+	int error = ENOMEM;
+	__u32 count, *keys;
+	size_t length;
+	char *values;
+	void *sums;
+
+	if (!map || !value_u32(env, argv[0], "The count", &count))
+		return NULL;
+	if (map->type != BPF_MAP_TYPE_PERCPU_ARRAY || map->value_size % sizeof(__u64) ||
+	    count > map->max_entries)
+		return bpf_error_throw(env, EINVAL, "Cannot add up %u entries of map \"%s\"",
+				       count, map->name);
+	length = (size_t)count * (map->value_size / sizeof(__u64));
+	if (napi_create_arraybuffer(env, length * sizeof(double), &sums, &buffer) != napi_ok ||
+	    napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &array) != napi_ok)
+		return NULL;
+	keys = calloc(SUM_BATCH, sizeof(*keys));
+	values = malloc(SUM_BATCH * lookup_size(map));
+	if (keys && values)
+		error = count ? sums_read(map, count, sums, keys, values) : 0;
+	free(keys);
+	free(values);
+	if (error)
+		return bpf_error_throw(env, error, "Cannot add up map \"%s\"", map->name);
+	return array;
+}
+
 static void unmap_finalize(napi_env env, void *memory, void *size)
 {
 	(void)env;
@@ -380,6 +440,7 @@ napi_value map_wrap(napi_env env, struct map_handle *map)
 		{ .utf8name = "updateBatch", .method = map_update_batch },
 		{ .utf8name = "entries", .method = map_entries },
 		{ .utf8name = "mapped", .method = map_mapped },
+		{ .utf8name = "sums", .method = map_sums },
 	};
 	napi_value object, name;
 

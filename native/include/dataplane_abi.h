@@ -398,6 +398,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	__u64 in_bytes;
 	__u64 out_packets; /* to clients */
 	__u64 out_bytes;
+	__u64 drops; /* from clients, to a served port; of servers only */
 };
 
 /*

@@ -38,6 +38,14 @@ static __always_inline void count_new_flow(__u32 server, __u32 backend)
 	count(TG_COUNTER_flow_created);
 }
 
+static __always_inline void count_dropped(__u32 server)
+{
+	struct tg_stats *stats = bpf_map_lookup_elem(&server_stats, &server);
+
+	if (stats)
+		stats->drops += 1;
+}
+
 static __always_inline void count_forwarded(__u32 server, __u32 backend, __u32 bytes)
 {
 	struct tg_stats *stats = bpf_map_lookup_elem(&server_stats, &server);

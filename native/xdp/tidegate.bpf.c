@@ -282,6 +282,7 @@ static __always_inline int decide(struct xdp_md *ctx, struct scratch *scratch,
 	struct packet *packet = &scratch->packet;
 	struct tg_flow *entry;
 	struct tg_vip *vip;
+	int verdict;
 
 	if (kind != PACKET_TRANSPORT)
 		return handle_unusual(ctx, packet, kind);
@@ -293,8 +294,12 @@ static __always_inline int decide(struct xdp_md *ctx, struct scratch *scratch,
 	}
 
 	vip = find_vip(packet, packet->dst_port, packet->protocol);
-	if (vip)
-		return handle_request(ctx, packet, cfg, vip, &scratch->request);
+	if (vip) {
+		verdict = handle_request(ctx, packet, cfg, vip, &scratch->request);
+		if (verdict == XDP_DROP)
+			count_dropped(vip->server);
+		return verdict;
+	}
 	if (is_vip_address(packet))
 		return reject(ctx, packet, TG_COUNTER_drop_no_port, 0);
 	return pass_to_kernel();

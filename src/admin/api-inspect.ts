@@ -60,3 +60,27 @@ export const Trace = Type.Object({
   omitted: Type.Integer({ minimum: 0, description: 'Packets of a file beyond the limit' }),
 });
 export type Trace = Type.Static<typeof Trace>;
+
+const Count = Type.Integer({ minimum: 0 });
+
+export const TopRow = Type.Object({
+  service: Type.String(),
+  address: Type.String(),
+  port: Type.Integer(),
+  protocol: Type.Enum(['TCP', 'UDP', 'SCTP']),
+  newFlows: Count,
+  inPackets: Count,
+  inBytes: Count,
+  outPackets: Count,
+  outBytes: Count,
+  drops: Type.Integer({ minimum: 0, description: 'Packets to this port' }),
+  flows: Type.Integer({ minimum: 0, description: 'At the last sweep of the flow table' }),
+});
+export type TopRow = Type.Static<typeof TopRow>;
+
+export const Top = Type.Object({
+  atMs: Type.Number({ description: 'Monotonic time of the counts' }),
+  items: Type.Array(TopRow),
+  packets: Type.Record(Type.String(), Count, { description: 'What became of packets' }),
+});
+export type Top = Type.Static<typeof Top>;

@@ -12,6 +12,27 @@ export interface InspectView {
   /** Starts at once; one at a time. */
   capture(filter: CaptureFilter): { readonly capture: Capture; readonly refusal?: never } | Refused;
   isCapturing(): boolean;
+  /** What went through each virtual server, by id, in all and all at once. */
+  totals(): ReadonlyMap<string, ServerTotals>;
+  natUse(): NatUse;
+}
+
+/** Counted since the server is known; flows are those at the last sweep. */
+export interface ServerTotals {
+  readonly newFlows: number;
+  readonly inPackets: number;
+  readonly inBytes: number;
+  readonly outPackets: number;
+  readonly outBytes: number;
+  readonly drops: number;
+  readonly flows: number;
+}
+
+/** How full the NAT addresses are, at the last sweep. */
+export interface NatUse {
+  readonly addresses: readonly { readonly address: Address; readonly flows: number }[];
+  /** Of the backend port that has the most flows, 0 to 1. */
+  readonly fullest: number;
 }
 
 /** Whose packets are captured. */

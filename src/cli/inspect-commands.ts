@@ -6,6 +6,7 @@ import { type Call, type Command, UsageError } from './command.ts';
 import { ASKING, CONFIG, refuseWords, tellJson } from './common.ts';
 import { EXIT } from './exit-code.ts';
 import { flowQueryOf, readFlows, renderFlowCounts, renderFlows } from './flows.ts';
+import { readTop, showTop, topOptionsOf } from './top.ts';
 import { packetOf, readTrace, renderTrace, type TraceQuestion, traceExitCode } from './trace.ts';
 
 /** Looking inside the forwarder of this box. */
@@ -86,6 +87,34 @@ const captureCommand: Command = {
   },
 };
 
+const top: Command = {
+  name: 'top',
+  summary: 'show which ports of VIPs are busiest, and what is dropped, as it happens',
+  words: '',
+  options: {
+    interval: { type: 'string', value: 'TIME', help: 'between two pictures (default 1s)' },
+    once: { type: 'boolean', help: 'one picture, then end' },
+    sort: { type: 'string', value: 'BY', help: 'packets (default), bytes, flows or drops' },
+    ...ASKING,
+    json: { type: 'boolean', help: 'a line of JSON for each picture, with all ports' },
+  },
+  details: 'Packets and bytes are those of both directions. Ctrl-C ends it.',
+  execute: async (call) => {
+    refuseWords(call);
+    const options = topOptionsOf(call);
+    return askForwarder(call, readTop, async (first, instance, runDir) => {
+      const again = async () => {
+        const [answer] = await readTop(runDir, [instance]);
+        if (answer?.ok) return answer.value;
+        call.io.err(`${instance} ${answer?.failure.message}\n`);
+        return undefined;
+      };
+      await showTop(call, first, again, options);
+      return EXIT.ok;
+    });
+  },
+};
+
 const flows: Command = {
   name: 'flows',
   summary: 'list flows that are in the table now',
@@ -126,13 +155,13 @@ const flows: Command = {
 async function askForwarder<T>(
   call: Call,
   ask: (runDir: string, instances: readonly string[]) => Promise<Answer<T>[]>,
-  tell: (answer: T) => number,
+  tell: (answer: T, instance: string, runDir: string) => number | Promise<number>,
 ): Promise<number> {
   const box = await reachBox(call);
   if (!box) return EXIT.unreachable;
   const answers = await ask(box.runDir, box.instances);
   const found = answers.find((answer) => answer.ok);
-  if (found?.ok) return tell(found.value);
+  if (found?.ok) return tell(found.value, found.instance, box.runDir);
   const failures = answers.flatMap((answer) => (answer.ok ? [] : [answer]));
   const refused = failures.find(({ failure }) => failure.status === 400);
   if (refused) throw new UsageError(`${refused.failure.message}. ${refused.failure.remedy}`);
@@ -149,4 +178,4 @@ async function askForwarder<T>(
   return EXIT.unreachable;
 }
 
-export const INSPECT_COMMANDS: readonly Command[] = [trace, captureCommand, flows];
+export const INSPECT_COMMANDS: readonly Command[] = [trace, captureCommand, top, flows];

@@ -5,6 +5,8 @@ export interface Io {
   /** Columns to lay out for. */
   readonly columns: number;
   readonly colour: boolean;
+  /** What is printed may be printed over. */
+  readonly isTerminal: boolean;
   /** ms since 1970. */
   readonly nowMs: () => number;
 }
@@ -38,6 +40,7 @@ export function processIo(): Io {
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
     columns: Math.min(Math.max(columns, COLUMNS_MIN), COLUMNS_MAX),
+    isTerminal: stdout.isTTY === true,
     colour: stdout.isTTY === true && !env['NO_COLOR'],
     nowMs: () => Date.now(),
   };

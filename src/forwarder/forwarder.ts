@@ -221,7 +221,14 @@ class RunningForwarder implements Forwarder {
           log,
         })
       : undefined;
-    this.inspect = createInspection({ program, network, clock, ports: () => this.interfaces() });
+    this.inspect = createInspection({
+      program,
+      network,
+      clock,
+      ports: () => this.interfaces(),
+      dataplane: this.#dataplane,
+      lastSweep: () => this.#sweeper.last(),
+    });
     this.#reconciler = new Reconciler({
       name: 'xdp',
       target: this.#dataplane,

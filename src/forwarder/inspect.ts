@@ -1,14 +1,18 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Mac } from '../domain/mac.ts';
-import { dataplaneAbi } from '../system/bpf.ts';
+import { dataplaneAbi, type SweepResult } from '../system/bpf.ts';
 import type { Port } from './interfaces.ts';
 import type { Network } from './network.ts';
 import { type Capture, type CaptureFilter, startCapture } from './xdp/capture.ts';
+import type { Dataplane, ServerTotals } from './xdp/dataplane.ts';
 import type { LoadedProgram } from './xdp/load.ts';
+import { type NatUse, natUse } from './xdp/nat-use.ts';
 import { openTracer, type PacketTrace, TRACE_PACKETS_MAX } from './xdp/trace.ts';
 
 export interface InspectParts {
   readonly clock: Clock;
+  readonly dataplane: Pick<Dataplane, 'serverTotals'>;
+  readonly lastSweep: () => SweepResult | undefined;
   readonly program: LoadedProgram;
   readonly network: Pick<Network, 'links'>;
   /** That carry the program. */
@@ -21,6 +25,9 @@ export interface Inspection {
   trace(port: string | undefined, frames: FramesFor): TraceAnswer;
   /** Starts at once, one at a time; whoever starts one stops it. */
   capture(filter: CaptureFilter): CaptureAnswer;
+  /** What went through each virtual server, by id, in all and all at once. */
+  totals(): ReadonlyMap<string, ServerTotals>;
+  natUse(): NatUse;
   /** A capture is under way. */
   isCapturing(): boolean;
   stop(): void;
@@ -44,6 +51,7 @@ export type TraceAnswer =
   | { readonly refusal: string };
 
 const NO_MAC = 0 as Mac;
+const NO_NAT_USE: NatUse = { addresses: [], fullest: 0 };
 
 export function createInspection(parts: InspectParts): Inspection {
   const { program, network } = parts;
@@ -75,6 +83,11 @@ export function createInspection(parts: InspectParts): Inspection {
       };
       running = capture;
       return { capture };
+    },
+    totals: () => new Map(parts.dataplane.serverTotals(parts.lastSweep()?.flowsByServer)),
+    natUse() {
+      const sweep = parts.lastSweep();
+      return sweep ? natUse(program.object, program.layout, sweep) : NO_NAT_USE;
     },
     isCapturing: () => running !== undefined,
     stop: () => running?.stop(),

@@ -31,6 +31,11 @@ export interface BpfMap {
    * as somebody holds it, also after `close`.
    */
   mapped(): ArrayBuffer;
+  /**
+   * Of a per-CPU array of 64-bit counts: the sums over all CPUs of the first `count` entries, one
+   * after another. Exact below 2^53. Few system calls, however many entries.
+   */
+  sums(count: number): Float64Array;
 }
 
 export interface LoadOptions {

@@ -37,6 +37,7 @@ async function cli(args: readonly string[], actions: Partial<Actions> = {}): Pro
       },
       columns: 100,
       colour: false,
+      isTerminal: false,
       nowMs: () => START_MS + 3 * HOUR_MS,
     },
     actions: {

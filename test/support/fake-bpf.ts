@@ -139,6 +139,16 @@ function arrayMap(
     updateBatch: () => undefined,
     entries: () => [],
     mapped: () => memory,
+    sums(entries) {
+      const counts = new BigUint64Array(memory);
+      const words = valueSize / 8;
+      return Float64Array.from({ length: entries * words }, (_, place) => {
+        const from = Math.floor(place / words) * words * cpus + (place % words);
+        let sum = 0;
+        for (let cpu = 0; cpu < cpus; cpu++) sum += Number(counts[from + cpu * words]);
+        return sum;
+      });
+    },
   };
 }
 
@@ -184,6 +194,9 @@ function hashMap(
     entries: () => [...elements.values()],
     mapped: () => {
       throw new Error(`Map "${name}" has no shared memory`);
+    },
+    sums: () => {
+      throw new Error(`Map "${name}" is no array of counts`);
     },
   };
 }

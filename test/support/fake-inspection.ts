@@ -1,6 +1,16 @@
 import type { CapturedPacket, InspectView, TracedPacket } from '../../src/admin/inspect-view.ts';
 import type { Mac } from '../../src/domain/mac.ts';
+import { address } from './objects.ts';
 
+const TOTALS = {
+  newFlows: 1234,
+  inPackets: 5000,
+  inBytes: 400_000,
+  outPackets: 6000,
+  outBytes: 9_000_000,
+  drops: 7,
+  flows: 17,
+};
 const PORT_MAC = 0x0200_0000_00eb as Mac;
 
 /** A forwarder on eth0 that forwards the first packet of a trace, drops the second, passes the rest. */
@@ -8,6 +18,8 @@ export function fakeInspection(): InspectView {
   let isCapturing = false;
   return {
     isCapturing: () => isCapturing,
+    totals: () => new Map([['192.0.2.1 TCP 80', TOTALS]]),
+    natUse: () => ({ addresses: [{ address: address('10.0.0.254'), flows: 17 }], fullest: 0.25 }),
     capture() {
       if (isCapturing)
         return { refusal: 'Another capture is running; end it, or wait for its end' };

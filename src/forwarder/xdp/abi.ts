@@ -137,6 +137,8 @@ export interface TrafficStats {
   readonly inBytes: bigint;
   readonly outPackets: bigint;
   readonly outBytes: bigint;
+  /** Packets from clients to a served port; of servers only. */
+  readonly drops: bigint;
 }
 
 /** One kind of value: its size, and how it is read and written at an offset. */
@@ -254,6 +256,7 @@ const STATS: Fields<TrafficStats> = {
   inBytes: ['in_bytes', 'u64'],
   outPackets: ['out_packets', 'u64'],
   outBytes: ['out_bytes', 'u64'],
+  drops: ['drops', 'u64'],
 };
 
 /** All codecs of the data plane, and the constants that the forwarder writes. */

@@ -17,7 +17,7 @@ import { createSchedulers, type Schedulers } from './schedulers.ts';
 import { backendId, serverId, vipKeyOf } from './server-id.ts';
 import { ServerTable } from './server-table.ts';
 import { sharedArray } from './shared-array.ts';
-import { createStatistics } from './statistics.ts';
+import { createStatistics, type TrafficTotals } from './statistics.ts';
 import { isSameVip, vipEntryOf } from './vip-entry.ts';
 import { VipTable } from './vip-table.ts';
 
@@ -43,6 +43,10 @@ export interface FlowEnds {
   readonly backend: { readonly address: Address; readonly port: number };
   /** From which the backend sees it come. */
   readonly natAddress: Address;
+}
+
+export interface ServerTotals extends TrafficTotals {
+  readonly flows: number;
 }
 
 /** Sizes and limits, and how often each kind of thing was written since the start. */
@@ -244,6 +248,14 @@ export class Dataplane implements Target<VirtualServer> {
       backend: { address, port },
       natAddress: this.#natAddresses.addressOf(nat),
     };
+  }
+
+  /** What went through each server, and how many flows it had at the last sweep. */
+  *serverTotals(flowsByServer: Uint32Array | undefined): Iterable<[string, ServerTotals]> {
+    const totalsOf = this.#servers.allStats();
+    for (const [id, { index }] of this.#states) {
+      yield [id, { ...totalsOf(index), flows: flowsByServer?.[index] ?? 0 }];
+    }
   }
 
   serverStats(id: string): TrafficStats | undefined {

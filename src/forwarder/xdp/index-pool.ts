@@ -11,6 +11,8 @@ export interface IndexPool {
   readonly limit: number;
   /** In use, retired ones included. */
   readonly used: number;
+  /** No index from here on was ever in use. */
+  readonly end: number;
   /** Marks an index as in use, as an earlier process left it. */
   adopt(index: number): void;
   /** `undefined` when the limit is reached. */
@@ -48,6 +50,9 @@ export function createIndexPool(limit: number): IndexPool {
     limit,
     get used() {
       return used;
+    },
+    get end() {
+      return fresh;
     },
     adopt(index) {
       if (index < 1 || index > limit) {

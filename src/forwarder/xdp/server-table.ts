@@ -4,7 +4,7 @@ import type { DataplaneLayout, ServerEntry, TrafficStats, VipKey } from './abi.t
 import { createIndexPool, type IndexPool } from './index-pool.ts';
 import { serverId } from './server-id.ts';
 import type { SharedArray } from './shared-array.ts';
-import type { Statistics } from './statistics.ts';
+import type { Statistics, TrafficTotals } from './statistics.ts';
 
 export interface ServerTableParts {
   readonly array: SharedArray<ServerEntry>;
@@ -42,6 +42,11 @@ export class ServerTable {
 
   stats(index: number): TrafficStats {
     return this.#parts.statistics.read(index);
+  }
+
+  /** Of all servers, by index, read at once. */
+  allStats(): (index: number) => TrafficTotals {
+    return this.#parts.statistics.readAll(this.#pool.end);
   }
 
   idOf(index: number): string | undefined {
