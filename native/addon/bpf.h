@@ -114,8 +114,16 @@ napi_value program_attach(napi_env env, napi_callback_info info);
 napi_value program_test_run(napi_env env, napi_callback_info info);
 napi_value program_test_repeat(napi_env env, napi_callback_info info);
 napi_value program_test_live(napi_env env, napi_callback_info info);
-/* `ifindex` 0: none; `out` may be NULL. What comes out is told in `options`. 0 or an errno. */
-int program_run(int program, void *packet, size_t size, __u32 ifindex, int repeat, void *out,
+
+struct test_frame {
+	void *bytes;
+	size_t size;
+	__u32 ifindex; /* that it comes in by; 0: none */
+	__u32 linear;  /* how much is in its first buffer; 0: as much as fits (Linux 6.18) */
+};
+
+/* `out` may be NULL. What comes out is told in `options`. 0 or an errno. */
+int program_run(int program, const struct test_frame *frame, int repeat, void *out,
 		size_t out_size, struct bpf_test_run_opts *options);
 
 /* fragment_hold.c */

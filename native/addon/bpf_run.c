@@ -107,21 +107,33 @@ napi_value program_attach(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
-int program_run(int program, void *packet, size_t size, __u32 ifindex, int repeat, void *out,
+int program_run(int program, const struct test_frame *frame, int repeat, void *out,
 		size_t out_size, struct bpf_test_run_opts *options)
 {
-	struct xdp_md context = { .data_end = (__u32)size, .ingress_ifindex = ifindex };
+	struct xdp_md context = { .data_end = frame->linear ? frame->linear : (__u32)frame->size,
+				  .ingress_ifindex = frame->ifindex };
 
-	options->data_in = packet;
-	options->data_size_in = (__u32)size;
+	options->data_in = frame->bytes;
+	options->data_size_in = (__u32)frame->size;
 	options->data_out = out;
 	options->data_size_out = (__u32)out_size;
 	options->repeat = repeat;
-	if (ifindex) {
+	if (frame->ifindex || frame->linear) {
 		options->ctx_in = &context;
 		options->ctx_size_in = sizeof(context);
 	}
 	return bpf_prog_test_run_opts(program, options) ? errno : 0;
+}
+
+/* `linear` of the options, which few give. */
+static bool linear_of(napi_env env, napi_value options, __u32 *linear)
+{
+	napi_value value = property(env, options, "linear");
+	napi_valuetype type;
+
+	*linear = 0;
+	return (napi_typeof(env, value, &type) == napi_ok && type == napi_undefined) ||
+	       value_u32(env, value, "linear", linear);
 }
 
 napi_value program_test_run(napi_env env, napi_callback_info info)
@@ -129,22 +141,23 @@ napi_value program_test_run(napi_env env, napi_callback_info info)
 	LIBBPF_OPTS(bpf_test_run_opts, options);
 	napi_value argv[2], result, bytes;
 	struct object_handle *handle = object_this(env, info, 2, argv);
-	void *packet, *out, *copy;
-	__u32 ifindex;
-	size_t size;
+	struct test_frame frame;
+	void *out, *copy;
 	int error;
 
-	if (!handle || !value_bytes(env, argv[0], "The packet", 1, &packet, &size) ||
-	    !value_u32(env, property(env, argv[1], "ifindex"), "ifindex", &ifindex))
+	if (!handle || !value_bytes(env, argv[0], "The packet", 1, &frame.bytes, &frame.size) ||
+	    !value_u32(env, property(env, argv[1], "ifindex"), "ifindex", &frame.ifindex) ||
+	    !linear_of(env, argv[1], &frame.linear))
 		return NULL;
-	out = malloc(size + TEST_RUN_ROOM);
+	out = malloc(frame.size + TEST_RUN_ROOM);
 	if (!out)
 		return bpf_error_throw(env, ENOMEM, "Cannot run a packet");
-	error = program_run(bpf_program__fd(handle->program), packet, size, ifindex, 1, out,
-			    size + TEST_RUN_ROOM, &options);
+	error = program_run(bpf_program__fd(handle->program), &frame, 1, out,
+			    frame.size + TEST_RUN_ROOM, &options);
 	if (error) {
 		free(out);
-		return bpf_error_throw(env, error, "Cannot run a packet of %zu bytes", size);
+		return bpf_error_throw(env, error, "Cannot run a packet of %zu bytes",
+				       frame.size);
 	}
 	napi_create_object(env, &result);
 	set_number(env, result, "verdict", options.retval);
@@ -164,9 +177,8 @@ struct repeat_work {
 	napi_ref object; /* keeps it from being collected meanwhile */
 	struct object_handle *handle;
 	int program;
-	void *packet;
-	size_t size;
-	__u32 ifindex, repeat, cpu;
+	struct test_frame frame;
+	__u32 repeat, cpu;
 	__u32 batch; /* 0: the packets are not sent, whatever the program says */
 	double nanoseconds;
 	int error;
@@ -200,8 +212,8 @@ static void repeat_execute(napi_env env, void *data)
 		options.batch_size = work->batch;
 	}
 	start = monotonic_ns();
-	work->error = program_run(work->program, work->packet, work->size, work->ifindex,
-				  (int)work->repeat, NULL, 0, &options);
+	work->error = program_run(work->program, &work->frame, (int)work->repeat, NULL, 0,
+				  &options);
 	/* The kernel leaves out what it waits, and with frames that are sent that is much of it. */
 	work->nanoseconds =
 		work->batch ? (monotonic_ns() - start) / work->repeat : options.duration;
@@ -226,7 +238,7 @@ static void repeat_complete(napi_env env, napi_status status, void *data)
 	object_work_end(work->handle);
 	napi_delete_reference(env, work->object);
 	napi_delete_async_work(env, work->work);
-	free(work->packet);
+	free(work->frame.bytes);
 	free(work);
 }
 
@@ -241,20 +253,20 @@ static napi_value repeat_start(napi_env env, napi_callback_info info, bool live)
 	if (!handle || !value_bytes(env, argv[0], "The packet", 1, &packet, &size))
 		return NULL;
 	work = calloc(1, sizeof(*work));
-	if (!work || !(work->packet = malloc(size))) {
+	if (!work || !(work->frame.bytes = malloc(size))) {
 		free(work);
 		return bpf_error_throw(env, ENOMEM, "Cannot run packets");
 	}
-	if (!value_u32(env, property(env, argv[1], "ifindex"), "ifindex", &work->ifindex) ||
+	if (!value_u32(env, property(env, argv[1], "ifindex"), "ifindex", &work->frame.ifindex) ||
 	    !value_u32(env, property(env, argv[1], "repeat"), "repeat", &work->repeat) ||
 	    !value_u32(env, property(env, argv[1], "cpu"), "cpu", &work->cpu) ||
 	    (live && !value_u32(env, property(env, argv[1], "batch"), "batch", &work->batch))) {
-		free(work->packet);
+		free(work->frame.bytes);
 		free(work);
 		return NULL;
 	}
-	memcpy(work->packet, packet, size);
-	work->size = size;
+	memcpy(work->frame.bytes, packet, size);
+	work->frame.size = size;
 	work->handle = handle;
 	work->program = bpf_program__fd(handle->program);
 	object_work_begin(handle);

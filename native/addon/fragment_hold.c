@@ -102,10 +102,10 @@ static bool hold_send(const struct hold *hold, struct tg_held_fragment *fragment
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options);
 	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)ifindex };
+	const struct test_frame frame = { fragment->frame, fragment->length, fragment->ifindex, 0 };
 	__u8 out[TG_HELD_FRAME_MAX + SEND_ROOM];
 
-	if (program_run(hold->program, fragment->frame, fragment->length, fragment->ifindex, 1, out,
-			sizeof(out), &options) ||
+	if (program_run(hold->program, &frame, 1, out, sizeof(out), &options) ||
 	    (options.retval != XDP_TX && options.retval != XDP_REDIRECT))
 		return false;
 	return sendto(hold->socket, out, options.data_size_out, MSG_DONTWAIT,

@@ -77,11 +77,11 @@ export interface BpfObject {
   attach(ifindex: number, mode: XdpMode, pin: string): void;
   /**
    * Runs a packet through the program (`BPF_PROG_TEST_RUN`). `ifindex` is the receiving one, 0 for
-   * none.
+   * none; `linear` how many bytes are in the frame's first buffer (14 at least; needs Linux 6.18).
    */
   testRun(
     packet: Uint8Array,
-    options: { readonly ifindex: number },
+    options: { readonly ifindex: number; readonly linear?: number },
   ): { readonly verdict: number; readonly packet: Uint8Array };
   /**
    * Runs a packet `repeat` times on one CPU, on a thread of libuv's; resolves to nanoseconds each.
