@@ -9,11 +9,11 @@
 	X(tg_config, abi_version) X(tg_config, flow_mask) X(tg_config, reverse_mask)               \
 	X(tg_config, nat_port_first) X(tg_config, nat_port_last) X(tg_config, hash_seed)           \
 	X(tg_config, cookie_key) X(tg_config, nat_filter) X(tg_config, tcp_half_open_s)            \
-	X(tg_config, tcp_established_s) X(tg_config, tcp_closing_s) X(tg_config, udp_s)            \
+	X(tg_config, tcp_established_s) X(tg_config, tcp_closing_s)                                \
+	X(tg_config, tcp_time_wait_s) X(tg_config, udp_s)                                          \
 	X(tg_config, udp_stream_s) X(tg_config, flags) X(tg_config, new_flows_per_s)               \
 	X(tg_config, replies_per_s) X(tg_config, mtu_min) X(tg_config, client_prefix4)             \
-	X(tg_config, client_prefix6) X(tg_config, capture) X(tg_config, nat_limit)                 \
-	X(tg_config, pad)
+	X(tg_config, client_prefix6) X(tg_config, capture) X(tg_config, nat_limit)
 
 #define VIP_KEY_FIELDS(X)                                                                          \
 	X(tg_vip_key, addr) X(tg_vip_key, port) X(tg_vip_key, proto) X(tg_vip_key, pad)
@@ -138,6 +138,7 @@
 	X(TG_BACKEND_COUNTED) X(TG_INTERFACE_OWN) X(TG_FLOW_WAYS) X(TG_FLOW_FREE)                  \
 	X(TG_FLOW_SWEPT) X(TG_FLOW_TAG_MIN) X(TG_FLOW_TAG_RANDOM_BITS) X(TG_SEQUENCE_STEP)         \
 	X(TG_FLOW_CLAIMED) X(TG_FLOW_HALF_OPEN) X(TG_FLOW_ESTABLISHED) X(TG_FLOW_CLOSING)          \
+	X(TG_FLOW_TIME_WAIT) X(TG_FLOW_BACKEND_FIRST)                                              \
 	X(TG_FLOW_UDP) X(TG_FLOW_UDP_STREAM) X(TG_FLOW_FIN_CLIENT) X(TG_FLOW_FIN_BACKEND)          \
 	X(TG_FLOW_RST_CLIENT) X(TG_FLOW_RST_BACKEND) X(TG_FLOW_ANSWERED)                           \
 	X(TG_FLOW_CONFIRMED) X(TG_FLOW_PROXIED) X(TG_CLIENT_LIMITS)                                \

@@ -31,6 +31,8 @@ static __u32 timeout_of(const struct tg_config *config, __u8 state)
 		return config->tcp_established_s;
 	case TG_FLOW_CLOSING:
 		return config->tcp_closing_s;
+	case TG_FLOW_TIME_WAIT:
+		return config->tcp_time_wait_s;
 	case TG_FLOW_UDP:
 		return config->udp_s;
 	default:
@@ -48,7 +50,7 @@ static void entry_count(struct sweep_work *work, const struct tg_flow *entry,
 	if (backend >= work->table.backend_count)
 		return;
 	work->by_backend[backend]++;
-	if (word.state != TG_FLOW_CLOSING)
+	if (word.state != TG_FLOW_CLOSING && word.state != TG_FLOW_TIME_WAIT)
 		work->open_by_backend[backend]++;
 }
 

@@ -40,6 +40,7 @@ struct tg_config {
 	__u32 tcp_half_open_s;
 	__u32 tcp_established_s;
 	__u32 tcp_closing_s;
+	__u32 tcp_time_wait_s;
 	__u32 udp_s;        /* one-way: counted from its first packet */
 	__u32 udp_stream_s; /* answered, and the client went on */
 	__u32 flags;        /* TG_CONFIG_* */
@@ -50,7 +51,6 @@ struct tg_config {
 	__u8 client_prefix6;
 	__u16 capture; /* 1 while somebody captures: see `capture_filter` */
 	__u32 nat_limit; /* places of `nat_addresses` from here on are free */
-	__u32 pad;
 };
 
 #define TG_CONFIG_REJECT_UNSERVED 1u /* port of a VIP: TCP RST, ICMP port unreachable; else drop */
@@ -224,8 +224,9 @@ struct tg_interface {
  *   claimed   tag set, state TG_FLOW_CLAIMED: belongs to whoever claimed it, nobody else reads it
  *   live      tag set, state set: readable; a reader checks the tag again after reading
  *
- * A full set takes a new flow by giving up its oldest unconfirmed one (half-open TCP, one-way UDP);
- * when all are confirmed the new flow is dropped and counted. So a flood never ends a connection.
+ * A full set takes a new flow by giving up its oldest that is unconfirmed (half-open TCP, one-way
+ * UDP) or over; when all are connections the new flow is dropped and counted. So a flood never ends
+ * a connection.
  */
 #define TG_FLOW_WAYS 8
 #define TG_FLOW_FREE 0u
@@ -280,9 +281,10 @@ enum tg_flow_state {
 	TG_FLOW_CLAIMED = 0,
 	TG_FLOW_HALF_OPEN = 1, /* SYN seen from the client */
 	TG_FLOW_ESTABLISHED = 2,
-	TG_FLOW_CLOSING = 3, /* a FIN from both sides, or a RST */
+	TG_FLOW_CLOSING = 3, /* a FIN from both sides, the client's first; or a RST */
 	TG_FLOW_UDP = 4,     /* not answered yet, or the client was silent since */
 	TG_FLOW_UDP_STREAM = 5,
+	TG_FLOW_TIME_WAIT = 6, /* a FIN from both sides, the backend's first: it keeps the port */
 };
 
 #define TG_FLOW_FIN_CLIENT 1u
@@ -291,6 +293,7 @@ enum tg_flow_state {
 #define TG_FLOW_RST_BACKEND 8u
 #define TG_FLOW_ANSWERED 16u  /* the backend answered; TCP: backend_seq is valid */
 #define TG_FLOW_CONFIRMED 32u /* the client acknowledged that answer: it is where it says it is */
+#define TG_FLOW_BACKEND_FIRST 128u /* the backend's FIN came before the client's */
 #define TG_FLOW_PROXIED 64u   /* opened by a SYN cookie: see `offsets` */
 
 /*
@@ -452,7 +455,7 @@ struct tg_stats { /* bytes: IP header and payload */
 enum tg_counter { TG_COUNTERS(TG_COUNTER_ENUM) TG_COUNTER_COUNT };
 
 #define TG_NAT_PORT_TRIES 16
-#define TG_NAT_PORT_THEFTS 4 /* further tries that may end an unconfirmed flow */
+#define TG_NAT_PORT_THEFTS 4 /* further tries that may end an unconfirmed flow, or one that is over */
 
 /*
  * `capture_filter`, ARRAY of one, not pinned: whose packets are copied while tg_config.capture is

@@ -33,7 +33,7 @@ __noinline int reset_flow(struct xdp_md *ctx, const struct packet *packet, struc
 	next.flags |= TG_FLOW_RST_BACKEND;
 	next.state = TG_FLOW_CLOSING;
 	if (flow_exchange(entry, request->flow.word, next) &&
-	    request->flow.word.state != TG_FLOW_CLOSING)
+	    !flow_is_over(request->flow.word))
 		backend_flows_add(&request->backend.record, request->flow.backend, -1);
 	return verdict;
 }

@@ -46,7 +46,9 @@ struct flow_key {
 	__be16 client_port;
 	__u32 server;
 	__u32 set;       /* index of the set's first entry */
+	__u32 home;      /* index of the entry that is asked first, and taken when free */
 	__u32 hash_bits; /* upper bits of the tag */
+	__u32 port_hash; /* where its NAT port is looked for first */
 };
 
 /* A live flow as it was read; `word` is 0 when there is none. */
@@ -89,8 +91,10 @@ static __always_inline void flow_key_init(struct flow_key *key, const struct tg_
 	key->client = packet->src;
 	key->client_port = packet->src_port;
 	key->server = server;
-	key->set = (__u32)sum & cfg->flow_mask & ~(TG_FLOW_WAYS - 1);
+	key->home = (__u32)sum & cfg->flow_mask;
+	key->set = key->home & ~(TG_FLOW_WAYS - 1);
 	key->hash_bits = sum >> FLOW_HASH_SHIFT;
+	key->port_hash = sum >> 16;
 	if (key->hash_bits == 0) /* keeps tags above TG_FLOW_TAG_MIN */
 		key->hash_bits = 1;
 }
@@ -110,43 +114,55 @@ static __always_inline int flow_is(const struct tg_flow *entry, const struct flo
 	       flow_server(READ_ONCE(entry->backend)) == key->server;
 }
 
-/* Finds the key's flow in its set. A server stands for address, port and protocol. */
-static __always_inline struct tg_flow *flow_find(struct flow *flow)
+/* Reads the entry; 0 when it is not the key's flow. */
+static __always_inline struct tg_flow *flow_read(struct flow *flow, __u32 index)
 {
 	const struct flow_key *key = &flow->key;
-	__u64 *hints = flow_hints_of(key->set);
+	struct tg_flow *entry = flow_entry(index);
+	union tg_flow_word word;
+
+	if (!entry)
+		return 0;
+	word.raw = READ_ONCE(*flow_word(entry));
+	if (word.tag >> TG_FLOW_TAG_RANDOM_BITS != key->hash_bits || word.state == TG_FLOW_CLAIMED)
+		return 0;
+	load_barrier();
+	if (!flow_is(entry, key))
+		return 0;
+	flow->server = key->server;
+	flow->backend = READ_ONCE(entry->backend);
+	flow->nat_port = READ_ONCE(entry->nat_port);
+	flow->last_s = READ_ONCE(entry->last_s);
+	load_barrier();
+	if (READ_ONCE(entry->tag) != word.tag)
+		return 0;
+	flow->word = word;
+	flow->index = index;
+	TRACE(flow_found, flow->index, word.raw, flow->backend, flow->nat_port, flow->last_s);
+	return entry;
+}
+
+/*
+ * Finds the key's flow in its set: at its home, where most are, else where the hints say. A server
+ * stands for address, port and protocol.
+ */
+static __always_inline struct tg_flow *flow_find(struct flow *flow)
+{
+	struct tg_flow *entry = flow_read(flow, flow->key.home);
+	__u64 *hints;
 	__u64 matches;
 
+	if (entry)
+		return entry;
+	hints = flow_hints_of(flow->key.set);
 	if (!hints)
 		return 0;
-	matches = hints_matching(READ_ONCE(*hints), flow_hint(key->hash_bits));
+	matches = hints_matching(READ_ONCE(*hints), flow_hint(flow->key.hash_bits));
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < TG_FLOW_WAYS && matches; i++, matches &= matches - 1) {
-		__u32 index = key->set + lowest_way(matches);
-		struct tg_flow *entry = flow_entry(index);
-		union tg_flow_word word;
-
-		if (!entry)
-			return 0;
-		word.raw = READ_ONCE(*flow_word(entry));
-		if (word.tag >> TG_FLOW_TAG_RANDOM_BITS != key->hash_bits ||
-		    word.state == TG_FLOW_CLAIMED)
-			continue;
-		load_barrier();
-		if (!flow_is(entry, key))
-			continue;
-		flow->server = key->server;
-		flow->backend = READ_ONCE(entry->backend);
-		flow->nat_port = READ_ONCE(entry->nat_port);
-		flow->last_s = READ_ONCE(entry->last_s);
-		load_barrier();
-		if (READ_ONCE(entry->tag) != word.tag)
-			continue;
-		flow->word = word;
-		flow->index = index;
-		TRACE(flow_found, flow->index, word.raw, flow->backend, flow->nat_port,
-		      flow->last_s);
-		return entry;
+		entry = flow_read(flow, flow->key.set + lowest_way(matches));
+		if (entry)
+			return entry;
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Taking an entry of the flow table for a new flow: a free one, else an expired one, else that of an
- * unconfirmed flow. The rules are in flow.h.
+ * Taking an entry of the flow table for a new flow: a free one, else an expired one, else that of a
+ * flow that may give way. The rules are in flow.h.
  */
 #ifndef TIDEGATE_FLOW_CLAIM_H
 #define TIDEGATE_FLOW_CLAIM_H
@@ -39,6 +39,9 @@ static __always_inline int flow_expired(const struct tg_flow *entry, union tg_fl
 	case TG_FLOW_CLOSING:
 		timeout = cfg->tcp_closing_s;
 		break;
+	case TG_FLOW_TIME_WAIT:
+		timeout = cfg->tcp_time_wait_s;
+		break;
 	case TG_FLOW_UDP:
 		timeout = cfg->udp_s;
 		break;
@@ -53,10 +56,16 @@ static __always_inline int flow_expired(const struct tg_flow *entry, union tg_fl
 	return (__s32)(now_s - READ_ONCE(entry->last_s)) > (__s32)timeout;
 }
 
-/* Not confirmed by its client: who must give way when there is no room. */
-static __always_inline int flow_is_unconfirmed(union tg_flow_word word)
+/* Nothing but stray segments is to be expected. */
+static __always_inline int flow_is_over(union tg_flow_word word)
 {
-	return word.state == TG_FLOW_HALF_OPEN || word.state == TG_FLOW_UDP;
+	return word.state == TG_FLOW_CLOSING || word.state == TG_FLOW_TIME_WAIT;
+}
+
+/* Not confirmed by its client, or over: who must give way when there is no room. */
+static __always_inline int flow_may_give_way(union tg_flow_word word)
+{
+	return word.state == TG_FLOW_HALF_OPEN || word.state == TG_FLOW_UDP || flow_is_over(word);
 }
 
 static __always_inline __u32 *flow_slot(const struct tg_config *cfg,
@@ -105,21 +114,27 @@ __noinline int flow_let_go(__u32 index, __u64 raw_word)
 	owner = flow_slot(cfg, record, word.proto, address_from_bytes(nat->addr), entry->nat_port);
 	if (owner)
 		__sync_val_compare_and_swap(owner, index + 1, 0);
-	if (word.state != TG_FLOW_CLOSING)
+	if (!flow_is_over(word))
 		backend_flows_add(record, backend_index, -1);
 	return 0;
 }
 
-/* Claims an entry of the set that is free by its hint and by itself. */
+/* Claims a free entry of the set: the tuple's home if that is, else one that is free by its hint. */
 static __always_inline struct tg_flow *flow_claim_free(const struct flow_key *key,
 						       union tg_flow_word claimed, __u32 *index)
 {
 	const union tg_flow_word free = { .raw = 0 };
 	__u64 *hints = flow_hints_of(key->set);
+	struct tg_flow *home = flow_entry(key->home);
 	__u64 matches;
 
-	if (!hints)
+	if (!hints || !home)
 		return 0;
+	if (READ_ONCE(home->tag) == TG_FLOW_FREE && flow_exchange(home, free, claimed)) {
+		TRACE(claimed, key->home, 0);
+		*index = key->home;
+		return home;
+	}
 	matches = hints_matching(READ_ONCE(*hints), 0);
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < TG_FLOW_WAYS && matches; i++, matches &= matches - 1) {
@@ -164,9 +179,9 @@ __noinline int flow_claim_expired(__u32 set, __u32 now_s, __u64 raw_claimed, __u
 }
 
 /*
- * Claims the oldest unconfirmed flow of a full set, of those whose last packet is no later than
- * `before_s`; of several as old, a random one: the newest client would always be the next to go
- * otherwise. FLOW_TOO_YOUNG when all unconfirmed ones are later than that, 0 when there are none.
+ * Claims the oldest flow of a full set that may give way, of those whose last packet is no later
+ * than `before_s`; of several as old, a random one: the newest client would always be the next to go
+ * otherwise. FLOW_TOO_YOUNG when all that may are later than that, 0 when there are none.
  */
 __noinline int flow_displace(__u32 set, __u32 before_s, __u64 raw_claimed, __u32 *index)
 {
@@ -188,7 +203,7 @@ __noinline int flow_displace(__u32 set, __u32 before_s, __u64 raw_claimed, __u32
 		if (!entry)
 			return 0;
 		word.raw = READ_ONCE(*flow_word(entry));
-		if (!flow_is_unconfirmed(word))
+		if (!flow_may_give_way(word))
 			continue;
 		load_barrier();
 		age = before_s - READ_ONCE(entry->last_s);

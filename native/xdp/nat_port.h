@@ -4,12 +4,12 @@
 
 #include "flow_claim.h"
 
-/* In place of a port: none now, but unconfirmed flows hold some. */
+/* In place of a port: none now, but flows that may give way hold some. */
 #define NAT_PORT_HELD 1
 
 /*
- * Takes the NAT port of an unconfirmed flow, which ends, for the entry `index`. FLOW_TOO_YOUNG when
- * that had a packet later than `before_s`.
+ * Takes the NAT port of a flow that may give way, which ends, for the entry `index`. FLOW_TOO_YOUNG
+ * when that had a packet later than `before_s`.
  */
 __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index, __u32 before_s)
 {
@@ -19,7 +19,7 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index, __u32 befo
 	if (!entry || !owner)
 		return 0;
 	word.raw = READ_ONCE(*flow_word(entry));
-	if (!flow_is_unconfirmed(word))
+	if (!flow_may_give_way(word))
 		return 0;
 	load_barrier();
 	if ((__s32)(READ_ONCE(entry->last_s) - before_s) > 0)
@@ -39,13 +39,15 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index, __u32 befo
 #define NAT_PORT_TRIES_IN_ALL (TG_NAT_PORT_TRIES + TG_NAT_PORT_THEFTS)
 
 /*
- * Takes a NAT address and port for the claimed entry `index`: from a random place in the range on,
- * in random strides, as runs of taken ports would grow otherwise, and from one NAT address after
- * the other. The last tries also take ports from unconfirmed flows. Returns the address's index
- * above 16 bits of port, 0 when no try succeeds, or NAT_PORT_HELD. `before_s` as above.
+ * Takes a NAT address and port for the claimed entry `index`: from a place in the range on that the
+ * tuple's secret hash says (the upper half of `seeds`), so that a client who comes again is likely to
+ * have the port again that the backend knows him by; further on in random strides, and from one NAT
+ * address after the other. The last tries also take ports from flows that may give way. Returns the
+ * address's index above 16 bits of port, 0 when no try succeeds, or NAT_PORT_HELD. `before_s` as
+ * above.
  */
 __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __u32 protocol,
-				__u32 random, __u32 before_s)
+				__u64 seeds, __u32 before_s)
 {
 	struct tg_config *cfg = config_get();
 	__u32 first, range, offset, stride, turn, base = 0, none = 0;
@@ -54,9 +56,9 @@ __noinline __u32 flow_take_port(__u32 index, const struct tg_backend *record, __
 		return 0;
 	first = cfg->nat_port_first;
 	range = cfg->nat_port_last - first + 1;
-	offset = (__u64)random * range >> 32;
-	stride = 1 + ((__u64)(random * (__u32)HASH_MIX) * (range - 1) >> 32);
-	turn = (__u64)(random * (__u32)HASH_PUBLIC_SEED) * record->nat_count >> 32;
+	offset = (seeds >> 32) * range >> 32;
+	stride = 1 + ((seeds & 0xffffffff) * (range - 1) >> 32);
+	turn = (seeds >> 32 & 0xffff) * record->nat_count >> 16;
 #pragma clang loop unroll(disable)
 	for (__u32 try = 0; try < NAT_PORT_TRIES_IN_ALL; try++) {
 		__u32 nat = record->nat_first + turn, slot, held;

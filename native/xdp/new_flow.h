@@ -57,7 +57,25 @@ static __always_inline enum tg_counter backend_obstacle(const struct packet *pac
 	return TG_COUNTER_COUNT;
 }
 
-/* Claims the tuple's old entry, or else a free or expired one of its set. NULL: see `obstacle`. */
+/*
+ * Whether a client that comes again from the same port keeps its NAT port. The backend may hold the
+ * last connection in TIME_WAIT, and takes a SYN there only when its timestamp goes on from the last
+ * one's: so it does for the same port of a client, but each of its ports has a clock of its own. Our
+ * own SYN, after a cookie, has no timestamp.
+ */
+static __always_inline int keeps_port(const struct request *request)
+{
+	const struct tg_backend *record = &request->backend.record;
+	const struct flow *flow = &request->flow;
+
+	return flow->word.raw && !request->proven && flow->backend == request->backend.index &&
+	       (__u8)(flow->word.nat - record->nat_first) < record->nat_count;
+}
+
+/*
+ * Claims the tuple's old entry, with its NAT port if that is kept, or else a free or expired one of
+ * its set. NULL: see `obstacle`.
+ */
 static __always_inline struct tg_flow *claim_entry(struct request *request, __u32 now_s,
 						   union tg_flow_word claimed,
 						   enum tg_counter *obstacle)
@@ -71,7 +89,10 @@ static __always_inline struct tg_flow *claim_entry(struct request *request, __u3
 		if (!entry || !flow_exchange(entry, flow->word, claimed))
 			return NULL;
 		TRACE(claimed, flow->index, flow->word.raw);
-		flow_let_go(flow->index, flow->word.raw);
+		if (!keeps_port(request))
+			flow_let_go(flow->index, flow->word.raw);
+		else if (!flow_is_over(flow->word))
+			backend_flows_add(&request->backend.record, request->backend.index, -1);
 		return entry;
 	}
 	entry = flow_claim_free(&flow->key, claimed, &flow->index);
@@ -127,12 +148,17 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 	};
 	enum tg_counter obstacle;
 	struct tg_flow *entry = claim_entry(request, now_s, claimed, &obstacle);
+	__u64 seeds = (__u64)(request->proven ? random : flow->key.port_hash) << 32 |
+		      random * (__u32)HASH_MIX;
 	__u32 port;
 
 	if (!entry)
 		return obstacle;
-	port = flow_take_port(flow->index, record, packet->protocol, random,
-			      displace_before(request, now_s));
+	if (keeps_port(request))
+		port = flow->word.nat << 16 | bpf_ntohs(flow->nat_port);
+	else
+		port = flow_take_port(flow->index, record, packet->protocol, seeds,
+				      displace_before(request, now_s));
 	if (port <= NAT_PORT_HELD) {
 		flow_free(entry, flow->index, claimed);
 		return port ? cookie_or(request, packet->protocol, TG_COUNTER_drop_nat_ports) :

@@ -62,7 +62,7 @@ static __always_inline __u8 tcp_state(__u8 flags)
 	if (flags & (TG_FLOW_RST_CLIENT | TG_FLOW_RST_BACKEND))
 		return TG_FLOW_CLOSING;
 	if ((flags & TG_FLOW_FIN_CLIENT) && (flags & TG_FLOW_FIN_BACKEND))
-		return TG_FLOW_CLOSING;
+		return flags & TG_FLOW_BACKEND_FIRST ? TG_FLOW_TIME_WAIT : TG_FLOW_CLOSING;
 	return flags & TG_FLOW_CONFIRMED ? TG_FLOW_ESTABLISHED : TG_FLOW_HALF_OPEN;
 }
 
@@ -89,6 +89,8 @@ static __always_inline __u8 tcp_flags_after(const struct packet *packet, enum di
 		return flags | TG_FLOW_ANSWERED;
 	}
 	flags &= from_client ? ~TG_FLOW_RST_CLIENT : ~TG_FLOW_RST_BACKEND;
+	if ((tcp & TCP_FIN) && !from_client && !(flags & TG_FLOW_FIN_CLIENT))
+		flags |= TG_FLOW_BACKEND_FIRST;
 	if (tcp & TCP_FIN)
 		flags |= from_client ? TG_FLOW_FIN_CLIENT : TG_FLOW_FIN_BACKEND;
 	if (flags & TG_FLOW_CONFIRMED) {
@@ -137,14 +139,12 @@ static __always_inline void flow_follow(struct tg_flow *entry, const struct flow
 	if (next.raw == flow->word.raw || !flow_exchange(entry, flow->word, next))
 		return;
 	TRACE(followed, flow->word.raw, next.raw);
-	if (next.state != TG_FLOW_CLOSING && flow->word.state != TG_FLOW_CLOSING)
-		return;
-	if (next.state == flow->word.state)
+	if (flow_is_over(next) == flow_is_over(flow->word))
 		return;
 	backend = flow->backend;
 	record = bpf_map_lookup_elem(&backends, &backend);
 	if (record)
-		backend_flows_add(record, backend, next.state == TG_FLOW_CLOSING ? -1 : 1);
+		backend_flows_add(record, backend, flow_is_over(next) ? -1 : 1);
 }
 
 #endif

@@ -124,7 +124,7 @@ static __always_inline int flow_must_move(const struct tg_flow *entry, const str
 	}
 	if (!is_first_syn(packet))
 		return 0;
-	if (flow->word.state == TG_FLOW_CLOSING)
+	if (flow_is_over(flow->word))
 		return 1;
 	return flow->word.state == TG_FLOW_HALF_OPEN &&
 	       (!(backend->record.flags & TG_BACKEND_ACTIVE) ||
@@ -143,7 +143,7 @@ static __always_inline int flow_yields_to_cookie(const struct flow *flow,
 	__u32 index = flow->index;
 
 	if (flow->word.state != TG_FLOW_HALF_OPEN)
-		return flow->word.state == TG_FLOW_CLOSING;
+		return flow_is_over(flow->word);
 	if (!(flow->word.flags & TG_FLOW_PROXIED) || !proxy_is_cookie_of(index, packet->tcp_ack))
 		return 1;
 	return !(flow->word.flags & TG_FLOW_ANSWERED) &&

@@ -120,7 +120,14 @@ export interface FlowFilter {
   readonly idleMoreThanSec?: number;
 }
 
-export const FLOW_STATES = ['half-open', 'established', 'closing', 'udp', 'udp-stream'] as const;
+export const FLOW_STATES = [
+  'half-open',
+  'established',
+  'closing',
+  'time-wait',
+  'udp',
+  'udp-stream',
+] as const;
 export type FlowState = (typeof FLOW_STATES)[number];
 
 export interface FlowPage {

@@ -71,6 +71,8 @@ export interface FlowTimeouts {
   readonly tcpHalfOpen: number;
   readonly tcpEstablished: number;
   readonly tcpClosing: number;
+  /** The backend closed first. */
+  readonly tcpTimeWait: number;
   /** UDP that was never answered. */
   readonly udp: number;
   readonly udpStream: number;

@@ -57,6 +57,7 @@ function decodeForwarder(file: SettingsFile['forwarder']): ForwarderPart {
       tcpEstablished: milliseconds(timeouts.tcpEstablished) / 1000,
       tcpHalfOpen: milliseconds(timeouts.tcpHalfOpen) / 1000,
       tcpClosing: milliseconds(timeouts.tcpClosing) / 1000,
+      tcpTimeWait: milliseconds(timeouts.tcpTimeWait) / 1000,
       udp: milliseconds(timeouts.udp) / 1000,
       udpStream: milliseconds(timeouts.udpStream) / 1000,
     },

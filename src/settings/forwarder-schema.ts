@@ -79,7 +79,14 @@ const timeouts = section('How long a flow without packets is remembered, in whol
   tcpClosing: duration({
     default: '30s',
     minimumMs: 1000,
-    description: 'After both FINs or a RST, for retransmissions.',
+    description: "After both FINs, the client's first, or a RST: for retransmissions.",
+  }),
+  tcpTimeWait: duration({
+    default: '65s',
+    minimumMs: 1000,
+    description:
+      "After both FINs, the backend's first. It remembers the port for 60 seconds (TIME_WAIT), and " +
+      'another client that came from it within that time would wait a second.',
   }),
   udp: duration({
     default: '30s',

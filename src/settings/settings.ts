@@ -52,6 +52,7 @@ export interface ForwarderPart {
     readonly tcpEstablished: number;
     readonly tcpHalfOpen: number;
     readonly tcpClosing: number;
+    readonly tcpTimeWait: number;
     readonly udp: number;
     readonly udpStream: number;
   };

@@ -276,6 +276,7 @@ function reset(
       tcp_half_open_s: 30,
       tcp_established_s: 7200,
       tcp_closing_s: 10,
+      tcp_time_wait_s: 65,
       udp_s: 30,
       udp_stream_s: 120,
       new_flows_per_s: 1_000_000_000,

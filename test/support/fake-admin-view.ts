@@ -288,6 +288,7 @@ function forwardingPart(): NonNullable<AdminView['forwarding']> {
         'half-open': 0,
         established: found.length,
         closing: 0,
+        'time-wait': 0,
         udp: 0,
         'udp-stream': 0,
       };

@@ -92,7 +92,9 @@ const CONVERSATIONS: ReadonlyArray<readonly [string, string, string]> = [
   ['a FIN from the client', 'C:S B:SA C:A=5001 C:FA=5001', 'ESTABLISHED'],
   ['a FIN from the backend', 'C:S B:SA C:A=5001 B:FA', 'ESTABLISHED'],
   ['a FIN from both', 'C:S B:SA C:A=5001 C:FA=5001 B:FA', 'CLOSING'],
-  ['a FIN from both and the last ACK', 'C:S B:SA C:A=5001 B:FA C:FA=5002 B:A', 'CLOSING'],
+  ['a FIN from both and the last ACK', 'C:S B:SA C:A=5001 B:FA C:FA=5002 B:A', 'TIME_WAIT'],
+  ['a FIN from both, the backend first', 'C:S B:SA C:A=5001 B:FA C:FA=5002', 'TIME_WAIT'],
+  ['a RST in TIME_WAIT', 'C:S B:SA C:A=5001 B:FA C:FA=5002 C:R', 'CLOSING'],
   ['a refused connection', 'C:S B:RA', 'CLOSING'],
   ['a reset by the client', 'C:S B:SA C:A=5001 C:R', 'CLOSING'],
   ['a reset by the client while data is under way', 'C:S B:SA C:A=5001 C:R B:PA', 'CLOSING'],
@@ -409,11 +411,31 @@ test.serial('NAT ports are drawn from the whole range, both ends included', (t) 
   const seen = new Set<number>();
   for (let i = 0; i < 40 && seen.size < 2; i++) {
     setUp({ nat_port_last: NAT_FIRST + 1 });
-    request('S');
+    request('S', `198.51.100.7:${1000 + i}`);
     seen.add(dataplane.flows()[0]?.natPort ?? 0);
   }
   t.deepEqual([...seen].sort(), [NAT_FIRST, NAT_FIRST + 1]);
 });
+
+test.serial(
+  'a client that comes again has its NAT port again, also when its flow is forgotten',
+  (t) => {
+    for (let i = 0; i < 20; i++) {
+      setUp();
+      request('S');
+      const [first] = dataplane.flows();
+      answer('SA');
+      request('A', CLIENT, 5001);
+      answer('FA');
+      request('FA', CLIENT, 5002);
+      t.is(request('S'), 'tx', 'while the backend holds it in TIME_WAIT');
+      t.is(dataplane.flows()[0]?.natPort, first?.natPort);
+      setUp();
+      request('S');
+      t.is(dataplane.flows()[0]?.natPort, first?.natPort);
+    }
+  },
+);
 
 test.serial('the same client port to two VIPs on one backend makes two flows', (t) => {
   dataplane.server({ index: 5, vip: '192.0.2.20', port: 80, protocol: 'tcp', ring: [5] });

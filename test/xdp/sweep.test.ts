@@ -55,6 +55,7 @@ const TIMEOUTS = [
   ['HALF_OPEN', 30],
   ['ESTABLISHED', 7200],
   ['CLOSING', 10],
+  ['TIME_WAIT', 65],
   ['UDP', 30],
   ['UDP_STREAM', 120],
 ] as const;

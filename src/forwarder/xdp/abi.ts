@@ -76,6 +76,7 @@ export interface ConfigEntry {
   readonly tcpHalfOpenSec: number;
   readonly tcpEstablishedSec: number;
   readonly tcpClosingSec: number;
+  readonly tcpTimeWaitSec: number;
   readonly udpSec: number;
   readonly udpStreamSec: number;
   readonly flags: number;
@@ -205,6 +206,7 @@ const CONFIG: Fields<ConfigEntry> = {
   tcpHalfOpenSec: ['tcp_half_open_s', 'u32'],
   tcpEstablishedSec: ['tcp_established_s', 'u32'],
   tcpClosingSec: ['tcp_closing_s', 'u32'],
+  tcpTimeWaitSec: ['tcp_time_wait_s', 'u32'],
   udpSec: ['udp_s', 'u32'],
   udpStreamSec: ['udp_stream_s', 'u32'],
   flags: ['flags', 'u32'],

@@ -87,6 +87,7 @@ function configOf(
     tcpHalfOpenSec: timeouts.tcpHalfOpen,
     tcpEstablishedSec: timeouts.tcpEstablished,
     tcpClosingSec: timeouts.tcpClosing,
+    tcpTimeWaitSec: timeouts.tcpTimeWait,
     udpSec: timeouts.udp,
     udpStreamSec: timeouts.udpStream,
     flags:

@@ -66,6 +66,7 @@ test('decode() reads back what encode() writes', (t) => {
     tcpHalfOpenSec: u32,
     tcpEstablishedSec: u32,
     tcpClosingSec: u32,
+    tcpTimeWaitSec: u32,
     udpSec: u32,
     udpStreamSec: u32,
     flags: u32,

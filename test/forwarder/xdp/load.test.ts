@@ -54,7 +54,14 @@ test.serial('a second load finds the maps and keeps the seed, and takes new time
     decode(layout.config, bpfMap(object, 'config').lookup(indexKey(0)) as Uint8Array);
   const before = seedOf(first);
   first.object.close();
-  const timeouts = { tcpHalfOpen: 1, tcpEstablished: 2, tcpClosing: 3, udp: 4, udpStream: 5 };
+  const timeouts = {
+    tcpHalfOpen: 1,
+    tcpEstablished: 2,
+    tcpClosing: 3,
+    tcpTimeWait: 6,
+    udp: 4,
+    udpStream: 5,
+  };
   const second = load({ timeouts });
   t.true(second.found);
   t.is(seedOf(second).hashSeed, before.hashSeed);
