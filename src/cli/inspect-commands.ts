@@ -127,7 +127,7 @@ const flows: Command = {
     state: {
       type: 'string',
       value: 'STATE',
-      help: 'only half-open, established, closing, udp or udp-stream',
+      help: 'only half-open, established, closing, time-wait, udp, udp-stream',
     },
     'idle-more-than': { type: 'string', value: 'TIME', help: 'seconds, or 5m, or 2h' },
     count: { type: 'boolean', help: 'only say how many there are, by state' },
