@@ -2,6 +2,7 @@ import { formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Backend, VirtualServer } from '../domain/forwarding.ts';
 import type { MetricFamily, Sample } from '../telemetry/metrics.ts';
+import type { ServerTotals } from './inspect-view.ts';
 import { statusOf } from './read-status.ts';
 import { vipIndex, vipOf } from './read-vips.ts';
 import type {
@@ -162,55 +163,42 @@ function forwardingFamilies(
         yield { labels: { vip, state: 'total' }, value: serving?.total ?? 0 };
       }
     }),
-    ...trafficFamilies(forwarding, clock),
+    ...serverFamilies(forwarding, clock),
+    ...backendFamilies(forwarding, clock),
+    ...limitFamilies(forwarding),
   ];
 }
 
 const SERVER = ['service', 'vip', 'protocol', 'port'];
+const WAYS = [...SERVER, 'direction'];
+const BACKEND = [...SERVER, 'backend'];
 
-function trafficFamilies(forwarding: ForwardingView, clock: Clock): MetricFamily[] {
+function serverFamilies(forwarding: ForwardingView, clock: Clock): MetricFamily[] {
   const plan = () => [...(forwarding.plan()?.servers.values() ?? [])];
-  const servers = shared(clock, () =>
-    first(plan()).map((server) => ({
-      labels: serverLabels(server),
-      stats: forwarding.serverStats(server.id),
-    })),
-  );
-  const backends = shared(clock, () =>
-    first(backendsOf(plan())).map(([server, { id, use }]) => ({
-      labels: { ...serverLabels(server), backend: id },
-      use,
-      stats: forwarding.backendStats(server.id, id),
-    })),
-  );
-  const bothWays = (rows: typeof servers, unit: 'Packets' | 'Bytes'): Read =>
+  const servers = shared(clock, () => {
+    const totals = forwarding.inspect.totals();
+    return first(plan()).flatMap((server) => {
+      const found = totals.get(server.id);
+      return found ? [{ labels: serverLabels(server), totals: found }] : [];
+    });
+  });
+  const each = (name: keyof ServerTotals): Read =>
     function* () {
-      for (const { labels, stats } of rows()) {
-        yield { labels: { ...labels, direction: 'in' }, value: Number(stats?.[`in${unit}`] ?? 0n) };
-        yield {
-          labels: { ...labels, direction: 'out' },
-          value: Number(stats?.[`out${unit}`] ?? 0n),
-        };
+      for (const { labels, totals } of servers()) yield { labels, value: totals[name] };
+    };
+  const bothWays = (unit: 'Packets' | 'Bytes'): Read =>
+    function* () {
+      for (const { labels, totals } of servers()) {
+        yield { labels: { ...labels, direction: 'in' }, value: totals[`in${unit}`] };
+        yield { labels: { ...labels, direction: 'out' }, value: totals[`out${unit}`] };
       }
     };
-  const newFlows = (rows: typeof servers): Read =>
-    function* () {
-      for (const { labels, stats } of rows())
-        yield { labels, value: Number(stats?.newFlows ?? 0n) };
-    };
-  const ways = [...SERVER, 'direction'];
-  const backend = [...SERVER, 'backend'];
   return [
-    counter('server_new_flows_total', 'New flows', SERVER, newFlows(servers)),
-    counter('server_packets_total', 'Forwarded packets', ways, bothWays(servers, 'Packets')),
-    counter('server_bytes_total', 'Forwarded bytes', ways, bothWays(servers, 'Bytes')),
-    counter('backend_new_flows_total', 'New flows', backend, newFlows(backends)),
-    counter(
-      'backend_bytes_total',
-      'Forwarded bytes',
-      [...backend, 'direction'],
-      bothWays(backends, 'Bytes'),
-    ),
+    counter('server_new_flows_total', 'New flows', SERVER, each('newFlows')),
+    counter('server_drops_total', 'Packets to the port that were dropped', SERVER, each('drops')),
+    counter('server_packets_total', 'Forwarded packets', WAYS, bothWays('Packets')),
+    counter('server_bytes_total', 'Forwarded bytes', WAYS, bothWays('Bytes')),
+    gauge('server_flows', 'Flows in the table, at the last sweep', SERVER, each('flows')),
     gauge('series_omitted', 'Things without series of their own', ['of'], () => [
       { labels: { of: 'servers' }, value: omitted(plan().length) },
       {
@@ -218,9 +206,55 @@ function trafficFamilies(forwarding: ForwardingView, clock: Clock): MetricFamily
         value: omitted(plan().reduce((sum, server) => sum + server.backends.length, 0)),
       },
     ]),
-    gauge('backend_active', '1 while the backend takes new flows', backend, () =>
+  ];
+}
+
+function backendFamilies(forwarding: ForwardingView, clock: Clock): MetricFamily[] {
+  const backends = shared(clock, () =>
+    first(backendsOf([...(forwarding.plan()?.servers.values() ?? [])])).map(
+      ([server, { id, use }]) => ({
+        labels: { ...serverLabels(server), backend: id },
+        use,
+        stats: forwarding.backendStats(server.id, id),
+      }),
+    ),
+  );
+  return [
+    counter('backend_new_flows_total', 'New flows', BACKEND, function* () {
+      for (const { labels, stats } of backends()) {
+        yield { labels, value: Number(stats?.newFlows ?? 0n) };
+      }
+    }),
+    counter('backend_bytes_total', 'Forwarded bytes', [...BACKEND, 'direction'], function* () {
+      for (const { labels, stats } of backends()) {
+        yield { labels: { ...labels, direction: 'in' }, value: Number(stats?.inBytes ?? 0n) };
+        yield { labels: { ...labels, direction: 'out' }, value: Number(stats?.outBytes ?? 0n) };
+      }
+    }),
+    gauge('backend_active', '1 while the backend takes new flows', BACKEND, () =>
       backends().map(({ labels, use }) => ({ labels, value: use === 'active' ? 1 : 0 })),
     ),
+  ];
+}
+
+/** What runs out: NAT ports. And what should not run for long: a capture. */
+function limitFamilies({ inspect }: ForwardingView): MetricFamily[] {
+  return [
+    gauge('nat_flows', 'Flows that leave from a NAT address, at the last sweep', ['nat'], () =>
+      inspect.natUse().addresses.map(({ address, flows }) => ({
+        labels: { nat: formatAddress(address) },
+        value: flows,
+      })),
+    ),
+    gauge(
+      'nat_ports_used_ratio_max',
+      'NAT ports in use to the backend port that has the most flows; at 1 it gets no more',
+      [],
+      () => [{ value: inspect.natUse().fullest }],
+    ),
+    gauge('capture_running', '1 while packets are captured', [], () => [
+      { value: inspect.isCapturing() ? 1 : 0 },
+    ]),
   ];
 }
 

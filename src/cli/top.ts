@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Top, TopRow } from '../admin/api-inspect.ts';
 import { type Answer, askAll } from './admin-client.ts';
 import { type Call, UsageError } from './command.ts';
-import { bytes, endpoint } from './format.ts';
+import { bytes, endpoint, plural } from './format.ts';
 import { type Io, paint } from './io.ts';
 import { dropText } from './reasons.ts';
 import { type Cell, table } from './table.ts';
@@ -146,7 +146,7 @@ export function renderTop(io: Io, { items, drops, seconds }: Rates): string {
     'SERVICE',
   ];
   const idle = items.length - rows.length;
-  const title = `${items.length} ports, over ${seconds.toFixed(1)} s`;
+  const title = `${plural(items.length, 'port')}, over ${seconds.toFixed(1)} s`;
   return [
     `${paint(io, 'bold', title)}${idle > 0 ? `; ${idle} idle or less busy ones not shown` : ''}\n`,
     table(io, headings, rows),

@@ -219,6 +219,7 @@ test('/openapi.json describes every route and every answer', async (t) => {
     '/openapi.json',
     '/readyz',
     '/v1/backends',
+    '/v1/capture',
     '/v1/counters',
     '/v1/events',
     '/v1/flows',
@@ -226,28 +227,48 @@ test('/openapi.json describes every route and every answer', async (t) => {
     '/v1/services',
     '/v1/services/{namespace}/{name}',
     '/v1/status',
+    '/v1/top',
+    '/v1/trace',
+    '/v1/trace/capture',
     '/v1/vips',
   ]);
-  for (const [path, item] of Object.entries<{ get: { summary: string; responses: object } }>(
-    document.paths,
-  )) {
-    t.truthy(item.get.summary, path);
-    t.true('200' in item.get.responses, path);
+  interface Operation {
+    readonly summary: string;
+    readonly responses: object;
+  }
+  for (const [path, item] of Object.entries<Record<string, Operation>>(document.paths)) {
+    for (const operation of Object.values(item)) {
+      t.truthy(operation.summary, path);
+      t.true('200' in operation.responses, path);
+    }
   }
   const parameters = document.paths['/v1/flows'].get.parameters;
   t.deepEqual(
     parameters.map(
       (parameter: { name: string; in: string }) => `${parameter.in} ${parameter.name}`,
     ),
-    ['query vip', 'query client', 'query backend', 'query limit'],
+    [
+      'vip',
+      'vipPort',
+      'client',
+      'backend',
+      'backendPort',
+      'protocol',
+      'state',
+      'idleMoreThan',
+      'limit',
+    ].map((name) => `query ${name}`),
   );
   const flows = document.paths['/v1/flows'].get.responses['200'].content['application/json'];
   t.is(flows.schema.properties.items.items.properties.natPort.type, 'integer');
 });
 
 for (const query of [
-  'limit=0',
+  'limit=-1',
   'limit=x',
+  'state=open',
+  'vipPort=0',
+  'client=192.0.2.0/33',
   'limit=1e9',
   'limit=1&limit=2',
   'vip=192.0.2',

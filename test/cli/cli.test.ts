@@ -340,7 +340,10 @@ test('--help tells of the program and of each command', async (t) => {
   const { code, out } = await cli(['--help']);
   t.is(code, 0);
   await isGolden(t, 'help', out);
-  for (const name of ['run', 'check', 'status', 'explain', 'flows', 'detach', 'defaults']) {
+  for (const name of [
+    ...['run', 'check', 'status', 'explain', 'trace', 'capture', 'top', 'flows'],
+    ...['detach', 'defaults'],
+  ]) {
     const help = await cli([name, '--help']);
     t.is(help.code, 0);
     t.true(help.out.startsWith(`tidegate ${name}: `));
@@ -370,6 +373,16 @@ const MISTAKES: readonly (readonly [readonly string[], RegExp])[] = [
   [['explain', 'service', 'a/b/c'], /^"a\/b\/c" is not the name of a Service/],
   [['explain', 'service', '../x'], /is not the name of a Service/],
   [['flows', '--limit'], /argument missing/],
+  [['flows', '--idle-more-than', 'long'], /--idle-more-than is "long"; write seconds, or 5m/],
+  [['trace', '--to', '192.0.2.1:80'], /^--from is missing: write ADDRESS or ADDRESS:PORT\./],
+  [['trace', '--from', '1.2.3.4', '--to', '192.0.2.1'], /^--to needs a port for TCP/],
+  [['trace', '--from', '1.2.3.4:x', '--to', '192.0.2.1:1'], /^--from is "1\.2\.3\.4:x"/],
+  [['trace', '--tcp', '--udp', '--from', '::1', '--to', '[::2]:1'], /^Give one of --tcp/],
+  [['trace', '--pcap', 'x', '--ttl', '3'], /^--ttl is for a made-up packet, not for --pcap/],
+  [['capture', '--vip', '192.0.2.1'], /^Say where to: -w FILE, or -w - for standard output/],
+  [['capture', '--vip', '192.0.2.1', '-w', 'x', '--sample', '0.1'], /write 1\/N/],
+  [['top', '--sort', 'name'], /write one of packets, bytes, flows, drops/],
+  [['top', '--interval', '0'], /^--interval is "0"; write 1s/],
 ];
 
 for (const [args, message] of MISTAKES) {
@@ -380,3 +393,60 @@ for (const [args, message] of MISTAKES) {
     t.regex(err, message);
   });
 }
+
+test('trace tells each decision, and the packet before and after', async (t) => {
+  const args = ['--from', '198.51.100.7', '--to', '192.0.2.1:80', '--run-dir', await box(t)];
+  const { code, out, err } = await cli(['trace', ...args]);
+  t.is(err, '');
+  t.is(code, 0);
+  await isGolden(t, 'trace', out);
+  const bytes = await cli(['trace', '--hex', ...args]);
+  t.regex(bytes.out, /\n {2}0000 {2}0200 0000 00eb 0200 0000 0001 0800 4500\n/);
+  t.is(JSON.parse((await cli(['trace', '--json', ...args])).out).items[0].outcome, 'forwarded');
+});
+
+test('trace ends with 4 when a packet of a file is dropped, and says what to do', async (t) => {
+  const runDir = await box(t);
+  const file = join(await folder(t), 'two.pcapng');
+  const capture = ['capture', '--vip', '192.0.2.1', '--count', '2', '-w', file];
+  t.is((await cli([...capture, '--run-dir', runDir])).code, 0);
+  const { code, out } = await cli(['trace', '--pcap', file, '--run-dir', runDir]);
+  t.is(code, 4);
+  t.regex(out, /^Packet 1, in by eth0: /);
+  t.regex(out, /Dropped: nat_ports, no free NAT port: add forwarder\.natAddresses\n/);
+  t.regex(out, /Packet 3, .*Passed to the kernel: not for Tidegate\n/s);
+});
+
+test('trace passes on which interfaces there are', async (t) => {
+  const args = ['--from', '::1', '--to', '[::2]:80', '--in', 'eth7', '--run-dir', await box(t)];
+  const { code, err } = await cli(['trace', ...args]);
+  t.is(code, 1);
+  t.regex(err, /"eth7" does not carry the program; these do: eth0/);
+});
+
+test('capture writes a file and says how much there is and how much was lost', async (t) => {
+  const file = join(await folder(t), 'web.pcapng');
+  const args = ['--vip', '192.0.2.1:80', '--client', '198.51.100.0/24', '--sample', '1/8'];
+  const { code, err } = await cli([
+    ...['capture', ...args, '--count', '10', '-w', file, '--run-dir', await box(t)],
+  ]);
+  t.is(err, 'packets 10, lost 5\n');
+  t.is(code, 0);
+  t.is((await readFile(file)).readUInt32BE(0), 0x0a0d0d0a);
+});
+
+test('top shows rates, busiest first, and what is dropped', async (t) => {
+  const runDir = await box(t);
+  const { code, out } = await cli(['top', '--once', '--interval', '200ms', '--run-dir', runDir]);
+  t.is(code, 0);
+  t.regex(out, /^1 ports?, over 0\.\d s\n/);
+  t.regex(out, /192\.0\.2\.1:80 +TCP +0 +0 B\/s +0 +17 +0 +shop\/web\n/);
+  const lines = await cli(['top', '--once', '--json', '--interval', '0.2', '--run-dir', runDir]);
+  t.is(JSON.parse(lines.out).items[0].flows, 17);
+});
+
+test('flows --count counts by state', async (t) => {
+  const { out } = await cli(['flows', '--count', '--run-dir', await box(t)]);
+  t.regex(out, /established +3\n/);
+  t.regex(out, /all +3\n/);
+});

@@ -8,6 +8,7 @@ const io = (columns: number, colour = false): Io => ({
   err: () => {},
   columns,
   colour,
+  isTerminal: false,
   nowMs: () => 0,
 });
 

@@ -49,7 +49,12 @@ export function captureRoutes(
         summary: 'Packets of a VIP from now on, as a pcapng file; "sample" takes whole connections',
         produces: ['application/x-pcapng'],
         querystring: CaptureQuery,
-        response: { 400: ErrorBody, 404: ErrorBody, 409: ErrorBody },
+        response: {
+          200: Type.Unsafe({ type: 'string', format: 'binary' }),
+          400: ErrorBody,
+          404: ErrorBody,
+          409: ErrorBody,
+        },
       },
     },
     (request, reply) => {
@@ -64,7 +69,7 @@ export function captureRoutes(
       const started = start(inspect(), filter);
       const file = createCaptureFile(version, snap);
       // Between two packets the connection may be silent for longer than others may.
-      request.raw.socket.setTimeout(0);
+      reply.raw.setTimeout(request.query.seconds * 1000 + GRACE_MS, () => reply.raw.destroy());
       const end = { lost: 0 };
       leaveLate(reply, started, request.query.seconds);
       reply.trailer(CAPTURE_TRAILER, async () => `packets=${file.count}; lost=${end.lost}`);
