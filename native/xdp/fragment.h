@@ -1,7 +1,8 @@
 /*
- * Fragments. Only a datagram's first one has ports, so it finds or makes the flow, and leaves a note
- * in `fragments` for the others. What they say of their place is not looked at: overlapping ones go
- * on as they came, and their receiver judges (an IPv6 receiver drops such a datagram: RFC 5722).
+ * Fragments. Only a datagram's first one has ports, so it finds or makes the flow, and leaves a
+ * note in `fragments` for the others. What they say of their place is not looked at: overlapping
+ * ones go on as they came, and their receiver judges (an IPv6 receiver drops such a datagram: RFC
+ * 5722).
  *
  * All get an identification of ours: many clients become one NAT address, and two of them may use
  * the same identification for the same backend at the same time (RFC 6864, section 5.3.1).

@@ -1,6 +1,6 @@
 /*
- * Reading packets with VLAN tags, IPv4 options, IPv6 extension headers, or that are fragments: apart
- * from the others, so that those pay nothing for it.
+ * Reading packets with VLAN tags, IPv4 options, IPv6 extension headers, or that are fragments:
+ * apart from the others, so that those pay nothing for it.
  */
 #ifndef TIDEGATE_PARSE_UNUSUAL_H
 #define TIDEGATE_PARSE_UNUSUAL_H

@@ -267,6 +267,17 @@ test.serial('a fragment header around a whole packet is only a header (RFC 6946)
   t.deepEqual(dataplane.map('fragments').entries(), []);
 });
 
+test.serial('a chain of IPv6 headers must end within the first fragment (RFC 7112)', (t) => {
+  const { request, forwarded } = world('IPv6');
+  const extensions = [{ header: 60, rest: new Uint8Array([1, 1, 12, ...new Uint8Array(12)]) }];
+  const cut = fragmentOf(request({ extensions }), { from: 0, to: 8 }, 77);
+  expectPacket(t, dataplane.send(cut), 'drop', cut);
+  t.deepEqual(dataplane.counters(), { drop_fragment: 1 });
+  expectFragments(t, fragmentsOf(request({ extensions }), SIZE, 78), (id) =>
+    fragmentsOf(forwarded({ extensions }), SIZE, id),
+  );
+});
+
 test.serial('later IPv6 fragments may say another protocol (RFC 8200, section 4.5)', (t) => {
   const [first, second] = fragmentsOf(world('IPv6').request(), SIZE, 77);
   if (first === undefined || second === undefined) return t.fail();
