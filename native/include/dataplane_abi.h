@@ -303,7 +303,9 @@ enum tg_flow_state {
 
 /*
  * `offsets`, mmapable ARRAY by flow index, of flows with TG_FLOW_PROXIED: we chose the initial
- * sequence number that the client knows, before there was a backend.
+ * sequence number that the client knows, before there was a backend. Whoever moves one of the
+ * backend's sequence numbers to the client, or one of its acknowledgements back, moves it by this;
+ * also where an ICMP error quotes it.
  */
 struct tg_offset {
 	__u32 sequence; /* the cookie minus the backend's initial sequence number, once that is known */
@@ -448,7 +450,7 @@ struct tg_stats { /* bytes: IP header and payload */
 	X(drop_vip_limit)        /* new flow beyond the VIP's limit */                             \
 	X(drop_client_limit)     /* new flow beyond the limit of its client */                     \
 	X(drop_land)             /* source and destination are the same */                         \
-	X(drop_martian)          /* a source that no packet may have */                            \
+	X(drop_martian)          /* a source address or port that no packet may have */            \
 	X(drop_stolen_source)    /* from outside with a VIP or NAT address as source */
 
 #define TG_COUNTER_ENUM(name) TG_COUNTER_##name,

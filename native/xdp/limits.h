@@ -71,9 +71,9 @@ static __always_inline __u64 leading_bits(__u64 word, __u32 bits)
 }
 
 /*
- * A count-min sketch (Cormode and Muthukrishnan, 2005): a stranger is mistaken for a client over its
- * limit only where both his buckets are such clients'. No entry is made for anybody, so millions of
- * forged sources cost nothing more. The port of the VIP counts for itself.
+ * A count-min sketch (Cormode and Muthukrishnan, 2005): a stranger is mistaken for a client over
+ * its limit only where both his buckets are such clients'. No entry is made for anybody, so
+ * millions of forged sources cost nothing more. The port of the VIP counts for itself.
  */
 static __always_inline struct client_buckets client_buckets_of(const struct tg_config *cfg,
 							       const struct packet *packet,

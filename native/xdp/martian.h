@@ -1,5 +1,5 @@
 /*
- * Sources that no packet from outside can have. Asked before a flow is opened or anything is
+ * Sources that no packet from outside can have. Asked before a flow is opened or an echo request
  * answered: packets of a flow have its source.
  */
 #ifndef TIDEGATE_MARTIAN_H
@@ -9,8 +9,10 @@
 #include "maps.h"
 #include "packet.h"
 
-/* "This" network, loopback, link-local, multicast, class E and broadcast (RFC 1122, 3.2.1.3; RFC
- * 3927, 7). */
+/*
+ * "This" network, loopback, link-local, multicast, class E and broadcast (RFC 1122, 3.2.1.3; RFC
+ * 3927, 7).
+ */
 static __always_inline int ipv4_is_martian(__be32 source)
 {
 	__u32 ipv4 = bpf_ntohl(source);
@@ -63,8 +65,10 @@ static __always_inline int is_nat_source(const struct packet *packet, const stru
 }
 
 /*
- * Whether the source is this box's own, a VIP or a NAT address, and the packet came in from outside:
- * the box itself is a client by interfaces of its own only. A global function: asked for new flows.
+ * Whether the source is this box's own, a VIP or a NAT address, and the packet came in from
+ * outside: the box itself is a client by interfaces of its own only. Without it, one forged
+ * datagram from a VIP to a VIP would make two backends answer each other for ever. A global
+ * function: verified once.
  */
 __noinline int source_is_stolen(const struct packet *packet)
 {

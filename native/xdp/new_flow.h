@@ -209,6 +209,8 @@ static __always_inline enum tg_counter admission_obstacle(const struct packet *p
 
 	if (obstacle != TG_COUNTER_COUNT)
 		return obstacle;
+	if (packet->src_port == 0)
+		return TG_COUNTER_drop_martian;
 	if (!acl_admits(packet, vip))
 		return TG_COUNTER_drop_source_range;
 	if (vip->ring_size == 0)

@@ -60,7 +60,8 @@ static __always_inline void segment_set_length(struct frame frame, const struct 
 
 /*
  * Makes the frame's TCP packet this segment between the same two ends, with its checksums; 0 when
- * the driver leaves no room. `packet` goes on telling what came in. A global function: verified once.
+ * the driver leaves no room. `packet` goes on telling what came in. A global function: verified
+ * once.
  */
 __noinline int segment_write(struct xdp_md *ctx, const struct packet *packet,
 			     const struct segment *segment)

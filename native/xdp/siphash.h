@@ -1,6 +1,6 @@
 /*
- * SipHash-2-4 (Aumasson and Bernstein, 2012): a short keyed hash that a stranger can neither compute
- * nor learn from what he sees of it. Words are the message's bytes eight by eight, little-endian;
+ * SipHash-2-4 (Aumasson and Bernstein, 2012): a short keyed hash that a stranger can neither
+ * compute nor learn from what he sees of it. Words are the message's bytes eight by eight, little-endian;
  * the last holds what is left, and the message's length in its highest byte.
  */
 #ifndef TIDEGATE_SIPHASH_H

@@ -5,14 +5,17 @@
  *   31 ......................... 3   2   1    0
  *   SipHash of the connection        MSS      parity of the tick
  *
- * The client's ACK brings it back. The tick, 69 s long, and the MSS are hashed too, so that a cookie
- * holds for one to two ticks, and one of 2^29 guessed ACKs is right by chance.
+ * The client's ACK brings it back. The tick, 69 s long, and the MSS are hashed too: a cookie holds
+ * for one to two ticks, and one of 2^29 guessed ACKs is right by chance.
  *
  * The SYN-ACK offers nothing but an MSS, as there is no place to remember options, and a window of
  * 0: the client keeps its data until a backend has answered (syn_proxy.h).
  *
- * Not bpf_tcp_raw_gen_syncookie: it needs Linux 6.0, CONFIG_SYN_COOKIES, and its check does not tell
- * the MSS.
+ * Not bpf_tcp_raw_gen_syncookie: it needs Linux 6.0 and CONFIG_SYN_COOKIES, and its check does not
+ * tell the MSS.
+ *
+ * Not a first SYN that is forwarded without state either, with state from the backend's answer on:
+ * it costs us no less, and gives the flood to the backends.
  */
 #ifndef TIDEGATE_SYN_COOKIE_H
 #define TIDEGATE_SYN_COOKIE_H

@@ -14,8 +14,8 @@
  * their way to the client, and back in acknowledgements. No other option is offered to either side,
  * so there are no SACK blocks to move.
  *
- * The old byte, as of a keep-alive (RFC 9293, 3.8.4), makes the client acknowledge at once, which is
- * the backend's third segment, whoever talks first. A stack that takes no window from it learns
+ * The old byte, as of a keep-alive (RFC 9293, 3.8.4), makes the client acknowledge at once, which
+ * is the backend's third segment, whoever talks first. A stack that takes no window from it learns
  * the window from the backend's next segment.
  *
  * Lost segments: a repeated SYN-ACK repeats the byte; whatever the client sends meanwhile repeats
@@ -117,7 +117,7 @@ __noinline int proxy_decline(struct xdp_md *ctx, struct packet *packet, __u32 re
 	return reset(ctx, packet);
 }
 
-/* The one byte that was there before: makes the client say where it stands, and takes the window. */
+/* One byte that was there before: makes the client say where it stands, and gives the window. */
 static __always_inline enum tg_counter proxy_probe(struct xdp_md *ctx, const struct packet *packet,
 						   __u32 cookie, __u32 ack, __be16 window)
 {

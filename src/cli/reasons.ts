@@ -42,7 +42,7 @@ const DROPS: Readonly<Record<string, string>> = {
   vip_limit: 'new flows beyond the limit of the Service',
   client_limit: 'new flows beyond the limit of their client',
   land: 'source and destination are the same',
-  martian: 'a source address that no packet may have',
+  martian: 'a source address or port that no packet may have',
   stolen_source: 'from outside, with an address of this box as source',
   contended: 'two packets began one flow at the same moment',
   ttl: 'TTL or hop limit used up',

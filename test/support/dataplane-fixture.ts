@@ -23,7 +23,8 @@ export const VERDICTS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 export const NAT_FIRST = 40000;
-export const NAT_LAST = 40999;
+/** A prime number of ports: no stride of the search comes round early. */
+export const NAT_LAST = 41008;
 const abi = dataplaneAbi();
 
 type Field = number | bigint | Uint8Array;

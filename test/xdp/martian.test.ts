@@ -91,6 +91,13 @@ for (const [family, source, counter] of SOURCES) {
   });
 }
 
+test.serial('port 0 of a client is nobody', (t) => {
+  const ends = { from: '198.51.100.7:0', to: `${VIPS.IPv4}:80` };
+  t.is(dataplane.send(tcp({ ...ends, flags: 'S' })).verdict, 'drop');
+  t.is(dataplane.send(udp(ends)).verdict, 'drop');
+  t.deepEqual(dataplane.counters(), { drop_martian: 2 });
+});
+
 test.serial('the box itself comes with its own addresses, by its own interfaces', (t) => {
   const fields = { mtu: 1500, flags: constants['TG_INTERFACE_OWN'] ?? 0 };
   const ipv4 = addressBytes('10.0.0.9');
