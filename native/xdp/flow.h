@@ -143,15 +143,18 @@ static __always_inline struct tg_flow *flow_read(struct flow *flow, __u32 index)
 }
 
 /*
- * Finds the key's flow in its set: at its home, where most are, else where the hints say. A server
- * stands for address, port and protocol.
+ * Finds the key's flow in its set: at its home, where most are, else where the hints say. Of a
+ * packet that is `likely_new`, the hints know without a look at the table, which is far larger. A
+ * server stands for address, port and protocol.
  */
-static __always_inline struct tg_flow *flow_find(struct flow *flow)
+static __always_inline struct tg_flow *flow_find(struct flow *flow, int likely_new)
 {
-	struct tg_flow *entry = flow_read(flow, flow->key.home);
+	struct tg_flow *entry = NULL;
 	__u64 *hints;
 	__u64 matches;
 
+	if (!likely_new)
+		entry = flow_read(flow, flow->key.home);
 	if (entry)
 		return entry;
 	hints = flow_hints_of(flow->key.set);

@@ -70,7 +70,7 @@ __noinline int error_to_backend(const struct packet *packet, struct icmp_error *
 	if (!vip)
 		return TG_COUNTER_drop_icmp_unmatched;
 	flow_key_init(&flow->key, cfg, turned, vip->server);
-	entry = flow_find(flow);
+	entry = flow_find(flow, 0);
 	if (!entry || !(flow->word.flags & TG_FLOW_ANSWERED))
 		return TG_COUNTER_drop_icmp_unmatched;
 	error->sequence_shift = -flow_offset(flow);

@@ -183,7 +183,7 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 	now_s = request->now_ns / NANOSECONDS;
 	flow->word.raw = 0;
 	flow_key_init(&flow->key, cfg, packet, vip->server);
-	entry = flow_find(flow);
+	entry = flow_find(flow, packet->protocol == IPPROTO_TCP && is_first_syn(packet));
 	if (entry)
 		backend_read(flow->backend, backend);
 	request->proven = (!entry || flow_yields_to_cookie(flow, packet, backend)) &&
