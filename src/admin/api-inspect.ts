@@ -40,8 +40,12 @@ const Frame = Type.Object({
 });
 
 export const TracedPacket = Type.Object({
-  outcome: Type.Enum(['forwarded', 'dropped', 'passed']),
-  reason: Type.Optional(Type.String({ description: 'Counter of the drop, without "drop_"' })),
+  outcome: Type.Enum(['forwarded', 'answered', 'dropped', 'passed'], {
+    description: 'answered: something of our own goes back',
+  }),
+  reason: Type.Optional(
+    Type.String({ description: 'Why it is not forwarded: the drop counter without "drop_"' }),
+  ),
   steps: Type.Array(
     Type.Object({
       name: Type.String(),

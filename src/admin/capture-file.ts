@@ -78,7 +78,9 @@ export function createCaptureFile(version: string, snapLength: number): CaptureF
     end(timeNs, lost) {
       const blocks: Uint8Array[] = [];
       for (const packet of waiting.values()) write(blocks, packet, undefined);
-      if (interfaces.size > 0) blocks.push(statisticsBlock(0, timeNs, lost));
+      // Readers want to know of an interface, also when nothing came.
+      if (interfaces.size === 0) blocks.push(interfaceBlock('none', snapLength));
+      blocks.push(statisticsBlock(0, timeNs, lost));
       return joined(blocks);
     },
   };

@@ -84,8 +84,9 @@ export interface Traced {
 }
 
 export interface TracedPacket {
-  readonly outcome: 'forwarded' | 'dropped' | 'passed';
-  /** Counter that tells why it was dropped; else empty. */
+  /** `answered`: something of our own goes back. */
+  readonly outcome: 'forwarded' | 'answered' | 'dropped' | 'passed';
+  /** Counter that tells why it was not forwarded; else empty. */
   readonly reason: string;
   readonly steps: readonly TracedStep[];
   readonly before: Uint8Array;

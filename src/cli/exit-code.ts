@@ -11,6 +11,8 @@ export const EXIT = {
   dropped: 4,
   /** `trace`: the packet is not for Tidegate. */
   passed: 5,
+  /** `trace`: something of Tidegate's own goes back instead. */
+  answered: 6,
   /** A fault of Tidegate itself. */
   fault: 70,
 } as const;

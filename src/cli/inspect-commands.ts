@@ -31,7 +31,8 @@ const trace: Command = {
   },
   details:
     'Packets of a file see what those before them would change; nothing else does.\n' +
-    'Ends with 0 when forwarded, 4 when dropped, 5 when passed to the kernel.',
+    'Ends with 0 when forwarded, 4 when dropped, 5 when passed to the kernel, and 6 when Tidegate\n' +
+    'answers by itself (a reset, an ICMP message, a SYN cookie).',
   execute: async (call) => {
     refuseWords(call);
     const question = await questionOf(call);

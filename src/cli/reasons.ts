@@ -22,6 +22,8 @@ const DROPS: Readonly<Record<string, string>> = {
   no_port: 'a port or protocol that the address does not serve',
   no_backend: 'no backend takes new flows',
   backend_dead: 'the backend of a TCP connection failed its health checks: reset',
+  source_range: 'a source in none of the loadBalancerSourceRanges',
+  fragment_held: 'a fragment, kept until the first of its datagram has come',
   no_flow: 'TCP in mid-stream of an unknown connection',
   flow_table_full: 'the flow table is full: raise forwarder.limits.flows',
   nat_ports: 'no free NAT port: add forwarder.natAddresses',

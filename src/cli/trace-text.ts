@@ -10,6 +10,21 @@ const SCHEDULERS: Readonly<Record<string, string>> = {
   least: 'the one of two with fewer flows',
 };
 
+/** What is counted beside the verdict, which tells of drops. */
+const COUNTED: Readonly<Record<string, string>> = {
+  flow_created: 'The new flow is counted',
+  flow_displaced: 'An unconfirmed flow ends for it',
+  fragment_held: 'It is kept until the first fragment of its datagram has come',
+  echo_replied: 'The echo request is answered',
+  icmp_forwarded: 'An error about a packet of a flow: translated for the backend',
+  icmp_returned: 'An error about a packet of a flow: translated for the client',
+  icmp_sent: 'An ICMP error goes back',
+  reset_sent: 'A TCP reset goes back',
+  reply_withheld: 'Nothing goes back: forwarder.flood.repliesPerSecond is reached',
+  cookie_sent: 'There are too many new flows: a SYN cookie goes back',
+  cookie_returned: 'It brings back the SYN cookie that it was sent',
+};
+
 /** What a step of a trace means, in words; empty for what the verdict says anyway. */
 const SENTENCES: Readonly<Record<string, (facts: Facts) => string>> = {
   foreign: () => 'No plain IP over Ethernet',
@@ -23,7 +38,7 @@ const SENTENCES: Readonly<Record<string, (facts: Facts) => string>> = {
     places === 0
       ? `For the VIP ${server}, where no backend takes new flows`
       : `For the VIP ${server}; new flows go to ${SCHEDULERS[String(scheduler)] ?? scheduler}`,
-  vip_address: () => 'For a VIP, but it does not serve this port or protocol',
+  vip_address: () => 'For the address of a VIP, and none of the ports it serves',
   not_vip: () => 'For no VIP',
   answer: (facts) => `An answer from ${facts['backend']} ${flowText(facts)}`,
   flow_found: (facts) => `Its flow goes to ${facts['backend']} ${flowText(facts)}`,
@@ -54,7 +69,7 @@ const SENTENCES: Readonly<Record<string, (facts: Facts) => string>> = {
     return flags ? `${change} (${flags})` : change;
   },
   sent: ({ interface: port }) => `It goes out by ${port}`,
-  counted: ({ counter }) => (String(counter).startsWith('drop_') ? '' : `Counted as ${counter}`),
+  counted: ({ counter }) => COUNTED[String(counter)] ?? '',
 };
 
 export function stepText({ name, facts }: Step): string {

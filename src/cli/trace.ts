@@ -54,6 +54,7 @@ export function readTrace(
 export function traceExitCode({ items }: Trace): number {
   const outcomes = new Set(items.map(({ outcome }) => outcome));
   if (outcomes.has('dropped')) return EXIT.dropped;
+  if (outcomes.has('answered')) return EXIT.answered;
   return outcomes.has('passed') ? EXIT.passed : EXIT.ok;
 }
 
@@ -87,8 +88,9 @@ function renderPacket(io: Io, title: string, packet: TracedPacket, hex: boolean)
 function verdictLine(io: Io, { outcome, reason = '' }: TracedPacket): string {
   if (outcome === 'forwarded') return paint(io, 'good', 'Forwarded');
   if (outcome === 'passed') return paint(io, 'warn', 'Passed to the kernel: not for Tidegate');
-  const why = dropText(reason);
-  return paint(io, 'bad', `Dropped: ${reason}${why ? `, ${why}` : ''}`);
+  const why = dropText(reason) ? `${reason}, ${dropText(reason)}` : reason;
+  if (outcome === 'dropped') return paint(io, 'bad', `Dropped: ${why}`);
+  return paint(io, 'warn', reason ? `Answered, not forwarded: ${why}` : 'Answered');
 }
 
 /** 16 bytes a line with their offset, as hexdump writes them. */

@@ -119,7 +119,7 @@ function encodeTraced({ outcome, reason, steps, before, after }: TracedPacket): 
     ...(reason !== '' && { reason: reason.replace(/^drop_/, '') }),
     steps: steps.map(({ name, facts }) => ({ name, facts: { ...facts } })),
     before: encodeFrame(before),
-    ...(outcome === 'forwarded' && { after: encodeFrame(after) }),
+    ...((outcome === 'forwarded' || outcome === 'answered') && { after: encodeFrame(after) }),
   };
 }
 

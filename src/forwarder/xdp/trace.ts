@@ -11,8 +11,9 @@ const TRACE_PATH = fileURLToPath(new URL('../../../native/build/trace.bpf.o', im
 export const TRACE_PACKETS_MAX = 256;
 
 export interface PacketTrace {
-  readonly outcome: 'forwarded' | 'dropped' | 'passed';
-  /** Why it was dropped, by counter name; else empty. */
+  /** `answered`: something of our own goes back, such as a reset, an echo reply, a SYN cookie. */
+  readonly outcome: 'forwarded' | 'answered' | 'dropped' | 'passed';
+  /** Why it was not forwarded, by counter name; else empty. */
   readonly reason: string;
   readonly steps: readonly TraceStep[];
   readonly before: Uint8Array;
@@ -24,6 +25,8 @@ export interface TraceParts extends Omit<StepContext, 'nowSec'> {
   readonly abi: Abi;
 }
 
+/** Counters of what goes back in the box's own name. */
+const ANSWERS: readonly string[] = ['echo_replied', 'icmp_sent', 'reset_sent', 'cookie_sent'];
 /** `enum xdp_action` */
 const OUTCOMES = ['dropped', 'dropped', 'passed', 'forwarded', 'forwarded'] as const;
 
@@ -66,12 +69,20 @@ function traceOne(
   const { verdict, packet: after } = tracer.testRun(before, { ifindex });
   const nowSec = Number(process.hrtime.bigint() / 1_000_000_000n);
   const steps = readSteps({ ...parts, nowSec }, log.lookup(indexKey(0)) as Uint8Array);
-  const outcome = OUTCOMES[verdict] ?? 'dropped';
   const counted = steps
     .filter(({ name }) => name === 'counted')
-    .map(({ facts }) => facts['counter']);
-  const reason = outcome === 'dropped' ? String(counted.at(-1) ?? '') : '';
-  return { outcome, reason, steps, before, after: outcome === 'forwarded' ? after : before };
+    .map(({ facts }) => String(facts['counter']));
+  const outcome = outcomeOf(verdict, counted);
+  const drop = counted.findLast((counter) => counter.startsWith('drop_'));
+  const reason = drop ?? (outcome === 'dropped' ? (counted.at(-1) ?? '') : '');
+  const leaves = outcome === 'forwarded' || outcome === 'answered';
+  return { outcome, reason, steps, before, after: leaves ? after : before };
+}
+
+function outcomeOf(verdict: number, counted: readonly string[]): PacketTrace['outcome'] {
+  const outcome = OUTCOMES[verdict] ?? 'dropped';
+  const isOurs = counted.some((counter) => ANSWERS.includes(counter));
+  return outcome === 'forwarded' && isOurs ? 'answered' : outcome;
 }
 
 function readSteps(parts: TraceParts & StepContext, bytes: Uint8Array): TraceStep[] {
