@@ -64,6 +64,9 @@ napi_value abi_describe(napi_env env, napi_callback_info info);
 /* bpf_error.c: libbpf's words are kept instead of printed, and told with the next error. */
 void bpf_error_capture(void);
 void bpf_error_forget(void);
+/* Carries the words from the thread where they were said; to be freed. NULL when there are none. */
+char *bpf_error_take(void);
+void bpf_error_give(const char *text);
 /*
  * `error` is an errno, negative or not. Throws an Error with `code`, the sentence and the log's
  * tail.
@@ -98,6 +101,7 @@ napi_value ring_chunk_find(napi_env env, napi_callback_info info);
 
 /* bpf_object.c */
 napi_value object_load(napi_env env, napi_callback_info info);
+napi_value object_load_later(napi_env env, napi_callback_info info);
 struct object_handle *object_unwrap(napi_env env, napi_value value);
 /*
  * The object a method was called on, with up to `argc` arguments; NULL when an exception is

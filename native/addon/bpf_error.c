@@ -11,11 +11,9 @@
 #define LOG_TOLD 1500
 #define ENOTSUPP 524 /* kernel-internal, but it gets out */
 
-/*
- * Written by libbpf's callback while an object is opened or loaded, on the JavaScript thread only.
- */
-static char log_text[LOG_SIZE];
-static size_t log_length;
+/* Written by libbpf's callback while an object is opened or loaded, on whatever thread that is. */
+static _Thread_local char log_text[LOG_SIZE];
+static _Thread_local size_t log_length;
 
 static void log_append(const char *text, size_t length)
 {
@@ -36,7 +34,7 @@ static void log_append(const char *text, size_t length)
 
 static int log_capture(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	static char line[LOG_SIZE];
+	static _Thread_local char line[LOG_SIZE];
 	int length;
 
 	if (level == LIBBPF_DEBUG)
@@ -56,6 +54,21 @@ void bpf_error_forget(void)
 {
 	log_length = 0;
 	log_text[0] = '\0';
+}
+
+char *bpf_error_take(void)
+{
+	char *text = log_length > 0 ? strdup(log_text) : NULL;
+
+	bpf_error_forget();
+	return text;
+}
+
+void bpf_error_give(const char *text)
+{
+	bpf_error_forget();
+	if (text)
+		log_append(text, strlen(text));
 }
 
 napi_value bpf_error_throw(napi_env env, int error, const char *format, ...)

@@ -188,12 +188,12 @@ static bool maps_take_over(napi_env env, struct object_handle *handle, napi_valu
 	return from && maps_share(env, handle, from);
 }
 
-static bool load(napi_env env, struct object_handle *handle, napi_value options)
+/* Everything up to the verifier's work, which takes long. */
+static bool load_prepare(napi_env env, struct object_handle *handle, napi_value options)
 {
 	napi_value pin_dir = property(env, options, "pinDir");
 	char path[BPF_PATH_MAX];
 	napi_valuetype type;
-	int error;
 
 	if (!value_string(env, property(env, options, "object"), "object", path, sizeof(path)))
 		return false;
@@ -217,9 +217,14 @@ static bool load(napi_env env, struct object_handle *handle, napi_value options)
 	if (!maps_take_over(env, handle, property(env, options, "share")))
 		return false;
 	fit_program_to_kernel(handle->program);
-	error = bpf_object__load(handle->object);
+	return true;
+}
+
+static bool load_finish(napi_env env, struct object_handle *handle, int error)
+{
 	if (error) {
-		bpf_error_throw(env, error, "The kernel refuses the BPF object \"%s\"", path);
+		bpf_error_throw(env, error, "The kernel refuses the BPF object \"%s\"",
+				bpf_object__name(handle->object));
 		return false;
 	}
 	return pins_create(env, handle) && open_maps(env, handle);
@@ -262,11 +267,77 @@ napi_value object_load(napi_env env, napi_callback_info info)
 	if (!handle)
 		return bpf_error_throw(env, ENOMEM, "Cannot load a BPF object");
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
-	    !load(env, handle, argv[0])) {
+	    !load_prepare(env, handle, argv[0]) ||
+	    !load_finish(env, handle, bpf_object__load(handle->object))) {
 		object_dispose(handle);
 		free(handle);
 		return NULL;
 	}
 	bpf_error_forget();
 	return object_wrap(env, handle);
+}
+
+/* The same beside the event loop, as the verifier may think for half a second. */
+struct load_work {
+	napi_async_work work;
+	napi_deferred deferred;
+	struct object_handle *handle;
+	int error;
+	char *words;
+};
+
+static void load_execute(napi_env env, void *data)
+{
+	struct load_work *work = data;
+
+	(void)env;
+	work->error = bpf_object__load(work->handle->object);
+	work->words = bpf_error_take();
+}
+
+static void load_complete(napi_env env, napi_status status, void *data)
+{
+	struct load_work *work = data;
+	napi_value result;
+
+	(void)status;
+	bpf_error_give(work->words);
+	if (load_finish(env, work->handle, work->error)) {
+		napi_resolve_deferred(env, work->deferred, object_wrap(env, work->handle));
+	} else {
+		napi_get_and_clear_last_exception(env, &result);
+		napi_reject_deferred(env, work->deferred, result);
+		object_dispose(work->handle);
+		free(work->handle);
+	}
+	bpf_error_forget();
+	napi_delete_async_work(env, work->work);
+	free(work->words);
+	free(work);
+}
+
+napi_value object_load_later(napi_env env, napi_callback_info info)
+{
+	struct object_handle *handle = calloc(1, sizeof(*handle));
+	struct load_work *work = calloc(1, sizeof(*work));
+	napi_value argv[1], promise, name;
+	size_t argc = 1;
+
+	if (!handle || !work) {
+		bpf_error_throw(env, ENOMEM, "Cannot load a BPF object");
+	} else if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == napi_ok &&
+		   load_prepare(env, handle, argv[0])) {
+		work->handle = handle;
+		napi_create_promise(env, &work->deferred, &promise);
+		napi_create_string_utf8(env, "bpfLoadLater", NAPI_AUTO_LENGTH, &name);
+		napi_create_async_work(env, NULL, name, load_execute, load_complete, work,
+				       &work->work);
+		napi_queue_async_work(env, work->work);
+		return promise;
+	}
+	if (handle)
+		object_dispose(handle);
+	free(handle);
+	free(work);
+	return NULL;
 }

@@ -8,7 +8,7 @@ export interface InspectView {
   trace(
     port: string | undefined,
     frames: (portMac: Mac) => readonly Uint8Array[],
-  ): Traced | Refused;
+  ): Promise<Traced | Refused>;
   /** Starts at once; one at a time. */
   capture(filter: CaptureFilter): { readonly capture: Capture; readonly refusal?: never } | Refused;
   isCapturing(): boolean;

@@ -7,7 +7,7 @@ import { type Capture, type CaptureFilter, startCapture } from './xdp/capture.ts
 import type { Dataplane, ServerTotals } from './xdp/dataplane.ts';
 import type { LoadedProgram } from './xdp/load.ts';
 import { type NatUse, natUse } from './xdp/nat-use.ts';
-import { openTracer, type PacketTrace, TRACE_PACKETS_MAX } from './xdp/trace.ts';
+import { openTracer, type PacketTrace, TRACE_PACKETS_MAX, type Tracer } from './xdp/trace.ts';
 
 export interface InspectParts {
   readonly clock: Clock;
@@ -22,7 +22,7 @@ export interface InspectParts {
 /** Looking inside the running program. Nothing here changes what becomes of packets. */
 export interface Inspection {
   /** Frames that come in by a port; the first one when none is named. */
-  trace(port: string | undefined, frames: FramesFor): TraceAnswer;
+  trace(port: string | undefined, frames: FramesFor): Promise<TraceAnswer>;
   /** Starts at once, one at a time; whoever starts one stops it. */
   capture(filter: CaptureFilter): CaptureAnswer;
   /** What went through each virtual server, by id, in all and all at once. */
@@ -59,6 +59,7 @@ export function createInspection(parts: InspectParts): Inspection {
   const interfaceOfMac = (mac: Mac) =>
     [...parts.ports()].find(({ ifindex }) => network.links.get(ifindex)?.mac === mac)?.name;
   let running: Capture | undefined;
+  let isTracing = false;
   return {
     capture(filter) {
       if (running) return { refusal: 'Another capture is running; end it, or wait for its end' };
@@ -91,19 +92,24 @@ export function createInspection(parts: InspectParts): Inspection {
     },
     isCapturing: () => running !== undefined,
     stop: () => running?.stop(),
-    trace(wanted, frames) {
+    async trace(wanted, frames) {
+      if (isTracing) return { refusal: 'Another trace is running; ask again in a moment' };
       const ports = [...parts.ports()];
       const port = wanted === undefined ? ports[0] : ports.find(({ name }) => name === wanted);
       if (!port) return { refusal: refusalOf(wanted, ports) };
       const { object, layout } = program;
-      const tracer = openTracer({ object, layout, abi: dataplaneAbi(), interfaceName: nameOf });
+      const context = { object, layout, abi: dataplaneAbi(), interfaceName: nameOf };
+      let tracer: Tracer | undefined;
+      isTracing = true;
       try {
+        tracer = await openTracer(context);
         const mac = network.links.get(port.ifindex)?.mac ?? NO_MAC;
         const all = frames(mac);
         const packets = tracer.run(all.slice(0, TRACE_PACKETS_MAX), port.ifindex);
         return { port: port.name, packets, omitted: all.length - packets.length };
       } finally {
-        tracer.close();
+        isTracing = false;
+        tracer?.close();
       }
     },
   };

@@ -178,6 +178,7 @@ interface BpfBinding {
   openCapture(object: BpfObject): CaptureReader;
   listFlows(object: BpfObject, search: FlowSearch): Promise<FlowsFound>;
   bpfLoad(options: LoadOptions): BpfObject;
+  bpfLoadLater(options: LoadOptions): Promise<BpfObject>;
   /** Sizes and offsets of `dataplane_abi.h`, and the counters' names in order. */
   abi(): Abi;
   /**
@@ -205,6 +206,11 @@ export interface Abi {
   readonly counters: readonly string[];
   /** Names of the steps that a trace tells, in order. */
   readonly traceSteps: readonly string[];
+}
+
+/** As `loadBpf`, but the verifier works on a thread of libuv's. */
+export async function loadBpfLater(options: LoadOptions): Promise<BpfObject> {
+  return loadNative<BpfBinding>().bpfLoadLater(options);
 }
 
 export function loadBpf(options: LoadOptions): BpfObject {

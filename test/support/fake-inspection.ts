@@ -34,7 +34,7 @@ export function fakeInspection(): InspectView {
         },
       };
     },
-    trace(port = 'eth0', frames) {
+    async trace(port = 'eth0', frames) {
       if (port !== 'eth0') {
         return { refusal: `Interface "${port}" does not carry the program; these do: eth0` };
       }

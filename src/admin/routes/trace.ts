@@ -58,12 +58,12 @@ export function traceRoutes(app: FastifyInstance, inspect: () => InspectView): v
   );
 }
 
-function answer(
+async function answer(
   inspect: InspectView,
   port: string | undefined,
   frames: (portMac: Mac) => readonly Uint8Array[],
-): Trace {
-  const traced = inspect.trace(port, frames);
+): Promise<Trace> {
+  const traced = await inspect.trace(port, frames);
   if (traced.refusal !== undefined) {
     throw new ApiError(409, 'no_port', traced.refusal, 'See forwarder.interfaces in the settings');
   }

@@ -20,7 +20,7 @@ import { icmp, ip, type PacketFields, packetDifference, tcp, udp } from '../../s
 /** The second build of the program against the first: same maps, same packets. */
 const dataplane = openDataplane({ flows: 32, reverse: 64 });
 const abi = dataplaneAbi();
-const tracer = openTracer({
+const tracer = await openTracer({
   object: dataplane.object,
   layout: dataplaneLayout(abi),
   abi,
