@@ -1,6 +1,6 @@
 /*
  * The flow table in this process's memory, for what works on it off the event loop while packets
- * run: it keeps to the protocol that xdp/flow.h states.
+ * run: it keeps to the protocol that xdp/flow/flow.h states.
  */
 #ifndef TIDEGATE_ADDON_FLOW_TABLE_H
 #define TIDEGATE_ADDON_FLOW_TABLE_H

@@ -218,7 +218,7 @@ struct tg_interface {
  *
  * The forward direction finds it in the set its hash chooses (TG_FLOW_WAYS neighbours); the reverse
  * direction by `reverse`. The first eight bytes, `union tg_flow_word`, are only ever changed as
- * one, by compare-and-exchange; xdp/flow.h states the protocol and why it holds:
+ * one, by compare-and-exchange; xdp/flow/flow.h states the protocol and why it holds:
  *
  *   free      tag 0
  *   claimed   tag set, state TG_FLOW_CLAIMED: belongs to whoever claimed it, nobody else reads it
@@ -320,13 +320,13 @@ struct tg_cookies {
 	__u32 pad;
 };
 
-/* `vip_limits`, mmapable ARRAY by server index, of VIPs with new_flows_per_s: see xdp/rate.h. */
+/* `vip_limits`, mmapable ARRAY by server index, of VIPs with new_flows_per_s: see xdp/guard/rate.h. */
 struct tg_vip_limit {
 	__u64 all_done_ns;
 	__u64 proven_done_ns; /* of those who returned a cookie */
 };
 
-/* `client_limits`, mmapable ARRAY [TG_CLIENT_LIMITS] of u64: see xdp/limits.h. */
+/* `client_limits`, mmapable ARRAY [TG_CLIENT_LIMITS] of u64: see xdp/guard/limits.h. */
 #define TG_CLIENT_LIMITS 131072
 
 /*

@@ -7,22 +7,22 @@
  * One program for both directions and both families, on every interface. What is not ours goes to
  * the kernel untouched.
  */
-#include "backend.h"
-#include "capture.h"
-#include "counters.h"
-#include "dead_backend.h"
-#include "flow.h"
-#include "handle_icmp.h"
-#include "later_fragment.h"
-#include "maps.h"
-#include "new_flow.h"
-#include "parse.h"
-#include "reject.h"
-#include "rewrite.h"
-#include "syn_cookie.h"
-#include "syn_proxy.h"
-#include "tcp.h"
-#include "vip.h"
+#include "base/counters.h"
+#include "base/maps.h"
+#include "choice/backend.h"
+#include "choice/vip.h"
+#include "flow/flow.h"
+#include "flow/new_flow.h"
+#include "flow/tcp.h"
+#include "fragment/later_fragment.h"
+#include "guard/syn_cookie.h"
+#include "guard/syn_proxy.h"
+#include "icmp/handle_icmp.h"
+#include "look/capture.h"
+#include "packet/parse.h"
+#include "packet/rewrite.h"
+#include "reply/dead_backend.h"
+#include "reply/reject.h"
 
 /* The packet at hand; see struct packet for why it is not on the stack, which is small besides. */
 struct scratch {

@@ -1,7 +1,7 @@
 import type { Dataplane } from './dataplane-fixture.ts';
 import { u32 } from './dataplane-fixture.ts';
 
-/** Place of new flows among the program's allowances (`native/xdp/allowance.h`). */
+/** Place of new flows among the program's allowances (`native/xdp/guard/allowance.h`). */
 const NEW_FLOWS = 2;
 const FAR_NS = 3_600_000_000_000n;
 

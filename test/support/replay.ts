@@ -1,5 +1,5 @@
 /**
- * Many packets through a loaded program without leaving the kernel, by `native/xdp/replay.bpf.c`.
+ * Many packets through a loaded program without leaving the kernel, by `native/lab/replay.bpf.c`.
  */
 import { type BpfObject, loadBpf } from '../../src/system/bpf.ts';
 import { REPLAY_OBJECT, u32 } from './dataplane-fixture.ts';

@@ -1,6 +1,6 @@
 /**
  * The program's SYN cookies, computed a second time from their description in
- * `native/xdp/syn_cookie.h`.
+ * `native/xdp/guard/syn_cookie.h`.
  */
 import { type Address, addressToWire, familyOf, parseAddress } from '../../src/domain/address.ts';
 

@@ -1,0 +1,16 @@
+/* The settings that user space gave. */
+#ifndef TIDEGATE_CONFIG_H
+#define TIDEGATE_CONFIG_H
+
+#include "base/maps.h"
+
+#define NANOSECONDS 1000000000ull
+
+static __always_inline struct tg_config *config_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+#endif
