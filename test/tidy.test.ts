@@ -66,7 +66,7 @@ function filesUnder(folder: string): string[] {
 function read(path: string): SourceFile {
   const text = readFileSync(join(ROOT, path), 'utf8');
   const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
-  const found = code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g);
+  const found = code.matchAll(/(?<!')\b(?:from|import)\s*\(?\s*'([^'\n]+)'/g);
   return { path, text, imports: [...found].map(([, name]) => name as string) };
 }
 

@@ -5,8 +5,9 @@ import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { Log } from '../domain/log.ts';
 import type { Role, RoleName } from '../domain/role.ts';
-import { type Forwarder, startForwarder } from '../forwarder/forwarder.ts';
+import type { Forwarder } from '../forwarder/forwarder.ts';
 import { type Checker, startHealthChecker } from '../forwarder/health/checker.ts';
+import { startForwarder } from '../forwarder/start-forwarder.ts';
 import type { Settings } from '../settings/settings.ts';
 import { type Speaker, startSpeaker } from '../speaker/speaker.ts';
 

@@ -11,7 +11,7 @@ import { hidingOffloads, type ReadFeatures } from './offloads.ts';
 import type { XdpModeSetting } from './settings.ts';
 import { carrierOf, isAggregate } from './way-out.ts';
 import { viewOf } from './xdp/abi.ts';
-import { bpfMap } from './xdp/dataplane.ts';
+import { bpfMap } from './xdp/bpf-map.ts';
 import { indexKey } from './xdp/statistics.ts';
 
 export interface InterfacesParts {

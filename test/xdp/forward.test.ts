@@ -224,6 +224,7 @@ test.serial('packets are counted for their server and backend', (t) => {
     in_bytes: 2 * 38,
     out_packets: 1,
     out_bytes: 100,
+    drops: 0,
   };
   t.deepEqual(dataplane.stats('server_stats', 1), expected);
   t.deepEqual(dataplane.stats('backend_stats', 1), expected);

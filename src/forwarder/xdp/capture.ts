@@ -4,7 +4,7 @@ import type { Prefix } from '../../domain/prefix.ts';
 import { type Abi, type BpfObject, openCapture } from '../../system/bpf.ts';
 import type { ConfigEntry } from './abi.ts';
 import { structOf } from './abi-struct.ts';
-import { bpfMap } from './dataplane.ts';
+import { bpfMap } from './bpf-map.ts';
 import { prefixMask } from './prefix-mask.ts';
 import type { SharedArray } from './shared-array.ts';
 import { indexKey } from './statistics.ts';

@@ -3,12 +3,14 @@ import type { Clock } from '../../domain/clock.ts';
 import type { VirtualServer } from '../../domain/forwarding.ts';
 import type { Log } from '../../domain/log.ts';
 import type { Target } from '../../reconcile/target.ts';
-import type { AllowedClients, BpfMap, BpfObject, SweepResult } from '../../system/bpf.ts';
+import type { AllowedClients, BpfObject, SweepResult } from '../../system/bpf.ts';
 import type { NextHops } from '../next-hop.ts';
 import type { DataplaneLayout, TrafficStats, VipEntry, VipKey } from './abi.ts';
 import { AclTable } from './acl-table.ts';
 import { AffinityTable, affinityBackendsOf, NO_AFFINITY } from './affinity-table.ts';
 import { BackendTable } from './backend-table.ts';
+import { bpfMap } from './bpf-map.ts';
+import type { DataplaneUsage } from './dataplane-usage.ts';
 import { NatTable } from './nat-table.ts';
 import { RefusedFlows } from './refused-flows.ts';
 import type { RingRegion } from './ring-space.ts';
@@ -47,25 +49,6 @@ export interface FlowEnds {
 
 export interface ServerTotals extends TrafficTotals {
   readonly flows: number;
-}
-
-/** Sizes and limits, and how often each kind of thing was written since the start. */
-export interface DataplaneUsage {
-  readonly servers: { readonly used: number; readonly limit: number };
-  readonly backends: { readonly used: number; readonly limit: number };
-  readonly rings: { readonly chunks: number; readonly words: number };
-  readonly natAddresses: { readonly used: number; readonly limit: number };
-  readonly sourceRanges: {
-    readonly lists: number;
-    readonly entries: number;
-    readonly limit: number;
-  };
-  readonly writes: {
-    readonly vips: number;
-    readonly servers: number;
-    readonly backends: number;
-    readonly rings: number;
-  };
 }
 
 interface ServerState {
@@ -395,12 +378,4 @@ export class Dataplane implements Target<VirtualServer> {
     this.#affinity.adopt(new Set(states.map(({ index }) => index)));
     this.#acls.adopt(states.map(({ acl, key }) => ({ id: acl, family: familyOf(key.address) })));
   }
-}
-
-/** A map of the program. Throws when it has none of that name: object file and code differ. */
-export function bpfMap(object: BpfObject, name: string): BpfMap {
-  const map = object.maps[name];
-  if (!map)
-    throw new Error(`The XDP program has no map "${name}"; rebuild it with "npm run build"`);
-  return map;
 }

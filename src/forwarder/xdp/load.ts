@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type BpfObject, dataplaneAbi, loadBpf } from '../../system/bpf.ts';
 import type { ForwarderSettings } from '../settings.ts';
 import { type ConfigEntry, type DataplaneLayout, dataplaneLayout } from './abi.ts';
-import { bpfMap } from './dataplane.ts';
+import { bpfMap } from './bpf-map.ts';
 import { type SharedArray, sharedArray } from './shared-array.ts';
 
 const OBJECT_PATH = fileURLToPath(new URL('../../../native/build/tidegate.bpf.o', import.meta.url));

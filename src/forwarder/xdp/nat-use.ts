@@ -1,7 +1,7 @@
 import type { Address } from '../../domain/address.ts';
 import type { BpfObject, SweepResult } from '../../system/bpf.ts';
 import type { DataplaneLayout } from './abi.ts';
-import { bpfMap } from './dataplane.ts';
+import { bpfMap } from './bpf-map.ts';
 import { sharedArray } from './shared-array.ts';
 
 /** How full the NAT addresses are: to be seen before new flows are dropped for want of a port. */

@@ -2,7 +2,7 @@ import { type Address, familyOf, formatAddress } from '../../domain/address.ts';
 import { formatMac } from '../../domain/mac.ts';
 import type { BpfMap, BpfObject } from '../../system/bpf.ts';
 import { type Codec, type DataplaneLayout, decode } from './abi.ts';
-import { bpfMap } from './dataplane.ts';
+import { bpfMap } from './bpf-map.ts';
 import { flowStates } from './flow-state.ts';
 import { serverId } from './server-id.ts';
 import { indexKey } from './statistics.ts';

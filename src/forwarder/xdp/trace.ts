@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type Abi, type BpfObject, loadBpfLater } from '../../system/bpf.ts';
 import { structOf } from './abi-struct.ts';
-import { bpfMap } from './dataplane.ts';
+import { bpfMap } from './bpf-map.ts';
 import { indexKey } from './statistics.ts';
 import { describeStep, type StepContext, type TraceStep } from './trace-steps.ts';
 

@@ -1,10 +1,10 @@
 import test from 'ava';
-import { buildApi } from '../../src/admin/build.ts';
-import { readCapture } from '../../src/protocol/pcap/read-capture.ts';
-import { createMetrics } from '../../src/telemetry/metrics.ts';
-import { fakeAdminView } from '../support/fake-admin-view.ts';
-import { tcp } from '../support/packet.ts';
-import { recordingLog } from '../support/recording-log.ts';
+import { buildApi } from '../../../src/admin/build.ts';
+import { readCapture } from '../../../src/protocol/pcap/read-capture.ts';
+import { createMetrics } from '../../../src/telemetry/metrics.ts';
+import { fakeAdminView } from '../../support/fake-admin-view.ts';
+import { tcp } from '../../support/packet.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 
 async function api(roles: Parameters<typeof fakeAdminView>[0] = ['forwarder']) {
   return buildApi({ view: fakeAdminView(roles), metrics: createMetrics(), log: recordingLog() });
