@@ -16,7 +16,7 @@
 
 struct flow_search {
 	struct address vip, backend, client, client_mask;
-	bool has_vip, has_backend;
+	bool has_vip, has_backend, has_client;
 	__u32 vip_port, backend_port, protocol, state; /* 0: any */
 	bool has_idle;
 	__u32 idle_more_than;
@@ -63,6 +63,11 @@ static bool client_matches(const struct flow_search *search, const struct tg_flo
 {
 	struct address client = address_from_bytes(entry->client);
 
+	if (!search->has_client)
+		return true;
+	/* IPv4 stands within IPv6 here, but is not meant by ::/0. */
+	if (address_is_ipv4(client) != address_is_ipv4(search->client))
+		return false;
 	return !((client.first ^ search->client.first) & search->client_mask.first) &&
 	       !((client.last ^ search->client.last) & search->client_mask.last);
 }
@@ -192,7 +197,7 @@ static bool search_read(napi_env env, napi_value options, struct list_work *work
 	search->has_idle = is_given(env, property(env, options, "idleMoreThan"));
 	return read_address(env, options, "vip", &search->vip, &search->has_vip) &&
 	       read_address(env, options, "backend", &search->backend, &search->has_backend) &&
-	       read_address(env, options, "client", &search->client, &given) &&
+	       read_address(env, options, "client", &search->client, &search->has_client) &&
 	       read_address(env, options, "clientMask", &search->client_mask, &given) &&
 	       read_number(env, options, "vipPort", &search->vip_port) &&
 	       read_number(env, options, "backendPort", &search->backend_port) &&

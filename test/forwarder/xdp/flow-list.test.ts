@@ -114,7 +114,7 @@ const WHO: readonly (readonly [string, FlowFilter, readonly number[]])[] = [
   ['a client', { client: prefix('203.0.113.2/32') }, [2]],
   ['a prefix of clients', { client: prefix('203.0.113.2/31') }, [2, 3]],
   ['all of IPv4', { client: prefix('0.0.0.0/0') }, [1, 2, 3]],
-  ['all of IPv6, as IPv4 is within', { client: prefix('::/0') }, [1, 2, 3]],
+  ['all of IPv6', { client: prefix('::/0') }, []],
   ['a protocol', { protocol: 'UDP' }, []],
   ['a state', { state: 'closing' }, [2]],
   ['idle for longer', { idleMoreThanSec: 100 }, [3]],
