@@ -492,6 +492,26 @@ test.serial(
   },
 );
 
+test.serial('four NAT addresses carry more than 100,000 flows to one backend port', async (t) => {
+  const large = openDataplane({ flows: 262144, reverse: 524288 });
+  const replay = openReplay(large.object);
+  t.teardown(() => {
+    replay.close();
+    large.object.close();
+  });
+  large.reset({ nat_port_first: 1024, nat_port_last: 32767 }); // forwarder.natPorts by default
+  large.server({ index: 1, vip: VIP, port: 80, protocol: 'tcp', ring: [1] });
+  const natAddresses = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'];
+  large.backend({ index: 1, address: '10.1.0.1', port: 8080, server: 1, natAddresses });
+  const clients = 131072; // a few more than there are ports
+  replay.load({ packet: tcp({ from: '100.64.0.0:1000', to: `${VIP}:80`, flags: 'S' }), clients });
+  await replay.run(clients, 0);
+  const flows = large.flows();
+  t.true(flows.length > 100_000, `${flows.length} flows`);
+  t.is(new Set(flows.map((flow) => flow.nat * 65536 + flow.natPort)).size, flows.length);
+  t.deepEqual(invariantBreaches(large), []);
+});
+
 test.serial(
   'a claimed entry is seen by nobody, and keeps its tuple from being created again',
   (t) => {
