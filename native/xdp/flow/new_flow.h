@@ -147,11 +147,14 @@ static __always_inline enum tg_counter create_flow(const struct packet *packet,
 		.proto = packet->protocol,
 	};
 	enum tg_counter obstacle;
-	struct tg_flow *entry = claim_entry(request, now_s, claimed, &obstacle);
 	__u64 seeds = (__u64)(request->proven ? random : flow->key.port_hash) << 32 |
 		      random * (__u32)HASH_MIX;
+	struct tg_flow *entry;
 	__u32 port;
 
+	if (claimed.tag == flow->word.tag) /* nobody may take it for what it replaces */
+		claimed.tag ^= 1;
+	entry = claim_entry(request, now_s, claimed, &obstacle);
 	if (!entry)
 		return obstacle;
 	if (keeps_port(request))
