@@ -99,7 +99,7 @@ static __always_inline int handle_answer(struct xdp_md *ctx, struct packet *pack
 		if (obstacle != TG_COUNTER_COUNT)
 			return drop(obstacle);
 	}
-	flow_follow(entry, flow, packet, FROM_BACKEND, bpf_ktime_get_coarse_ns() / NANOSECONDS);
+	flow_follow(entry, flow, packet, FROM_BACKEND, clock_ns() / NANOSECONDS);
 	obstacle = rewrite(ctx, packet, &hop);
 	if (obstacle != TG_COUNTER_COUNT)
 		return drop(obstacle);
@@ -178,7 +178,7 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 	TRACE(vip_port, vip->server, vip->scheduler, vip->ring_size, vip->flags);
 	if (packet->ttl <= 1)
 		return reject(ctx, packet, TG_COUNTER_drop_ttl, 0);
-	request->now_ns = bpf_ktime_get_coarse_ns();
+	request->now_ns = clock_ns();
 	request->client_hop = client_hop_of(ctx, packet);
 	now_s = request->now_ns / NANOSECONDS;
 	flow->word.raw = 0;

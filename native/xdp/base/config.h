@@ -2,9 +2,8 @@
 #ifndef TIDEGATE_CONFIG_H
 #define TIDEGATE_CONFIG_H
 
+#include "base/clock.h"
 #include "base/maps.h"
-
-#define NANOSECONDS 1000000000ull
 
 static __always_inline struct tg_config *config_get(void)
 {

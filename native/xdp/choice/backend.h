@@ -179,8 +179,12 @@ static __always_inline void affinity_key_init(struct tg_affinity_key *key,
 	key->group = vip->affinity_group;
 }
 
-/* The client's endpoint is one of the whole Service; this port's backend there is looked up. */
-static __always_inline int backend_by_affinity(const struct packet *packet,
+/*
+ * The client's endpoint is one of the whole Service; this port's backend there is looked up. A
+ * function of its own, as the stack is nearly used up, and kernels before 6.8 count it in larger
+ * units.
+ */
+static __noinline int backend_by_affinity(const struct packet *packet,
 					       const struct tg_vip *vip, __u64 now_ns,
 					       struct backend *backend)
 {
@@ -209,14 +213,12 @@ static APART int backend_choose(const struct packet *packet, const struct tg_vip
 }
 
 /* Each new flow renews the client's hold on its backend, as kube-proxy does. */
-static APART void affinity_note(const struct packet *packet, const struct tg_vip *vip,
+static __noinline void affinity_note(const struct packet *packet, const struct tg_vip *vip,
 					  __u64 now_ns, const struct backend *backend)
 {
 	struct tg_affinity value = { .endpoint = backend->record.endpoint, .last_ns = now_ns };
 	struct tg_affinity_key key;
 
-	if (!vip->affinity_s)
-		return;
 	affinity_key_init(&key, packet, vip);
 	bpf_map_update_elem(&affinity, &key, &value, BPF_ANY);
 }

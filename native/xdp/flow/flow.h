@@ -18,8 +18,9 @@
  * - The same tuple on two CPUs: each claims an entry, writes its hint, and only then (a full barrier
  *   between) looks for another entry with its tag's hash bits, claimed or live. One of the two at
  *   least sees the other's hint and gives up (both may). Never two flows for one tuple.
- * - A claimed live entry is dead, there is no way back: whoever claims an expired one has judged it
- *   by a word that had not changed until the claim. A packet that found the flow in the nanoseconds
+ * - A claimed live entry is dead (unless a port's thief finds that it has another port, and puts the
+ *   very word back): whoever claims an expired one has judged it by a word that had not changed
+ *   until the claim. A packet that found the flow in the nanoseconds
  *   before is still forwarded, and its late writes touch only `last_s`, the sequence numbers and
  *   the learned MACs, which the successor's next packet sets right. State changes go through the
  *   word and fail if it changed.

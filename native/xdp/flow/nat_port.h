@@ -15,6 +15,8 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index, __u32 befo
 {
 	struct tg_flow *entry = flow_entry(held - 1);
 	union tg_flow_word word, claimed;
+	struct tg_backend *record;
+	__u32 backend;
 
 	if (!entry || !owner)
 		return 0;
@@ -28,10 +30,16 @@ __noinline int flow_steal_port(__u32 *owner, __u32 held, __u32 index, __u32 befo
 	claimed.state = TG_FLOW_CLAIMED;
 	if (!flow_exchange(entry, word, claimed))
 		return 0;
-	flow_let_go(held - 1, word.raw);
-	flow_free(entry, held - 1, claimed);
-	if (__sync_val_compare_and_swap(owner, 0, index + 1) != 0)
+	if (__sync_val_compare_and_swap(owner, held, index + 1) != held) {
+		/* Another flow by now, with another slot: it stays as it was. */
+		flow_exchange(entry, claimed, word);
 		return 0;
+	}
+	backend = entry->backend;
+	record = bpf_map_lookup_elem(&backends, &backend);
+	if (record && !flow_is_over(word))
+		backend_flows_add(record, backend, -1);
+	flow_free(entry, held - 1, claimed);
 	count(TG_COUNTER_flow_displaced);
 	return 1;
 }

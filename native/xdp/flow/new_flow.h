@@ -192,13 +192,15 @@ static __always_inline enum tg_counter limits_obstacle(const struct packet *pack
 						       const struct tg_vip *vip,
 						       const struct request *request)
 {
-	if (!client_limit_admits(cfg, packet, vip, request->now_ns, 0))
+	if (vip->client_new_flows_per_s &&
+	    !client_limit_admits(cfg, packet, vip, request->now_ns, 0))
 		return TG_COUNTER_drop_client_limit;
 	if (!request->proven && !budget_take(cfg))
 		return cookie_or(request, packet->protocol, TG_COUNTER_drop_over_budget);
 	if (!vip_limit_take(vip, request->now_ns, request->proven))
 		return cookie_or(request, packet->protocol, TG_COUNTER_drop_vip_limit);
-	client_limit_admits(cfg, packet, vip, request->now_ns, 1);
+	if (vip->client_new_flows_per_s)
+		client_limit_admits(cfg, packet, vip, request->now_ns, 1);
 	return TG_COUNTER_COUNT;
 }
 
@@ -253,7 +255,8 @@ __noinline int open_flow(const struct packet *packet, const struct tg_vip *vip,
 		return obstacle;
 	if (request->proven)
 		count(TG_COUNTER_cookie_returned);
-	affinity_note(packet, vip, request->now_ns, &request->backend);
+	if (vip->affinity_s)
+		affinity_note(packet, vip, request->now_ns, &request->backend);
 	count_new_flow(request->flow.key.server, request->backend.index);
 	return TG_COUNTER_COUNT;
 }

@@ -64,7 +64,7 @@ static __always_inline struct tg_fragment *fragment_find(const struct fragment_m
 
 static __always_inline __u32 fragment_now_s(void)
 {
-	return bpf_ktime_get_coarse_ns() / NANOSECONDS;
+	return clock_ns() / NANOSECONDS;
 }
 
 /*

@@ -30,7 +30,7 @@ struct {
 
 static __always_inline int allowance_take(enum allowance which, __u32 per_second)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), share;
+	__u64 now = clock_ns(), share;
 	__u32 index = which;
 	__u64 *done_at = bpf_map_lookup_elem(&allowances, &index);
 

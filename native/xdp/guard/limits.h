@@ -97,18 +97,16 @@ static __always_inline struct client_buckets client_buckets_of(const struct tg_c
 }
 
 /*
- * Whether the client's prefix may open one more flow to this VIP's port. `count`: it does, as all
- * else admits it too.
+ * Whether the client's prefix may open one more flow to this VIP's port, which has a limit. `count`:
+ * it does, as all else admits it too.
  */
-static __always_inline int client_limit_admits(const struct tg_config *cfg,
+static __noinline int client_limit_admits(const struct tg_config *cfg,
 					       const struct packet *packet,
 					       const struct tg_vip *vip, __u64 now_ns, int count)
 {
 	struct client_buckets buckets;
 	__u64 one, other, share, next;
 
-	if (!vip->client_new_flows_per_s)
-		return 1;
 	buckets = client_buckets_of(cfg, packet, vip->server);
 	if (!buckets.one || !buckets.other)
 		return 0;
