@@ -8,12 +8,14 @@
 #define CONFIG_FIELDS(X)                                                                           \
 	X(tg_config, abi_version) X(tg_config, flow_mask) X(tg_config, reverse_mask)               \
 	X(tg_config, nat_port_first) X(tg_config, nat_port_last) X(tg_config, hash_seed)           \
-	X(tg_config, cookie_key) X(tg_config, nat_filter) X(tg_config, tcp_half_open_s)            \
+	X(tg_config, cookie_key) X(tg_config, nat_filter) X(tg_config, answer_port_first)          \
+	X(tg_config, answer_port_last) X(tg_config, tcp_half_open_s)                               \
 	X(tg_config, tcp_established_s) X(tg_config, tcp_closing_s)                                \
 	X(tg_config, tcp_time_wait_s) X(tg_config, udp_s)                                          \
 	X(tg_config, udp_stream_s) X(tg_config, flags) X(tg_config, new_flows_per_s)               \
 	X(tg_config, replies_per_s) X(tg_config, mtu_min) X(tg_config, client_prefix4)             \
-	X(tg_config, client_prefix6) X(tg_config, capture) X(tg_config, nat_limit)
+	X(tg_config, client_prefix6) X(tg_config, capture) X(tg_config, nat_limit)                 \
+	X(tg_config, pad)
 
 #define VIP_KEY_FIELDS(X)                                                                          \
 	X(tg_vip_key, addr) X(tg_vip_key, port) X(tg_vip_key, proto) X(tg_vip_key, pad)

@@ -36,6 +36,12 @@ struct tg_config {
 	 * known by it before the reverse index is asked.
 	 */
 	__u64 nat_filter;
+	/*
+	 * Ports that answers may come to: the NAT ports, and those of earlier settings, which flows
+	 * may still have.
+	 */
+	__u16 answer_port_first;
+	__u16 answer_port_last; /* inclusive */
 	/* Idle timeouts in seconds. */
 	__u32 tcp_half_open_s;
 	__u32 tcp_established_s;
@@ -51,6 +57,7 @@ struct tg_config {
 	__u8 client_prefix6;
 	__u16 capture; /* 1 while somebody captures: see `capture_filter` */
 	__u32 nat_limit; /* places of `nat_addresses` from here on are free */
+	__u32 pad;
 };
 
 #define TG_CONFIG_REJECT_UNSERVED 1u /* port of a VIP: TCP RST, ICMP port unreachable; else drop */

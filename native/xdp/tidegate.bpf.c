@@ -244,7 +244,7 @@ static __always_inline int may_be_nat_port(const struct packet *packet, const st
 {
 	__u16 port = bpf_ntohs(packet->dst_port);
 
-	return port >= cfg->nat_port_first && port <= cfg->nat_port_last &&
+	return port >= cfg->answer_port_first && port <= cfg->answer_port_last &&
 	       cfg->nat_filter >> (packet->dst.last >> 56 & 63) & 1;
 }
 

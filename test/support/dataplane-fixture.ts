@@ -282,6 +282,8 @@ function reset(
       udp_stream_s: 120,
       new_flows_per_s: 1_000_000_000,
       replies_per_s: 1_000_000_000,
+      answer_port_first: settings['nat_port_first'] ?? NAT_FIRST,
+      answer_port_last: settings['nat_port_last'] ?? NAT_LAST,
       mtu_min: 1500,
       client_prefix4: 32,
       client_prefix6: 64,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { loadBpf } from '../../src/system/bpf.ts';
+import { dataplaneAbi, loadBpf } from '../../src/system/bpf.ts';
 import {
   BACKEND_MAC,
   bpffs,
@@ -211,6 +211,25 @@ test.serial('an answer is only an answer when the whole tuple agrees', (t) => {
   }
   const datagram = udp({ from: '10.1.0.5:8080', to: `${NAT_V4}:${natPort}` });
   expectPacket(t, dataplane.send(datagram), 'pass', datagram);
+});
+
+test.serial('a flow keeps its NAT port, and its answers, when new flows get others', (t) => {
+  const { request, forwarded, answer, returned } = world('IPv4', 'TCP');
+  dataplane.send(request({ flags: 'S' }));
+  const config = new DataView(dataplane.map('config').mapped());
+  const { offsets } = dataplaneAbi().structs['tg_config'] ?? {};
+  config.setUint16(offsets?.['nat_port_first'] ?? 0, 2000, true);
+  config.setUint16(offsets?.['nat_port_last'] ?? 0, 2000, true);
+  expectPacket(t, dataplane.send(answer()), 'tx', returned());
+  expectPacket(t, dataplane.send(request()), 'tx', forwarded());
+  dataplane.send(request({ from: '198.51.100.8:4000', flags: 'S' }));
+  t.deepEqual(
+    dataplane
+      .flows()
+      .map(({ natPort }) => natPort === 2000)
+      .sort(),
+    [false, true],
+  );
 });
 
 test.serial('packets are counted for their server and backend', (t) => {

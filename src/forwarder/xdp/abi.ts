@@ -8,6 +8,7 @@
 import { type Address, addressFromBigInt } from '../../domain/address.ts';
 import type { Mac } from '../../domain/mac.ts';
 import type { Abi } from '../../system/bpf.ts';
+import type { ConfigEntry } from './config-entry.ts';
 
 /** Host byte order: both machines we run on, x64 and arm64, are little-endian. */
 const LITTLE = true;
@@ -62,33 +63,6 @@ export interface BackendEntry {
   readonly natCount: number;
   /** 0: the entry is free. */
   readonly server: number;
-}
-
-export interface ConfigEntry {
-  readonly abiVersion: number;
-  readonly flowMask: number;
-  readonly reverseMask: number;
-  readonly natPortFirst: number;
-  readonly natPortLast: number;
-  readonly hashSeed: bigint;
-  readonly cookieKey: bigint;
-  readonly natFilter: bigint;
-  readonly tcpHalfOpenSec: number;
-  readonly tcpEstablishedSec: number;
-  readonly tcpClosingSec: number;
-  readonly tcpTimeWaitSec: number;
-  readonly udpSec: number;
-  readonly udpStreamSec: number;
-  readonly flags: number;
-  readonly newFlowsPerSec: number;
-  readonly repliesPerSec: number;
-  readonly mtuMin: number;
-  readonly clientPrefix4: number;
-  readonly clientPrefix6: number;
-  /** Places of the table of NAT addresses from here on are free. */
-  readonly natLimit: number;
-  /** 1 while packets are captured. */
-  readonly capture: number;
 }
 
 export interface NatAddressEntry {
@@ -203,6 +177,8 @@ const CONFIG: Fields<ConfigEntry> = {
   hashSeed: ['hash_seed', 'u64'],
   cookieKey: ['cookie_key', 'u128'],
   natFilter: ['nat_filter', 'u64'],
+  answerPortFirst: ['answer_port_first', 'u16'],
+  answerPortLast: ['answer_port_last', 'u16'],
   tcpHalfOpenSec: ['tcp_half_open_s', 'u32'],
   tcpEstablishedSec: ['tcp_established_s', 'u32'],
   tcpClosingSec: ['tcp_closing_s', 'u32'],

@@ -1,7 +1,8 @@
 import type { Address } from '../../domain/address.ts';
 import type { BpfMap } from '../../system/bpf.ts';
 import type { PortFacts } from '../port-facts.ts';
-import { type ConfigEntry, type DataplaneLayout, decode, encode } from './abi.ts';
+import { type DataplaneLayout, decode, encode } from './abi.ts';
+import type { ConfigEntry } from './config-entry.ts';
 import type { SharedArray } from './shared-array.ts';
 import { indexKey } from './statistics.ts';
 

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { type BpfObject, dataplaneAbi, loadBpf } from '../../system/bpf.ts';
 import type { ForwarderSettings } from '../settings.ts';
-import { type ConfigEntry, type DataplaneLayout, dataplaneLayout } from './abi.ts';
+import { type DataplaneLayout, dataplaneLayout } from './abi.ts';
 import { bpfMap } from './bpf-map.ts';
+import type { ConfigEntry } from './config-entry.ts';
 import { type SharedArray, sharedArray } from './shared-array.ts';
 
 const OBJECT_PATH = fileURLToPath(new URL('../../../native/build/tidegate.bpf.o', import.meta.url));
@@ -84,6 +85,9 @@ function configOf(
     hashSeed: fresh ? randomBytes(8).readBigUInt64LE() : before.hashSeed,
     cookieKey: fresh ? BigInt(`0x${randomBytes(16).toString('hex')}`) : before.cookieKey,
     natFilter: before.natFilter,
+    // Flows keep the ports that they were given by earlier settings.
+    answerPortFirst: fresh ? natPorts.first : Math.min(natPorts.first, before.answerPortFirst),
+    answerPortLast: Math.max(natPorts.last, before.answerPortLast),
     tcpHalfOpenSec: timeouts.tcpHalfOpen,
     tcpEstablishedSec: timeouts.tcpEstablished,
     tcpClosingSec: timeouts.tcpClosing,

@@ -2,12 +2,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Address } from '../../../src/domain/address.ts';
 import type { Mac } from '../../../src/domain/mac.ts';
-import {
-  type ConfigEntry,
-  dataplaneLayout,
-  decode,
-  encode,
-} from '../../../src/forwarder/xdp/abi.ts';
+import { dataplaneLayout, decode, encode } from '../../../src/forwarder/xdp/abi.ts';
+import type { ConfigEntry } from '../../../src/forwarder/xdp/config-entry.ts';
 import { dataplaneAbi } from '../../../src/system/bpf.ts';
 import { addressBytes, be16, encodeStruct, macBytes } from '../../support/dataplane-fixture.ts';
 import { address } from '../../support/objects.ts';
@@ -63,6 +59,8 @@ test('decode() reads back what encode() writes', (t) => {
     hashSeed: fc.bigInt(0n, (1n << 64n) - 1n),
     cookieKey: fc.bigInt(0n, (1n << 128n) - 1n),
     natFilter: fc.bigInt(0n, (1n << 64n) - 1n),
+    answerPortFirst: u16,
+    answerPortLast: u16,
     tcpHalfOpenSec: u32,
     tcpEstablishedSec: u32,
     tcpClosingSec: u32,

@@ -70,6 +70,19 @@ test.serial('a second load finds the maps and keeps the seed, and takes new time
   second.object.close();
 });
 
+test.serial('other NAT ports do not hide the answers of flows that have the former ones', (t) => {
+  const answerPorts = (first: number, last: number) => {
+    const { object, config } = load({ natPorts: { first, last } });
+    const { natPortFirst, natPortLast, answerPortFirst, answerPortLast } = config.get(0);
+    object.close();
+    t.deepEqual([natPortFirst, natPortLast], [first, last]);
+    return [answerPortFirst, answerPortLast];
+  };
+  t.deepEqual(answerPorts(2000, 2999), [2000, 2999]);
+  t.deepEqual(answerPorts(5000, 5999), [2000, 5999]);
+  t.deepEqual(answerPorts(1500, 1999), [1500, 5999]);
+});
+
 test.serial('loadProgram() refuses other limits while maps are pinned, with the remedy', (t) => {
   load().object.close();
   t.throws(() => load({ limits: { ...limits, servers: 5 } }), {
