@@ -8,6 +8,8 @@ export interface EdgeSite {
   readonly router: Host;
   /** The box that runs Tidegate. */
   readonly edge: Host;
+  /** The switch between edge box and nodes, a bridge called `lan`. */
+  readonly lan: Host;
   readonly workers: readonly [Worker, Worker];
 }
 
@@ -79,7 +81,7 @@ export function buildEdgeSite(lab: Lab): EdgeSite {
       );
     }
   }
-  return { client, router, edge, workers };
+  return { client, router, edge, lan, workers };
 }
 
 /** Adds a Pod to a node; `number` (11 and up) is the last part of its addresses. */

@@ -97,7 +97,14 @@ export interface ServiceFields {
   readonly annotations?: Readonly<Record<string, string>>;
   /** Lines of `spec`. */
   readonly spec?: string;
-  readonly ports?: readonly { readonly port: number; readonly targetPort: number }[];
+  readonly ports?: readonly PortFields[];
+}
+
+export interface PortFields {
+  readonly port: number;
+  readonly targetPort: number;
+  /** `TCP` by default. */
+  readonly protocol?: 'TCP' | 'UDP';
 }
 
 /** A Service of one family with the address asked for, and the slice of its Pods. */
@@ -105,7 +112,12 @@ export function serviceManifest(name: string, of: readonly Pod[], fields: Servic
   const { address, annotations = {}, spec = '', ports = [{ port: 80, targetPort: 8080 }] } = fields;
   const index = address.includes(':') ? 1 : 0;
   const all = { 'metallb.io/loadBalancerIPs': address, ...annotations };
-  const named = ports.map((each) => ({ name: `p${each.port}`, ...each }));
+  const named = ports.map(({ protocol = 'TCP', ...each }) => {
+    return { name: `${protocol.toLowerCase()}-${each.port}`, protocol, ...each };
+  });
+  const slicePorts = named.map(({ name, protocol, targetPort }) => {
+    return { name, protocol, port: targetPort };
+  });
   return `apiVersion: v1
 kind: Service
 metadata: { name: ${name}, namespace: default, annotations: ${JSON.stringify(all)} }
@@ -122,7 +134,7 @@ metadata:
   namespace: default
   labels: { kubernetes.io/service-name: ${name} }
 addressType: IPv${index ? 6 : 4}
-ports: ${JSON.stringify(named.map(({ name, targetPort }) => ({ name, port: targetPort })))}
+ports: ${JSON.stringify(slicePorts)}
 endpoints:
 ${of.map(endpointLine(index)).join('\n')}
 `;
