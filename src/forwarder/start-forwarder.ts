@@ -30,9 +30,10 @@ export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
     undo.push(() => ledger.close());
     const network = await followNetwork({ open: openRtnetlink, clock, log });
     undo.push(() => network.close());
-    if (!settings.localClients) await removeLocalClients(openNetworkConfig);
     const program = loadProgram(settings);
     undo.push(() => program.object.close());
+    // Maps that are refused leave all as it is.
+    if (!settings.localClients) await removeLocalClients(openNetworkConfig);
     const fragments = holdFragments(program.object);
     undo.push(() => fragments.stop());
     const health = await deps.startHealth();

@@ -8,7 +8,7 @@ import {
   type Verdict,
 } from '../support/dataplane-fixture.ts';
 import { invariantBreaches } from '../support/flow-invariants.ts';
-import { tcp, udp } from '../support/packet.ts';
+import { type PacketFields, tcp, udp } from '../support/packet.ts';
 import { openReplay } from '../support/replay.ts';
 
 const dataplane = openDataplane();
@@ -117,6 +117,23 @@ for (const [name, conversation, state] of CONVERSATIONS) {
     );
   });
 }
+
+test.serial('a client that tries again by another sequence number is known by that one', (t) => {
+  const from = (fields: Partial<PacketFields>) =>
+    dataplane.send(tcp({ from: CLIENT, to: `${VIP}:80`, ...fields }));
+  const OTHER = 0x9000_0000;
+  from({ flags: 'S', seq: 1000 });
+  from({ flags: 'S', seq: OTHER });
+  t.is(dataplane.flows()[0]?.clientSeq, OTHER + 1);
+  answer('SA');
+  from({ flags: 'S', seq: 7 }); // forged, too late
+  from({ flags: 'A', seq: OTHER + 1, ack: 5001 });
+  t.is(dataplane.flows()[0]?.clientSeq, OTHER + 1);
+  from({ flags: 'R', seq: 1001 });
+  t.is(dataplane.flows()[0]?.state, constants['TG_FLOW_ESTABLISHED'], 'not its own');
+  from({ flags: 'R', seq: OTHER + 1 });
+  t.is(dataplane.flows()[0]?.state, constants['TG_FLOW_CLOSING']);
+});
 
 test.serial('a SYN on a closed flow chooses again, with another NAT port', (t) => {
   request('S');

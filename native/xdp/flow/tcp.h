@@ -83,6 +83,10 @@ static __always_inline __u8 tcp_flags_after(const struct packet *packet, enum di
 		return flags | (from_client ? TG_FLOW_RST_CLIENT : TG_FLOW_RST_BACKEND);
 	}
 	if (tcp & TCP_SYN) {
+		/* It tries again, by another number perhaps; after a cookie that one is settled. */
+		if (from_client && is_first_syn(packet) &&
+		    !(flags & (TG_FLOW_CONFIRMED | TG_FLOW_PROXIED)))
+			WRITE_ONCE(entry->client_seq, packet->tcp_seq + 1);
 		if (from_client || !(tcp & TCP_ACK) || (flags & TG_FLOW_CONFIRMED))
 			return flags;
 		WRITE_ONCE(entry->backend_seq, packet->tcp_seq + 1);
@@ -98,8 +102,11 @@ static __always_inline __u8 tcp_flags_after(const struct packet *packet, enum di
 		return flags;
 	}
 	if (from_client && (tcp & TCP_ACK) && (flags & TG_FLOW_ANSWERED) &&
-	    packet->tcp_ack - READ_ONCE(entry->backend_seq) <= HANDSHAKE_ACK_WINDOW)
+	    packet->tcp_ack - READ_ONCE(entry->backend_seq) <= HANDSHAKE_ACK_WINDOW) {
+		/* Whatever others said in its name before: now it is known where it is. */
+		WRITE_ONCE(entry->client_seq, packet->tcp_seq + packet->tcp_payload);
 		flags |= TG_FLOW_CONFIRMED;
+	}
 	return flags;
 }
 
