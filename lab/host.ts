@@ -16,6 +16,8 @@ export interface Host {
   readonly netns: string;
   /** Runs lines of the `ip` command (`addr add …`), all in one go. */
   ip(...lines: readonly string[]): void;
+  /** Sets kernel settings below `net`, `{'ipv4/ip_forward': 1}`. */
+  sysctl(settings: Readonly<Record<string, number>>): void;
   /** Runs a program to its end and returns its stdout; throws when it fails. Blocks. */
   run(command: readonly string[], input?: string): string;
   /** Runs a program to its end without blocking; never rejects because of an exit code. */
@@ -52,6 +54,7 @@ export function createHost(options: {
     ip: (...commands) => {
       run('nsenter', inside(['ip', '-batch', '-']), `${commands.join('\n')}\n`);
     },
+    sysctl: (settings) => set(netns, settings),
     run: (command, input) => run('nsenter', inside(command), input),
     finish: (command) => finish(inside(command), onStart),
     start: (command, env = {}) => {
@@ -73,11 +76,15 @@ function configure({ netns, kind }: { readonly netns: string; readonly kind: Hos
     'ipv6/conf/default/accept_dad': 0,
     'ipv6/conf/default/accept_ra': 0,
   };
+  set(netns, settings);
+  run('nsenter', [`--net=/run/netns/${netns}`, '--', 'ip', 'link', 'set', 'lo', 'up']);
+}
+
+function set(netns: string, settings: Readonly<Record<string, number>>): void {
   const lines = Object.entries(settings).map(
     ([key, value]) => `echo ${value} >/proc/sys/net/${key}`,
   );
-  const script = [...lines, 'ip link set lo up'].join('\n');
-  run('nsenter', [`--net=/run/netns/${netns}`, '--', 'sh', '-e'], script);
+  run('nsenter', [`--net=/run/netns/${netns}`, '--', 'sh', '-e'], lines.join('\n'));
 }
 
 function finish(

@@ -135,9 +135,7 @@ test.serial('a neighbour that changes its MAC address is followed', async (t) =>
   };
   t.false(await sawMac());
   // As a host does that takes over another's address; by itself Linux is silent.
-  for (const name of ['ipv4/conf/eth0/arp_notify', 'ipv6/conf/eth0/ndisc_notify']) {
-    host.run(['sh', '-c', `echo 1 >/proc/sys/net/${name}`]);
-  }
+  host.sysctl({ 'ipv4/conf/eth0/arp_notify': 1, 'ipv6/conf/eth0/ndisc_notify': 1 });
   const startedMs = performance.now();
   host.ip(`link set eth0 address ${formatMac(mac as never)}`);
   await waitFor(sawMac);

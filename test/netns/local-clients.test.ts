@@ -25,7 +25,7 @@ test.before(async () => {
   const [{ host, addresses }] = site.workers;
   const server = host.start([process.execPath, program('traffic'), 'serve', host.name, '8080']);
   await server.prints(/LISTENING/);
-  site.edge.run(['sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1']);
+  site.edge.sysctl({ 'ipv4/conf/all/rp_filter': 1 });
   setCluster({ web: { addresses: VIPS, port: 80, endpoints: addresses } });
   const [link] = JSON.parse(site.edge.run(['ip', '-j', 'link', 'show', 'front']));
   site.router.ip(...VIPS.map((vip) => `neigh replace ${vip} lladdr ${link.address} dev front`));

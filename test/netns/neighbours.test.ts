@@ -25,10 +25,9 @@ test.before(async () => {
   lab = createLab();
   site = buildEdgeSite(lab);
   const [{ host, addresses }] = site.workers;
-  host.run(['sysctl', '-qw', 'net.ipv6.conf.all.keep_addr_on_down=1']);
+  host.sysctl({ 'ipv6/conf/all/keep_addr_on_down': 1 });
   // Whoever steals packets here must not hand them on.
-  const off = ['net.ipv4.ip_forward=0', 'net.ipv6.conf.all.forwarding=0'];
-  site.workers[1].host.run(['sysctl', '-qw', ...off]);
+  site.workers[1].host.sysctl({ 'ipv4/ip_forward': 0, 'ipv6/conf/all/forwarding': 0 });
   const server = host.start([process.execPath, program('traffic'), 'serve', host.name, '8080']);
   await server.prints(/LISTENING/);
   const file = `${lab.directory}/cluster.json`;

@@ -113,7 +113,7 @@ test('a takeover is announced in a burst, and MLD reports the group', async (t) 
 test('a host that configures the VIP sees that it is taken', async (t) => {
   const { neighbour, start } = await buildScene(t);
   await start();
-  neighbour.run(['sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad']);
+  neighbour.sysctl({ 'ipv6/conf/eth0/accept_dad': 1 });
   neighbour.ip(`addr add ${V6}/64 dev eth0`);
   neighbour.ip('addr add 2001:db8:f::101/64 dev eth0');
   const settled = (vip: string, state: string) =>
