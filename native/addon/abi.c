@@ -54,7 +54,7 @@
 
 #define INTERFACE_FIELDS(X)                                                                        \
 	X(tg_interface, ipv4) X(tg_interface, ipv6) X(tg_interface, mtu)                           \
-	X(tg_interface, flags)
+	X(tg_interface, flags) X(tg_interface, mac) X(tg_interface, pad)
 
 #define FLOW_FIELDS(X)                                                                             \
 	X(tg_flow, tag) X(tg_flow, proto) X(tg_flow, state) X(tg_flow, flags)                      \

@@ -213,6 +213,8 @@ struct tg_interface {
 	__u8 ipv6[16];
 	__u32 mtu;
 	__u32 flags; /* TG_INTERFACE_* */
+	__u8 mac[6]; /* zero: any frame is for us */
+	__u16 pad;
 };
 
 /* The box itself is a client by it: the only way in for packets from its own addresses. */

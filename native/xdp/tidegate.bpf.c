@@ -17,6 +17,7 @@
 #include "fragment/later_fragment.h"
 #include "guard/syn_cookie.h"
 #include "guard/syn_proxy.h"
+#include "guard/addressee.h"
 #include "icmp/handle_icmp.h"
 #include "look/capture.h"
 #include "packet/parse.h"
@@ -190,6 +191,8 @@ static __always_inline int handle_request(struct xdp_md *ctx, struct packet *pac
 			  cookie_is_returned(packet, request->now_ns);
 	if (!entry || request->proven ||
 	    flow_must_move(entry, flow, packet, backend, cfg, now_s)) {
+		if (!is_for_us(ctx, packet))
+			return pass_to_kernel();
 		if (entry)
 			TRACE(flow_moves);
 		else

@@ -8,6 +8,7 @@ import { isAggregate } from './way-out.ts';
 /** What the data plane must know of an interface that carries the program. */
 export interface PortFact {
   readonly ifindex: number;
+  /** That frames for us are sent to; `undefined` where there are several. */
   readonly mac: Mac | undefined;
   /** Bytes of the largest IP packet. */
   readonly mtu: number;
@@ -60,7 +61,8 @@ export function portFacts(
       const on = [ifindex, ...above.map((each) => each.ifindex)].map((index) =>
         addresses.filter((each) => each.ifindex === index),
       );
-      const { mac, mtu } = link;
+      const { mtu } = link;
+      const mac = above.every((each) => each.mac === link.mac) ? link.mac : undefined;
       const fact = { mac, mtu, ipv4: choose(on, 4), ipv6: choose(on, 6), isLocal: false };
       // Packets come in by a bond's members, as the program sees it.
       const members = links.filter(({ master }) => master === ifindex && isAggregate(link));
@@ -81,10 +83,11 @@ function localFact(
 ): readonly PortFact[] {
   const link = local === undefined ? undefined : network.links.get(local);
   if (!link) return [];
-  const { ifindex, mac, mtu } = link;
+  const { ifindex, mtu } = link;
   const ipv4 = ports.find((each) => each.ipv4 !== undefined)?.ipv4;
   const ipv6 = ports.find((each) => each.ipv6 !== undefined)?.ipv6;
-  return [{ ifindex, mac, mtu, ipv4, ipv6, isLocal: true }];
+  // Packets come to a MAC that is nobody's, so that without the program they go nowhere.
+  return [{ ifindex, mac: undefined, mtu, ipv4, ipv6, isLocal: true }];
 }
 
 /** Follows the facts; tells only of changes. */

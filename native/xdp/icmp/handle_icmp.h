@@ -2,6 +2,7 @@
 #ifndef TIDEGATE_HANDLE_ICMP_H
 #define TIDEGATE_HANDLE_ICMP_H
 
+#include "guard/addressee.h"
 #include "guard/martian.h"
 #include "icmp/icmp_error.h"
 #include "reply/echo.h"
@@ -14,6 +15,8 @@ static __always_inline int icmp_to_vip(struct xdp_md *ctx, struct packet *packet
 				       const struct icmp_header *icmp)
 {
 	if (!packet->is_ipv4 && icmp->type >= ICMPV6_ND_FIRST && icmp->type <= ICMPV6_ND_LAST)
+		return pass_to_kernel();
+	if (!is_for_us(ctx, packet))
 		return pass_to_kernel();
 	if (is_echo_request(packet, icmp)) {
 		enum tg_counter obstacle = source_obstacle(packet);

@@ -6,6 +6,7 @@
 
 #include "base/config.h"
 #include "base/counters.h"
+#include "guard/addressee.h"
 #include "guard/allowance.h"
 #include "guard/martian.h"
 #include "reply/icmp_reply.h"
@@ -90,6 +91,8 @@ __noinline int reject(struct xdp_md *ctx, const struct packet *packet, __u32 rea
 	struct tg_config *cfg = config_get();
 	struct refusal refusal;
 
+	if (!is_for_us(ctx, packet))
+		return pass_to_kernel();
 	count(reason);
 	if (!packet || !cfg)
 		return XDP_DROP;

@@ -86,6 +86,8 @@ export interface InterfaceEntry {
   readonly ipv4: Address;
   readonly ipv6: Address;
   readonly mtu: number;
+  /** Frames to another one are not for us; 0: any is. */
+  readonly mac: Mac;
   /** TG_INTERFACE_*. */
   readonly flags: number;
 }
@@ -212,6 +214,7 @@ const INTERFACE: Fields<InterfaceEntry> = {
   ipv4: ['ipv4', 'address'],
   ipv6: ['ipv6', 'address'],
   mtu: ['mtu', 'u32'],
+  mac: ['mac', 'mac'],
   flags: ['flags', 'u32'],
 };
 

@@ -1,4 +1,5 @@
 import type { Address } from '../../domain/address.ts';
+import type { Mac } from '../../domain/mac.ts';
 import type { BpfMap } from '../../system/bpf.ts';
 import type { PortFacts } from '../port-facts.ts';
 import { type DataplaneLayout, decode, encode } from './abi.ts';
@@ -7,6 +8,7 @@ import type { SharedArray } from './shared-array.ts';
 import { indexKey } from './statistics.ts';
 
 const NONE = 0n as Address;
+const ANY_MAC = 0 as Mac;
 
 /**
  * The `interfaces` map, and with it the smallest MTU of all ports: packets that fit this are not
@@ -35,7 +37,13 @@ export class InterfaceTable {
     if (mtu < config.mtuMin) this.#config.set(0, { ...config, mtuMin: mtu });
     for (const port of ports) {
       const flags = port.isLocal ? this.#layout.constant('TG_INTERFACE_OWN') : 0;
-      const entry = { ipv4: port.ipv4 ?? NONE, ipv6: port.ipv6 ?? NONE, mtu: port.mtu, flags };
+      const entry = {
+        ipv4: port.ipv4 ?? NONE,
+        ipv6: port.ipv6 ?? NONE,
+        mtu: port.mtu,
+        mac: port.mac ?? ANY_MAC,
+        flags,
+      };
       const value = encode(this.#layout.interface, entry);
       if (this.#written.get(port.ifindex) === textOf(value)) continue;
       this.#map.update(indexKey(port.ifindex), value);
