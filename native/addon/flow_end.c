@@ -16,10 +16,7 @@ struct end_rule {
 };
 
 struct end_work {
-	napi_async_work work;
-	napi_deferred deferred;
-	napi_ref object;
-	struct object_handle *handle;
+	struct flow_work job;
 	struct flow_table table;
 	struct end_rule *rules;
 	size_t rule_count;
@@ -92,12 +89,8 @@ static void end_execute(napi_env env, void *data)
 	flow_table_unlock();
 }
 
-static void work_free(napi_env env, struct end_work *work)
+static void work_free(struct end_work *work)
 {
-	if (work->object)
-		napi_delete_reference(env, work->object);
-	if (work->work)
-		napi_delete_async_work(env, work->work);
 	free(work->rules);
 	free(work->rule_of);
 	free(work->ranges);
@@ -111,9 +104,8 @@ static void end_complete(napi_env env, napi_status status, void *data)
 
 	(void)status;
 	napi_create_uint32(env, work->ended, &ended);
-	napi_resolve_deferred(env, work->deferred, ended);
-	object_work_end(work->handle);
-	work_free(env, work);
+	flow_work_end(env, &work->job, ended);
+	work_free(work);
 }
 
 /* A copy of a typed array's bytes: JavaScript may change its own meanwhile. */
@@ -159,7 +151,7 @@ static bool rules_index(napi_env env, struct end_work *work)
 
 napi_value flows_end(napi_env env, napi_callback_info info)
 {
-	napi_value argv[3], promise, name;
+	napi_value argv[3];
 	struct object_handle *handle;
 	struct end_work *work;
 	size_t argc = 3;
@@ -172,20 +164,14 @@ napi_value flows_end(napi_env env, napi_callback_info info)
 	work = calloc(1, sizeof(*work));
 	if (!work)
 		return bpf_error_throw(env, ENOMEM, "Cannot end flows");
-	work->handle = handle;
 	if (!copy_bytes(env, argv[1], "The servers", sizeof(struct end_rule),
 			(void **)&work->rules, &work->rule_count) ||
 	    !copy_bytes(env, argv[2], "The ranges", RANGE_SIZE, (void **)&work->ranges,
 			&work->range_count) ||
 	    !flow_table_open(env, handle, &work->table) || !rules_index(env, work)) {
-		work_free(env, work);
+		work_free(work);
 		return NULL;
 	}
-	object_work_begin(handle);
-	napi_create_reference(env, argv[0], 1, &work->object);
-	napi_create_promise(env, &work->deferred, &promise);
-	napi_create_string_utf8(env, "endFlows", NAPI_AUTO_LENGTH, &name);
-	napi_create_async_work(env, NULL, name, end_execute, end_complete, work, &work->work);
-	napi_queue_async_work(env, work->work);
-	return promise;
+	return flow_work_begin(env, argv[0], handle, &work->job, "endFlows", end_execute, end_complete,
+			       work);
 }

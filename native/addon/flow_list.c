@@ -23,10 +23,7 @@ struct flow_search {
 };
 
 struct list_work {
-	napi_async_work work;
-	napi_deferred deferred;
-	napi_ref object;
-	struct object_handle *handle;
+	struct flow_work job;
 	struct flow_table table;
 	struct flow_search search;
 	/* Results. */
@@ -114,12 +111,8 @@ static void list_execute(napi_env env, void *data)
 		entry_look(work, &work->table.flows[i], (__u32)now.tv_sec);
 }
 
-static void work_free(napi_env env, struct list_work *work)
+static void work_free(struct list_work *work)
 {
-	if (work->object)
-		napi_delete_reference(env, work->object);
-	if (work->work)
-		napi_delete_async_work(env, work->work);
 	free(work->found);
 	free(work);
 }
@@ -152,9 +145,8 @@ static void list_complete(napi_env env, napi_status status, void *data)
 			memcpy(copy, work->found, size);
 		napi_set_named_property(env, result, "entries", entries);
 	}
-	napi_resolve_deferred(env, work->deferred, result);
-	object_work_end(work->handle);
-	work_free(env, work);
+	flow_work_end(env, &work->job, result);
+	work_free(work);
 }
 
 static bool is_given(napi_env env, napi_value value)
@@ -209,7 +201,7 @@ static bool search_read(napi_env env, napi_value options, struct list_work *work
 
 napi_value flows_list(napi_env env, napi_callback_info info)
 {
-	napi_value argv[2], promise, name;
+	napi_value argv[2];
 	struct object_handle *handle;
 	struct list_work *work;
 	size_t argc = 2;
@@ -222,23 +214,17 @@ napi_value flows_list(napi_env env, napi_callback_info info)
 	work = calloc(1, sizeof(*work));
 	if (!work)
 		return bpf_error_throw(env, ENOMEM, "Cannot list flows");
-	work->handle = handle;
 	if (!search_read(env, argv[1], work) || !flow_table_open(env, handle, &work->table)) {
-		work_free(env, work);
+		work_free(work);
 		return NULL;
 	}
 	if (work->limit > work->table.flow_count)
 		work->limit = work->table.flow_count;
 	work->found = calloc(work->limit ? work->limit : 1, sizeof(*work->found));
 	if (!work->found) {
-		work_free(env, work);
+		work_free(work);
 		return bpf_error_throw(env, ENOMEM, "Cannot list flows");
 	}
-	object_work_begin(handle);
-	napi_create_reference(env, argv[0], 1, &work->object);
-	napi_create_promise(env, &work->deferred, &promise);
-	napi_create_string_utf8(env, "listFlows", NAPI_AUTO_LENGTH, &name);
-	napi_create_async_work(env, NULL, name, list_execute, list_complete, work, &work->work);
-	napi_queue_async_work(env, work->work);
-	return promise;
+	return flow_work_begin(env, argv[0], handle, &work->job, "listFlows", list_execute, list_complete,
+			       work);
 }

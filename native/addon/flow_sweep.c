@@ -10,10 +10,7 @@
 #include <time.h>
 
 struct sweep_work {
-	napi_async_work work;
-	napi_deferred deferred;
-	napi_ref object;
-	struct object_handle *handle;
+	struct flow_work job;
 	struct flow_table table;
 	/* Results. */
 	__u32 live, expired;
@@ -109,12 +106,8 @@ static void sweep_execute(napi_env env, void *data)
 	backends_settle(work);
 }
 
-static void work_free(napi_env env, struct sweep_work *work)
+static void work_free(struct sweep_work *work)
 {
-	if (work->object)
-		napi_delete_reference(env, work->object);
-	if (work->work)
-		napi_delete_async_work(env, work->work);
 	free(work->by_server);
 	free(work->by_backend);
 	free(work->open_by_backend);
@@ -148,9 +141,8 @@ static void sweep_complete(napi_env env, napi_status status, void *data)
 				counts_array(env, work->by_backend, work->table.backend_count));
 	napi_set_named_property(env, result, "flowsByNatAddress",
 				counts_array(env, work->by_nat_address, TG_NAT_ADDRESSES_MAX));
-	napi_resolve_deferred(env, work->deferred, result);
-	object_work_end(work->handle);
-	work_free(env, work);
+	flow_work_end(env, &work->job, result);
+	work_free(work);
 }
 
 /* Everything that can fail happens here, on the JavaScript thread. */
@@ -158,7 +150,6 @@ static bool sweep_prepare(napi_env env, struct object_handle *handle, struct swe
 {
 	if (!flow_table_open(env, handle, &work->table))
 		return false;
-	work->handle = handle;
 	work->by_server = calloc(work->table.server_count, sizeof(__u32));
 	work->by_backend = calloc(work->table.backend_count, sizeof(__u32));
 	work->open_by_backend = calloc(work->table.backend_count, sizeof(__u32));
@@ -170,7 +161,7 @@ static bool sweep_prepare(napi_env env, struct object_handle *handle, struct swe
 
 napi_value flows_sweep(napi_env env, napi_callback_info info)
 {
-	napi_value argv[1], promise, name;
+	napi_value argv[1];
 	struct object_handle *handle;
 	struct sweep_work *work;
 	size_t argc = 1;
@@ -184,14 +175,9 @@ napi_value flows_sweep(napi_env env, napi_callback_info info)
 	if (!work)
 		return bpf_error_throw(env, ENOMEM, "Cannot sweep the flow table");
 	if (!sweep_prepare(env, handle, work)) {
-		work_free(env, work);
+		work_free(work);
 		return NULL;
 	}
-	object_work_begin(handle);
-	napi_create_reference(env, argv[0], 1, &work->object);
-	napi_create_promise(env, &work->deferred, &promise);
-	napi_create_string_utf8(env, "sweepFlows", NAPI_AUTO_LENGTH, &name);
-	napi_create_async_work(env, NULL, name, sweep_execute, sweep_complete, work, &work->work);
-	napi_queue_async_work(env, work->work);
-	return promise;
+	return flow_work_begin(env, argv[0], handle, &work->job, "sweepFlows", sweep_execute, sweep_complete,
+			       work);
 }

@@ -120,3 +120,28 @@ bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_tab
 	table->servers = table->hints ? mapping_ensure(env, &handle->servers, servers) : NULL;
 	return table->servers != NULL;
 }
+
+napi_value flow_work_begin(napi_env env, napi_value object, struct object_handle *handle,
+			   struct flow_work *work, const char *name,
+			   napi_async_execute_callback execute,
+			   napi_async_complete_callback complete, void *data)
+{
+	napi_value promise, text;
+
+	work->handle = handle;
+	object_work_begin(handle);
+	napi_create_reference(env, object, 1, &work->object);
+	napi_create_promise(env, &work->deferred, &promise);
+	napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &text);
+	napi_create_async_work(env, NULL, text, execute, complete, data, &work->work);
+	napi_queue_async_work(env, work->work);
+	return promise;
+}
+
+void flow_work_end(napi_env env, struct flow_work *work, napi_value result)
+{
+	napi_resolve_deferred(env, work->deferred, result);
+	object_work_end(work->handle);
+	napi_delete_reference(env, work->object);
+	napi_delete_async_work(env, work->work);
+}

@@ -21,6 +21,22 @@ struct flow_table {
 	__u32 flow_count, reverse_count, server_count, backend_count;
 };
 
+/* What works on the table on another thread, begun and ended on JavaScript's. */
+struct flow_work {
+	napi_async_work work;
+	napi_deferred deferred;
+	napi_ref object; /* kept from being collected meanwhile */
+	struct object_handle *handle;
+};
+
+/* Queues `execute`; `complete` must call flow_work_end(). Returns the promise. */
+napi_value flow_work_begin(napi_env env, napi_value object, struct object_handle *handle,
+			   struct flow_work *work, const char *name,
+			   napi_async_execute_callback execute,
+			   napi_async_complete_callback complete, void *data);
+/* Resolves the promise and lets go of the object; what else the work holds is the caller's. */
+void flow_work_end(napi_env env, struct flow_work *work, napi_value result);
+
 /* Everything that can fail happens here, on the JavaScript thread; false: an exception is pending. */
 bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_table *table);
 
