@@ -34,9 +34,6 @@ export const TCP_FLAGS: Readonly<Record<string, number>> = {
   W: 0x80,
 };
 
-/** Largest packet one may describe: an Ethernet frame with jumbo payload. */
-export const PROBE_SIZE_MAX = 9000;
-
 const ETHERTYPE_IPV4 = 0x0800;
 const IP_HEADER = { 4: 20, 6: 40 } as const;
 const TRANSPORT_HEADER = { TCP: 20, UDP: 8, ICMP: 8 } as const;
