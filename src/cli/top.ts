@@ -121,7 +121,7 @@ export async function showTop(
   }
 }
 
-export function renderTop(io: Io, { items, drops, seconds }: Rates): string {
+function renderTop(io: Io, { items, drops, seconds }: Rates): string {
   const busy = items.filter(({ packets, drops: lost, flows }) => packets + lost + flows > 0);
   const rows = busy
     .slice(0, ROWS_SHOWN)
