@@ -199,3 +199,35 @@ test.serial(
     }
   },
 );
+
+test.serial('a Pod that joins others begins slowly, where the Service asks for that', async (t) => {
+  const annotations = { 'tidegate.io/slow-start': '60s' };
+  const write = (of: readonly Pod[], fields: Partial<Fields>) =>
+    box.write('web', serviceManifest('web', of, { address: VIP, ...fields }));
+  await offer([pods[0]], { annotations });
+  write([pods[0], pods[1]], { annotations });
+  const explained = async () => (await box.ask('explain', 'service', 'default/web')).stdout;
+  await until('the ramp is said', async () => /takes 1\d % of its share/.test(await explained()));
+  const slow = await ask({ connections: 200, parallel: 20 });
+  t.true((slow.answeredBy['pod-2'] ?? 0) < 60, JSON.stringify(slow.answeredBy));
+  write([pods[0], pods[1]], {});
+  await until('both have their share', async () => {
+    const { answeredBy } = await ask({ connections: 200, parallel: 20 });
+    return (answeredBy['pod-2'] ?? 0) > 70;
+  });
+});
+
+test.serial('a client beyond its limit waits, and the reason is counted', async (t) => {
+  const annotations = { 'tidegate.io/client-new-flows-per-second': '20' };
+  await offer([pods[0]]);
+  box.write('web', serviceManifest('web', [pods[0]], { address: VIP, annotations }));
+  await until('a burst is limited', async () => {
+    const { good } = await ask({ connections: 60, parallel: 60, bytes: 10 });
+    t.is(good, 60, 'TCP asks again');
+    return (await box.ask('status')).stdout.includes('client_limit');
+  });
+  const limited = async () => /client_limit +(\d+)/.exec((await box.ask('status')).stdout)?.[1];
+  const before = await limited();
+  t.is((await ask({ connections: 5, from: '203.0.113.11', bytes: 10 })).good, 5);
+  t.is(await limited(), before, 'another client has a limit of its own');
+});
