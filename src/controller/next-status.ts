@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Condition,
   EVENTS_PER_SERVICE,
@@ -27,6 +28,8 @@ export function nextStatus(
     addresses,
     hostnames: [],
     pool,
+    ports: [],
+    guarded: true,
     conditions: nextConditions(current?.conditions ?? [], findings, nowMs),
     events: nextEvents(current?.events ?? [], events, nowMs),
   };
@@ -78,6 +81,8 @@ function nextEvents(
 function sameStatus(a: ServiceStatus, b: ServiceStatus): boolean {
   return (
     a.pool === b.pool &&
+    a.guarded === b.guarded &&
+    isDeepStrictEqual(a.ports, b.ports) &&
     a.events === b.events &&
     a.conditions === b.conditions &&
     a.hostnames.length === b.hostnames.length &&

@@ -90,9 +90,24 @@ export interface ServiceStatus {
   readonly hostnames: readonly string[];
   /** `metallb.io/ip-allocated-from-pool`; empty when unknown. */
   readonly pool: string;
+  /** `ingress[].ports` (KEP-1435): ports that are not served; empty when all are. */
+  readonly ports: readonly PortError[];
+  /**
+   * The cluster keeps a deleted Service until its address is given back (finalizer
+   * `service.kubernetes.io/load-balancer-cleanup`). Always true where nothing is deleted in two steps.
+   */
+  readonly guarded: boolean;
   readonly conditions: readonly Condition[];
   /** Newest last, bounded by `EVENTS_PER_SERVICE`. */
   readonly events: readonly ServiceEvent[];
+}
+
+/** A port that is not served. */
+export interface PortError {
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** CamelCase, or a qualified name such as `tidegate.io/ProtocolNotSupported`. */
+  readonly error: string;
 }
 
 export const EVENTS_PER_SERVICE = 10;

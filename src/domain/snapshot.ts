@@ -1,5 +1,8 @@
+import type { EdgeNode } from './edge-node.ts';
 import type { ServiceEndpoints } from './endpoints.ts';
 import { KeyedMap } from './keyed-map.ts';
+import type { L2Advertisement } from './l2-advertisement.ts';
+import type { L2Status } from './l2-status.ts';
 import type { Namespace } from './namespace.ts';
 import type { Node } from './node.ts';
 import type { Pod } from './pod.ts';
@@ -25,8 +28,16 @@ export interface Snapshot {
   readonly pods: KeyedMap<Pod>;
   readonly secrets: KeyedMap<Secret>;
   readonly pools: KeyedMap<Pool>;
+  readonly l2Advertisements: KeyedMap<L2Advertisement>;
+  readonly edgeNodes: KeyedMap<EdgeNode>;
+  readonly l2Statuses: KeyedMap<L2Status>;
   /** What is wrong in the input now; the objects concerned are here in their last good version. */
   readonly problems: readonly Problem[];
+  /**
+   * This is what an earlier process last saw: the cluster has not been read yet. Good for forwarding and
+   * announcing as before, not for decisions.
+   */
+  readonly remembered: boolean;
 }
 
 export const EMPTY_SNAPSHOT: Snapshot = {
@@ -39,5 +50,9 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   pods: KeyedMap.empty(),
   secrets: KeyedMap.empty(),
   pools: KeyedMap.empty(),
+  l2Advertisements: KeyedMap.empty(),
+  edgeNodes: KeyedMap.empty(),
+  l2Statuses: KeyedMap.empty(),
   problems: [],
+  remembered: false,
 };

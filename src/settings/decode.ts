@@ -1,7 +1,7 @@
 import type { HealthCheckSettings } from '../domain/health.ts';
 import type { Problem, SourcePosition } from '../domain/problem.ts';
 import type { SettingsFile } from './schema.ts';
-import type { AdminTcp, ForwarderPart, Settings } from './settings.ts';
+import type { AdminTcp, ForwarderPart, KubernetesPart, Settings } from './settings.ts';
 import {
   accepted,
   acceptedAddress,
@@ -25,7 +25,8 @@ export function decodeSettings(
     node: file.node ?? host.hostname.toLowerCase(),
     stateDir,
     runDir,
-    cluster,
+    labels: Object.fromEntries(file.labels.map(splitLabel)),
+    cluster: { ...cluster, kubernetes: decodeKubernetes(cluster.kubernetes) },
     loadBalancer,
     speaker: {
       interfaces: file.speaker.interfaces,
@@ -42,13 +43,39 @@ export function decodeSettings(
   return { settings, problems: contradictions(settings, file, locate) };
 }
 
+function splitLabel(label: string): [name: string, value: string] {
+  const at = label.indexOf('=');
+  return [label.slice(0, at), label.slice(at + 1)];
+}
+
+function decodeKubernetes(file: SettingsFile['cluster']['kubernetes']): KubernetesPart {
+  const { namespace, metallbNamespace, lease, heartbeat } = file;
+  return {
+    kubeconfig: file.kubeconfig,
+    context: file.context,
+    namespace,
+    metallbNamespace,
+    idleTimeoutMs: milliseconds(file.idleTimeout),
+    lease: {
+      durationMs: milliseconds(lease.duration),
+      renewDeadlineMs: milliseconds(lease.renewDeadline),
+      retryPeriodMs: milliseconds(lease.retryPeriod),
+    },
+    heartbeat: {
+      intervalMs: milliseconds(heartbeat.interval),
+      lifetimeMs: milliseconds(heartbeat.lifetime),
+    },
+  };
+}
+
 function decodeForwarder(file: SettingsFile['forwarder']): ForwarderPart {
   const { interfaces, xdpMode, localClients, bpfDir, limits, timeouts, scheduler, flood } = file;
-  const { unservedPorts, unknownFlows, deadBackends } = file;
+  const { unservedPorts, unknownFlows, deadBackends, podRoutes } = file;
   return {
     interfaces,
     xdpMode,
     localClients,
+    podRoutes,
     bpfDir,
     natAddresses: file.natAddresses.map(acceptedAddress),
     natPorts: accepted(parsePortRange(file.natPorts), file.natPorts),
@@ -111,6 +138,26 @@ function contradictions(settings: Settings, file: SettingsFile, locate: Locate):
       message,
       'Write a shorter timeout or a longer interval',
     );
+  }
+  const { lease, heartbeat } = settings.cluster.kubernetes;
+  const inKubernetes = (...path: string[]) => ['cluster', 'kubernetes', ...path];
+  if (lease.renewDeadlineMs >= lease.durationMs) {
+    const message = 'The leader gives up no earlier than others take over';
+    const remedy = 'Write a renewDeadline shorter than the duration';
+    refuse(inKubernetes('lease', 'renewDeadline'), message, remedy);
+  }
+  if (lease.retryPeriodMs >= lease.renewDeadlineMs) {
+    const message = 'The Lease is not renewed before the leader gives up';
+    refuse(
+      inKubernetes('lease', 'retryPeriod'),
+      message,
+      'Write a period shorter than renewDeadline',
+    );
+  }
+  if (heartbeat.lifetimeMs <= 2 * heartbeat.intervalMs) {
+    const message = 'One lost heartbeat is taken for the death of the box';
+    const remedy = 'Write a lifetime of more than twice the interval';
+    refuse(inKubernetes('heartbeat', 'lifetime'), message, remedy);
   }
   const { tcp } = settings.admin;
   if (tcp && tcp.tokenFile === undefined && !isLoopback(tcp.address)) {

@@ -211,6 +211,13 @@ export const forwarder = section('The forwarding core (role forwarder).', {
       'Programs on this box reach its VIPs, too: a pair of interfaces (tidegate0, tidegate1), a ' +
       'routing table and a rule are made for them, which nothing from outside uses.',
   }),
+  podRoutes: Type.Enum(['auto', 'off'], {
+    default: 'off',
+    description:
+      'With "auto", routes to the Pods of each Node (Node.spec.podCIDRs) by way of its InternalIP are ' +
+      'kept in the kernel while the forwarder runs. For clusters whose Nodes route Pods and do not ' +
+      'announce them.',
+  }),
   bpfDir: absolutePath({
     default: '/sys/fs/bpf/tidegate',
     description:

@@ -66,6 +66,25 @@ export function interfaces(description: string) {
   return Type.Array(name, { default: [], description, uniqueItems: true });
 }
 
+/** Labels of an object, each as `name=value`. */
+export function labels(description: string) {
+  const label = Type.String({
+    pattern:
+      '^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?' +
+      '=([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$',
+    is: 'a label',
+    remedy: 'Write name=value as "kubectl label" takes it, for example "rack=r1"',
+  });
+  return Type.Array(label, { default: [], description, uniqueItems: true, maxItems: 64 });
+}
+
+/** Words of every namespace. */
+export const NAMESPACE_WORDS = {
+  pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+  is: 'the name of a namespace',
+  remedy: 'Write at most 63 of a-z, 0-9 and "-"',
+};
+
 /** Words of every address. */
 export const ADDRESS_WORDS = {
   is: 'an IP address',

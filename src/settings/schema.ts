@@ -8,14 +8,97 @@ import {
   flag,
   interfaces,
   isAddress,
+  labels,
+  NAMESPACE_WORDS,
   section,
   text,
 } from './schema-parts.ts';
 
+const kubernetes = section("The cluster's API server (docs/kubernetes.md).", {
+  kubeconfig: Type.Optional(
+    Type.String({
+      pattern: '^/',
+      is: 'an absolute path',
+      remedy: 'Write a path that begins with "/"',
+      examples: ['/etc/tidegate/kubeconfig'],
+      description:
+        'File that says where the API server is and how to log in. Without it: the service account ' +
+        'of the Pod that this runs in.',
+    }),
+  ),
+  context: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 253,
+      is: 'the name of a context',
+      remedy: 'Write a name that "kubectl config get-contexts" shows',
+      examples: ['production'],
+      description: "Context of the kubeconfig. Without it: the file's current one.",
+    }),
+  ),
+  namespace: text({
+    ...NAMESPACE_WORDS,
+    default: 'tidegate-system',
+    description: "Where Tidegate's Leases live: who leads, and the heartbeats of the boxes.",
+  }),
+  metallbNamespace: text({
+    ...NAMESPACE_WORDS,
+    default: 'metallb-system',
+    description:
+      'Where address pools and advertisements (metallb.io) are read, as MetalLB does from its own ' +
+      'namespace alone.',
+  }),
+  idleTimeout: duration({
+    default: '60s',
+    minimumMs: 1000,
+    leastMs: 5000,
+    description:
+      'A connection on which nothing came for so long is taken for dead. The server is asked to give ' +
+      'a sign of life more often than that.',
+  }),
+  lease: section('How one of several controllers comes to lead.', {
+    duration: duration({
+      default: '10s',
+      minimumMs: 1000,
+      leastMs: 3000,
+      description: 'Others take over when the leader has not renewed its Lease for so long.',
+    }),
+    renewDeadline: duration({
+      default: '7s',
+      minimumMs: 1,
+      leastMs: 500,
+      description: 'A leader that cannot renew for so long stops writing. Less than the duration.',
+    }),
+    retryPeriod: duration({
+      default: '2s',
+      minimumMs: 1,
+      leastMs: 100,
+      description: 'Time between two renewals or attempts. Less than the deadline.',
+    }),
+  }),
+  heartbeat: section('How a box says that it lives.', {
+    interval: duration({
+      default: '2s',
+      minimumMs: 1,
+      leastMs: 100,
+      description: 'Time between two heartbeats.',
+    }),
+    lifetime: duration({
+      default: '10s',
+      minimumMs: 1000,
+      description:
+        'A box that has not been heard of for so long counts as dead, and others announce its ' +
+        'addresses. More than twice the interval.',
+    }),
+  }),
+});
+
 const cluster = section('Where Services, endpoints and address pools come from.', {
-  source: Type.Enum(['files'], {
+  source: Type.Enum(['files', 'kubernetes'], {
     default: 'files',
-    description: 'Kind of source. "files": a folder of ordinary Kubernetes manifests.',
+    description:
+      'Kind of source. "files": a folder of ordinary Kubernetes manifests. "kubernetes": the API ' +
+      'server of a cluster.',
   }),
   files: section('The folder of manifests.', {
     path: absolutePath({
@@ -25,6 +108,7 @@ const cluster = section('Where Services, endpoints and address pools come from.'
         'keeps its last good version in force.',
     }),
   }),
+  kubernetes,
 });
 
 const loadBalancer = section('Which Services are served, and how by default.', {
@@ -46,6 +130,19 @@ const loadBalancer = section('Which Services are served, and how by default.', {
     description:
       'Whether Services share an address only within one namespace. Off, as in MetalLB: equal ' +
       'sharing keys share across namespaces.',
+  }),
+  topologyHints: Type.Enum(['ignore', 'honour'], {
+    default: 'ignore',
+    description:
+      'Whether Pods are preferred that their EndpointSlice hints at for the zone of this box (its label ' +
+      'topology.kubernetes.io/zone). Ignored: all Pods take their share.',
+  }),
+  nodeHealth: Type.Enum(['kube-proxy', 'off'], {
+    default: 'off',
+    description:
+      'With "kube-proxy", a Node takes NodePort traffic only while its kube-proxy answers on ' +
+      '/healthz (KEP-3836): port 10256, or the healthCheckNodePort of a Service with ' +
+      'externalTrafficPolicy Local.',
   }),
   target: Type.Enum(['pod', 'node'], {
     default: 'pod',
@@ -154,6 +251,10 @@ export const SettingsFile = section('Settings of Tidegate.', {
       examples: ['edge-1'],
       description: 'Name of this box in messages and statuses. Without it: the host name.',
     }),
+  ),
+  labels: labels(
+    'Labels of this box, each as "name=value": selectors of advertisements see them. Its zone is ' +
+      'topology.kubernetes.io/zone.',
   ),
   stateDir: absolutePath({
     default: '/var/lib/tidegate',

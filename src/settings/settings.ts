@@ -1,5 +1,6 @@
 import type { Address } from '../domain/address.ts';
 import type { HealthCheckSettings } from '../domain/health.ts';
+import type { Labels } from '../domain/object.ts';
 import type { Scheduler } from '../domain/scheduler.ts';
 import type { DeadBackend, TargetKind } from '../domain/service.ts';
 import type { PortRange } from './values.ts';
@@ -9,12 +10,20 @@ export interface Settings {
   readonly node: string;
   readonly stateDir: string;
   readonly runDir: string;
-  readonly cluster: { readonly source: 'files'; readonly files: { readonly path: string } };
+  /** Of this box. */
+  readonly labels: Labels;
+  readonly cluster: {
+    readonly source: 'files' | 'kubernetes';
+    readonly files: { readonly path: string };
+    readonly kubernetes: KubernetesPart;
+  };
   readonly loadBalancer: {
     readonly class: string;
     readonly handleUnclassed: boolean;
     readonly scopeSharingKeys: boolean;
     readonly target: TargetKind;
+    readonly topologyHints: 'ignore' | 'honour';
+    readonly nodeHealth: 'kube-proxy' | 'off';
   };
   readonly speaker: {
     readonly interfaces: readonly string[];
@@ -32,10 +41,25 @@ export interface Settings {
   };
 }
 
+export interface KubernetesPart {
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+  readonly namespace: string;
+  readonly metallbNamespace: string;
+  readonly idleTimeoutMs: number;
+  readonly lease: {
+    readonly durationMs: number;
+    readonly renewDeadlineMs: number;
+    readonly retryPeriodMs: number;
+  };
+  readonly heartbeat: { readonly intervalMs: number; readonly lifetimeMs: number };
+}
+
 export interface ForwarderPart {
   readonly interfaces: readonly string[];
   readonly xdpMode: 'auto' | 'native' | 'generic';
   readonly localClients: boolean;
+  readonly podRoutes: 'auto' | 'off';
   readonly bpfDir: string;
   readonly natAddresses: readonly Address[];
   readonly natPorts: PortRange;

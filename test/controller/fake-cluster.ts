@@ -3,6 +3,7 @@ import { startController } from '../../src/controller/controller.ts';
 import type { Observed } from '../../src/controller/observed.ts';
 import { type Address, formatAddress } from '../../src/domain/address.ts';
 import type { ClusterSource } from '../../src/domain/cluster-source.ts';
+import { ALONE } from '../../src/domain/leadership.ts';
 import type { ObjectKey } from '../../src/domain/object.ts';
 import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
@@ -42,6 +43,7 @@ export function fakeSource(cluster = new Cluster()): FakeSource {
     attempts: [],
     failure: undefined,
     delay: undefined,
+    leadership: ALONE,
     current: () => cluster.snapshot,
     subscribe(listener) {
       listeners.add(listener);
@@ -59,7 +61,9 @@ export function fakeSource(cluster = new Cluster()): FakeSource {
       cluster.snapshot = { ...cluster.snapshot, statuses };
       source.writes.push(changes);
       publish();
+      return new Map();
     },
+    reportConfiguration: () => {},
     async stop() {},
   };
   return source;

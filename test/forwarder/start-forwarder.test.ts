@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 import type { CheckHealth } from '../../src/domain/health.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import { ALONE } from '../../src/domain/leadership.ts';
 import { EMPTY_SNAPSHOT } from '../../src/domain/snapshot.ts';
 import { detach } from '../../src/forwarder/detach.ts';
 import type { ForwarderDeps } from '../../src/forwarder/forwarder.ts';
@@ -39,7 +40,9 @@ function deps(fields: Partial<ForwarderSettings> = {}): ForwarderDeps {
     source: {
       current: () => EMPTY_SNAPSHOT,
       subscribe: () => () => undefined,
-      writeStatuses: async () => undefined,
+      leadership: ALONE,
+      writeStatuses: async () => new Map(),
+      reportConfiguration: () => {},
       stop: async () => undefined,
     },
     settings: forwarderSettings({ bpfDir, runDir, interfaces: ['tg-none'], ...fields }),

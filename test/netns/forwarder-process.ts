@@ -5,11 +5,13 @@
  * `node forwarder-process.ts <file> <settings>` prints its log as JSON lines; SIGUSR2 makes it print
  * `STATUS {…}`; `detach` in place of a file detaches.
  */
+
 import { readFileSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { formatAddress, parseAddress } from '../../src/domain/address.ts';
 import type { ClusterSource } from '../../src/domain/cluster-source.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import { ALONE } from '../../src/domain/leadership.ts';
 import type { Log, LogFields } from '../../src/domain/log.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { detach } from '../../src/forwarder/detach.ts';
@@ -123,7 +125,9 @@ function watchClusterFile(path: string): ClusterSource {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    leadership: ALONE,
     writeStatuses: () => Promise.reject(new Error('read only')),
+    reportConfiguration: () => {},
     stop: async () => undefined,
   };
 }

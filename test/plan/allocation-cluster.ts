@@ -129,6 +129,8 @@ export class Cluster {
     const status: ServiceStatus = {
       addresses: ips.map(addr),
       hostnames: [],
+      ports: [],
+      guarded: true,
       pool: '',
       conditions: [],
       events: [],
@@ -165,7 +167,15 @@ export class Cluster {
         count: 1,
         ...event,
       }));
-      changes.set(key, { addresses, hostnames: [], pool, conditions: [], events });
+      changes.set(key, {
+        addresses,
+        hostnames: [],
+        pool,
+        ports: [],
+        guarded: true,
+        conditions: [],
+        events,
+      });
     }
     this.#unsaid.clear();
     for (const key of this.snapshot.statuses.keys()) {

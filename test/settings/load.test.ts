@@ -144,7 +144,24 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['forwarder: {health: {expectedStatus: "600"}}', '"600" is not a list of HTTP statuses'],
   ['forwarder: {health: {timeout: 3s}}', 'Timeout "3s" is longer than the interval "2s"'],
   ['admin: {tcp: {address: 0.0.0.0}}', 'Others can reach "0.0.0.0" and no token is set'],
-  ['cluster: {source: kubernetes}', '"kubernetes" is not "files"'],
+  ['cluster: {source: kubernets}', 'Did you mean "kubernetes"?'],
+  ['cluster: {kubernetes: {kubeconfig: .kube/config}}', '".kube/config" is not an absolute path'],
+  ['cluster: {kubernetes: {namespace: A}}', '"A" is not the name of a namespace'],
+  ['cluster: {kubernetes: {idleTimeout: 1s}}', '"1s" is not a usable duration'],
+  [
+    'cluster: {kubernetes: {lease: {duration: 5s}}}',
+    'The leader gives up no earlier than others take over',
+  ],
+  [
+    'cluster: {kubernetes: {lease: {retryPeriod: 8s}}}',
+    'The Lease is not renewed before the leader gives up',
+  ],
+  [
+    'cluster: {kubernetes: {heartbeat: {interval: 5s}}}',
+    'One lost heartbeat is taken for the death of the box',
+  ],
+  ['labels: {rack: r1}', '{"rack":"r1"} is not a list'],
+  ['labels: [rack]', '"rack" is not a label. Write name=value'],
   ['node: Edge_1', '"Edge_1" is not a node name'],
   ['log: {level: info', 'YAML is not readable'],
   ['node: a\nnode: b', '2:1: YAML is not readable: Map keys must be unique'],
@@ -161,6 +178,20 @@ for (const [text, message] of REFUSED) {
     );
   });
 }
+
+test('parseSettings() reads labels and the way to a cluster', (t) => {
+  const { labels, cluster } = settingsOf(
+    'labels: [rack=r1, topology.kubernetes.io/zone=]\ncluster: {source: kubernetes}',
+  );
+  t.deepEqual(labels, { rack: 'r1', 'topology.kubernetes.io/zone': '' });
+  t.is(cluster.source, 'kubernetes');
+  t.is(cluster.kubernetes.kubeconfig, undefined);
+  t.deepEqual(cluster.kubernetes.lease, {
+    durationMs: 10_000,
+    renewDeadlineMs: 7000,
+    retryPeriodMs: 2000,
+  });
+});
 
 test('parseSettings() reports every problem once, in the order of the file', (t) => {
   const problems = problemsOf(

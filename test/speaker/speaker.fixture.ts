@@ -3,8 +3,10 @@
  * of a Service; what is announced follows the forwarder's report in RUN_DIR. Prints its log, and its
  * counters at SIGUSR2.
  */
+
 import type { ClusterSource } from '../../src/domain/cluster-source.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import { ALONE } from '../../src/domain/leadership.ts';
 import type { Log, LogFields } from '../../src/domain/log.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { startSpeaker } from '../../src/speaker/speaker.ts';
@@ -25,7 +27,9 @@ const snapshot: Snapshot = {
 const source: ClusterSource = {
   current: () => snapshot,
   subscribe: () => () => {},
+  leadership: ALONE,
   writeStatuses: () => Promise.reject(new Error('read only')),
+  reportConfiguration: () => {},
   stop: async () => {},
 };
 

@@ -21,6 +21,8 @@ export const START_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 const status = (addresses: string[], changes: Partial<ServiceStatus> = {}): ServiceStatus => ({
   addresses: addresses.map(address),
   hostnames: [],
+  ports: [],
+  guarded: true,
   pool: 'public',
   conditions: [],
   events: [],

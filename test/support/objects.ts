@@ -59,7 +59,15 @@ export function service(name: string, fields: Partial<Service> = {}): Service {
 }
 
 export function status(addresses: readonly string[], pool = 'pool'): ServiceStatus {
-  return { addresses: addresses.map(address), hostnames: [], pool, conditions: [], events: [] };
+  return {
+    addresses: addresses.map(address),
+    hostnames: [],
+    pool,
+    ports: [],
+    guarded: true,
+    conditions: [],
+    events: [],
+  };
 }
 
 export function endpoint(text: string, fields: Partial<Endpoint> = {}): Endpoint {

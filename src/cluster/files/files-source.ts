@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../domain/clock.ts';
 import type { ClusterSource } from '../../domain/cluster-source.ts';
+import { ALONE } from '../../domain/leadership.ts';
 import type { Log } from '../../domain/log.ts';
 import { formatProblem, type Problem } from '../../domain/problem.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
@@ -29,6 +30,7 @@ export interface FilesSourceOptions {
 const EMPTY_SETTLE_MS = 1000;
 /** Work on many files stops after so long, to let the rest of the process have its turn. */
 const SLICE_MS = 10;
+const ALL_WRITTEN: ReadonlyMap<string, Error> = new Map();
 /** Where the store keeps what is wrong with the folder; no file of it has such a path. */
 const FOLDER_DOCUMENT = '/folder';
 
@@ -63,7 +65,13 @@ export async function openFilesSource(options: FilesSourceOptions): Promise<Clus
     return {
       current: store.current,
       subscribe: store.subscribe,
-      writeStatuses: statuses.write,
+      leadership: ALONE,
+      async writeStatuses(changes) {
+        await statuses.write(changes);
+        return ALL_WRITTEN;
+      },
+      // Pools have no status in a folder; problems stand in the log and the admin API.
+      reportConfiguration: () => {},
       stop() {
         stopped ??= stop();
         return stopped;

@@ -2,6 +2,7 @@ import { formatAddress, parseAddress } from '../../domain/address.ts';
 import {
   type Condition,
   EVENTS_PER_SERVICE,
+  type PortError,
   type ServiceEvent,
   type ServiceStatus,
 } from '../../domain/service.ts';
@@ -23,6 +24,7 @@ const VERSION = 1;
 const MAX_ADDRESSES = 64;
 const MAX_HOSTNAMES = 64;
 const MAX_CONDITIONS = 64;
+const MAX_PORTS = 100;
 
 /** A status as it stands in the ledger. */
 export function encodeServiceStatus(status: ServiceStatus): Json {
@@ -31,6 +33,7 @@ export function encodeServiceStatus(status: ServiceStatus): Json {
     addresses: status.addresses.map(formatAddress),
     hostnames: status.hostnames,
     pool: status.pool,
+    ports: status.ports.map((port) => ({ ...port })),
     conditions: status.conditions.map((condition) => ({ ...condition })),
     events: status.events.slice(-EVENTS_PER_SERVICE).map((event) => ({ ...event })),
   };
@@ -47,10 +50,21 @@ export function decodeServiceStatus(value: unknown): Decoded<ServiceStatus> {
       }),
       hostnames: items(child(root, 'hostnames'), MAX_HOSTNAMES).map((item) => text(item, '')),
       pool: text(child(root, 'pool'), ''),
+      ports: items(child(root, 'ports'), MAX_PORTS).map(readPort),
+      // Nothing is deleted in two steps here.
+      guarded: true,
       conditions: items(child(root, 'conditions'), MAX_CONDITIONS).map(readCondition),
       events: items(child(root, 'events'), EVENTS_PER_SERVICE).map(readEvent),
     };
   });
+}
+
+function readPort(field: Field): PortError {
+  return {
+    port: integer(child(field, 'port'), 1, 65_535, 1),
+    protocol: oneOf(child(field, 'protocol'), ['TCP', 'UDP', 'SCTP'] as const, 'TCP'),
+    error: text(child(field, 'error'), ''),
+  };
 }
 
 function readCondition(field: Field): Condition {

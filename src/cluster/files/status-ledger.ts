@@ -9,7 +9,7 @@ import { decodeServiceStatus, encodeServiceStatus } from './service-status.ts';
 
 /** The statuses of Services, from a ledger into the store and back. */
 export interface StatusLedger {
-  /** As `ClusterSource.writeStatuses`. */
+  /** As `ClusterSource.writeStatuses`; here it is all or nothing. */
   write(changes: ReadonlyMap<ObjectKey, ServiceStatus | undefined>): Promise<void>;
   close(): Promise<void>;
 }

@@ -118,7 +118,15 @@ function written(snapshot: Snapshot, allocated: Allocation, before?: Allocation)
   const known = before?.services ?? KeyedMap.empty();
   const changes = allocated.services.changedKeys(known).map((key) => {
     const { addresses, pool } = allocated.services.get(key) ?? { addresses: [], pool: '' };
-    const status: ServiceStatus = { addresses, pool, hostnames: [], conditions: [], events: [] };
+    const status: ServiceStatus = {
+      addresses,
+      pool,
+      hostnames: [],
+      ports: [],
+      guarded: true,
+      conditions: [],
+      events: [],
+    };
     return [key, status] as const;
   });
   return { ...snapshot, statuses: snapshot.statuses.withAll(changes) };

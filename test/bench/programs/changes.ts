@@ -4,9 +4,11 @@
  *
  * `node changes.ts <json>` on the edge of a lab; prints one JSON line.
  */
+
 import type { ClusterSource } from '../../../src/domain/cluster-source.ts';
 import type { ServiceEndpoints } from '../../../src/domain/endpoints.ts';
 import { KeyedMap } from '../../../src/domain/keyed-map.ts';
+import { ALONE } from '../../../src/domain/leadership.ts';
 import type { Log } from '../../../src/domain/log.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/domain/snapshot.ts';
 import type { Forwarder } from '../../../src/forwarder/forwarder.ts';
@@ -137,7 +139,9 @@ function clusterOfServices(): Cluster {
       snapshot = next;
       for (const listener of listeners) listener(next);
     },
+    leadership: ALONE,
     writeStatuses: () => Promise.reject(new Error('read only')),
+    reportConfiguration: () => {},
     stop: async () => undefined,
   };
 }

@@ -12,6 +12,15 @@ const ms = fc.nat();
 const statuses: fc.Arbitrary<ServiceStatus> = fc.record({
   addresses: fc.array(fc.bigInt(0n, (1n << 128n) - 1n).map(addressFromBigInt), { maxLength: 3 }),
   hostnames: fc.array(fc.string(), { maxLength: 2 }),
+  ports: fc.array(
+    fc.record({
+      port: fc.integer({ min: 1, max: 65_535 }),
+      protocol: fc.constantFrom('TCP' as const, 'UDP' as const, 'SCTP' as const),
+      error: fc.string(),
+    }),
+    { maxLength: 2 },
+  ),
+  guarded: fc.constant(true),
   pool: fc.string(),
   conditions: fc.array(
     fc.record({

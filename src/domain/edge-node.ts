@@ -1,0 +1,30 @@
+import type { ObjectKey, ObjectMeta } from './object.ts';
+
+/**
+ * A box that runs Tidegate: `EdgeNode` of tidegate.io/v1alpha1, cluster-scoped. Where a cluster's Node
+ * is itself such a box, both have the same name, and selectors see the labels of both.
+ */
+export interface EdgeNode extends ObjectMeta {
+  /** `spec.drain`: it is to give its addresses up. */
+  readonly drain: boolean;
+  /** `status.conditions` Ready is True: its roles are at work. */
+  readonly ready: boolean;
+  /**
+   * Its heartbeat Lease was renewed within its lifetime, by the reader's own clock. A box is not taken
+   * for dead before the reader has watched it for that long.
+   */
+  readonly alive: boolean;
+  /** `status.withheld`: addresses that it does not announce, and why; bounded. */
+  readonly withheld: readonly WithheldVip[];
+}
+
+/** An address that a box does not announce. */
+export interface WithheldVip {
+  /** Text of the address. */
+  readonly address: string;
+  readonly service: ObjectKey;
+  /** As in `PlannedAnnouncement.reason`. */
+  readonly reason: string;
+  /** For people; may be empty. */
+  readonly message: string;
+}
