@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
+import { atExit } from './at-exit.ts';
 import { type CableEnd, connect } from './cable.ts';
 import { run } from './command.ts';
 import { createHost, type Host, type HostKind } from './host.ts';
@@ -56,12 +57,11 @@ export function createLab(id = nextId()): Lab {
   const remove = () => {
     if (!present) return;
     present = false;
-    open.delete(remove);
+    forget();
     for (const child of children) child.kill('SIGKILL');
     removeLab(id);
   };
-  open.add(remove);
-  watchExit();
+  const forget = atExit(remove);
   return {
     id,
     directory,
@@ -70,9 +70,7 @@ export function createLab(id = nextId()): Lab {
       createHost({ name, netns: `${id}-${name}`, kind, directory, onStart }),
     cable: connect,
     remove,
-    keep: () => {
-      open.delete(remove);
-    },
+    keep: forget,
   };
 }
 
@@ -101,24 +99,6 @@ let labs = 0;
 function nextId(): string {
   labs += 1;
   return `tg-${process.pid}-${labs}`;
-}
-
-const open = new Set<() => void>();
-let watching = false;
-
-function watchExit(): void {
-  if (watching) return;
-  watching = true;
-  const removeAll = () => {
-    for (const remove of open) remove();
-  };
-  process.on('exit', removeAll);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      removeAll();
-      process.kill(process.pid, signal);
-    });
-  }
 }
 
 function removeLeftovers(): void {
