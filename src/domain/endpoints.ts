@@ -17,6 +17,12 @@ export interface Endpoint {
   readonly terminating: boolean;
   readonly nodeName: string | undefined;
   readonly zone: string | undefined;
+  /**
+   * `hints.forZones` and `hints.forNodes` (KEP-2433, KEP-3015): whose traffic the cluster would send
+   * here; empty: nothing is said.
+   */
+  readonly zoneHints: readonly string[];
+  readonly nodeHints: readonly string[];
   /** `targetRef` when it is a Pod. */
   readonly pod: ObjectKey | undefined;
 }

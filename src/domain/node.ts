@@ -1,5 +1,6 @@
 import type { Address } from './address.ts';
 import type { ObjectMeta } from './object.ts';
+import type { Prefix } from './prefix.ts';
 
 /** A cluster Node, as far as the edge cares: may it receive NodePort traffic, and where. */
 export interface Node extends ObjectMeta {
@@ -10,6 +11,8 @@ export interface Node extends ObjectMeta {
   readonly networkUnavailable: boolean;
   /** Taint keys. */
   readonly taints: readonly string[];
+  /** `spec.podCIDRs`: where its Pods' addresses are, at most one a family. */
+  readonly podCIDRs: readonly Prefix[];
   /** `WEIGHT_LABEL`; `undefined` when it has none that can be read. */
   readonly weight: number | undefined;
 }

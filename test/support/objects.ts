@@ -78,6 +78,8 @@ export function endpoint(text: string, fields: Partial<Endpoint> = {}): Endpoint
     terminating: false,
     nodeName: undefined,
     zone: undefined,
+    zoneHints: [],
+    nodeHints: [],
     pod: undefined,
     ...fields,
   };
@@ -111,6 +113,7 @@ export function node(name: string, addresses: readonly string[], fields: Partial
     ready: true,
     networkUnavailable: false,
     taints: [],
+    podCIDRs: [],
     weight: undefined,
     ...fields,
   };

@@ -34,6 +34,9 @@ import { PROTOCOLS, readPortName } from './service.ts';
 const MAX_ENDPOINTS = 1000;
 const MAX_PORTS = 20_000;
 const MAX_ADDRESSES = 100;
+const MAX_HINTS = 8;
+
+const ADDRESS_TYPES = ['IPv4', 'IPv6', 'FQDN'] as const;
 
 /** KEP-752: the label that says whose endpoints a slice holds. */
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
@@ -52,12 +55,22 @@ export function decodeEndpointSlice(value: unknown, locate?: Locate): Decoded<Se
     const meta = readMeta(root, { kind: 'EndpointSlice', namespaced: true, name: 'subdomain' });
     const type = child(root, 'addressType');
     if (isAbsent(type)) fail(type, 'The slice has no address type', 'Write IPv4 or IPv6');
-    const family = oneOf(type, ['IPv4', 'IPv6'] as const, 'IPv4') === 'IPv6' ? 6 : 4;
+    const addressType = oneOf(type, ADDRESS_TYPES, 'IPv4');
     const service = meta.labels[SERVICE_NAME_LABEL];
     if (!service) {
       const remedy = `Add the label ${SERVICE_NAME_LABEL} with the name of the Service`;
       warn(child(root, 'metadata'), 'The slice belongs to no Service', remedy);
     }
+    const belongs = {
+      key: meta.key,
+      service: service ? objectKey(meta.namespace, service) : undefined,
+    };
+    if (addressType === 'FQDN') {
+      const remedy = 'List the addresses behind the names in a slice of type IPv4 or IPv6';
+      warn(type, 'Endpoints that are host names are left out', remedy);
+      return { ...belongs, slices: [] };
+    }
+    const family = addressType === 'IPv6' ? 6 : 4;
     const slice: EndpointSlice = {
       key: meta.key,
       family,
@@ -66,11 +79,7 @@ export function decodeEndpointSlice(value: unknown, locate?: Locate): Decoded<Se
         readEndpoint(item, family, meta.namespace),
       ),
     };
-    return {
-      key: meta.key,
-      service: service ? objectKey(meta.namespace, service) : undefined,
-      slices: [slice],
-    };
+    return { ...belongs, slices: [slice] };
   });
 }
 
@@ -110,6 +119,7 @@ function readEndpoint(field: Field, family: Family, namespace: string): Endpoint
     return [];
   }
   const conditions = section(field, 'conditions');
+  const hints = section(field, 'hints');
   const ready = flag(child(conditions, 'ready'), true);
   return [
     {
@@ -119,9 +129,19 @@ function readEndpoint(field: Field, family: Family, namespace: string): Endpoint
       terminating: flag(child(conditions, 'terminating'), false),
       nodeName: optionalText(child(field, 'nodeName')),
       zone: optionalText(child(field, 'zone')),
+      zoneHints: readHints(child(hints, 'forZones')),
+      nodeHints: readHints(child(hints, 'forNodes')),
       pod: readPodReference(field, namespace),
     },
   ];
+}
+
+/** Most endpoints have no hints; they share one list. */
+const NO_HINTS: readonly string[] = [];
+
+function readHints(field: Field): readonly string[] {
+  const names = items(field, MAX_HINTS).flatMap((item) => optionalText(child(item, 'name')) ?? []);
+  return names.length > 0 ? names : NO_HINTS;
 }
 
 /** An address packets may be sent to; the API server refuses the same ones. */

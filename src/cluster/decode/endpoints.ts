@@ -62,6 +62,8 @@ function readAddresses(list: Field, ready: boolean, namespace: string): Endpoint
         terminating: false,
         nodeName: optionalText(child(field, 'nodeName')),
         zone: undefined,
+        zoneHints: [],
+        nodeHints: [],
         pod: readPodReference(field, namespace),
       },
     ];

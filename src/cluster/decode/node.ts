@@ -12,6 +12,7 @@ import {
   text,
 } from './field.ts';
 import { readMeta } from './meta.ts';
+import { readPodCIDRs } from './pod-cidrs.ts';
 import { readWeight } from './weight.ts';
 
 const MAX_ADDRESSES = 64;
@@ -28,16 +29,18 @@ export function decodeNode(value: unknown, locate?: Locate): Decoded<Node> {
         text(child(item, 'status'), ''),
       ]),
     );
+    const internalAddresses = items(descend(root, 'status', 'addresses'), MAX_ADDRESSES)
+      .filter((item) => child(item, 'type').value === 'InternalIP')
+      .flatMap((item) => readAddress(child(item, 'address')));
     return {
       ...meta,
-      internalAddresses: items(descend(root, 'status', 'addresses'), MAX_ADDRESSES)
-        .filter((item) => child(item, 'type').value === 'InternalIP')
-        .flatMap((item) => readAddress(child(item, 'address'))),
+      internalAddresses,
       ready: conditions.size === 0 || conditions.get('Ready') === 'True',
       networkUnavailable: conditions.get('NetworkUnavailable') === 'True',
       taints: items(descend(root, 'spec', 'taints'), MAX_TAINTS).map((item) =>
         text(child(item, 'key'), ''),
       ),
+      podCIDRs: readPodCIDRs(root, internalAddresses),
       weight: readWeight(root),
     };
   });

@@ -54,6 +54,8 @@ test('decodeEndpointSlice() reads a slice', (t) => {
             terminating: true,
             nodeName: 'worker-1',
             zone: 'a',
+            zoneHints: [],
+            nodeHints: [],
             pod: 'shop/web-x',
           },
         ],
@@ -73,6 +75,64 @@ for (const [what, conditions, expected] of [
     t.deepEqual([only?.ready, only?.serving, only?.terminating], [...expected]);
   });
 }
+
+test('decodeEndpointSlice() reads hints for zones and nodes', (t) => {
+  const hints = { forZones: [{ name: 'a' }, { name: 'b' }], forNodes: [{ name: 'n1' }] };
+  const [only] = decodeEndpointSlice(endpoint({ hints })).value?.slices[0]?.endpoints ?? [];
+  t.deepEqual(only?.zoneHints, ['a', 'b']);
+  t.deepEqual(only?.nodeHints, ['n1']);
+  for (const none of [undefined, null, {}, { forZones: null, forNodes: [] }]) {
+    const [plain] =
+      decodeEndpointSlice(endpoint({ hints: none })).value?.slices[0]?.endpoints ?? [];
+    t.deepEqual([plain?.zoneHints, plain?.nodeHints], [[], []]);
+  }
+});
+
+test('decodeEndpointSlice() leaves endpoints that are host names out, and says so', (t) => {
+  const { value, problems } = decodeEndpointSlice(
+    slice({ addressType: 'FQDN', endpoints: [{ addresses: ['db.example.org'] }] }),
+  );
+  t.deepEqual(value, { key: 'shop/web-1', service: 'shop/web', slices: [] });
+  t.deepEqual(
+    problems.map(({ severity, field }) => [severity, field]),
+    [['warning', 'addressType']],
+  );
+});
+
+test('decodeEndpointSlice() reads one written by hand: no targetRef, no managed-by, no conditions', (t) => {
+  const { value, problems } = decodeEndpointSlice(
+    slice({ endpoints: [{ addresses: ['198.51.100.7'] }] }),
+  );
+  t.deepEqual(problems, []);
+  t.like(value?.slices[0]?.endpoints[0], {
+    ready: true,
+    serving: true,
+    nodeName: undefined,
+    pod: undefined,
+  });
+});
+
+for (const ports of [undefined, null, []]) {
+  test(`decodeEndpointSlice() reads ports of ${JSON.stringify(ports)} as none`, (t) => {
+    const { value, problems } = decodeEndpointSlice(slice({ ports }));
+    t.deepEqual(problems, []);
+    t.deepEqual(value?.slices[0]?.ports, []);
+  });
+}
+
+test('decodeEndpointSlice() reads a port that says only its number, as the API writes null', (t) => {
+  const { value } = decodeEndpointSlice(
+    slice({ ports: [{ name: null, protocol: null, port: 8080, appProtocol: 'http' }] }),
+  );
+  t.deepEqual(value?.slices[0]?.ports, [{ name: '', protocol: 'TCP', port: 8080 }]);
+});
+
+test('decodeEndpointSlice() reads as many endpoints as the API allows', (t) => {
+  const endpoints = Array.from({ length: 1000 }, (_, i) => {
+    return { addresses: [`10.0.${i >> 8}.${i & 255}`] };
+  });
+  t.is(decodeEndpointSlice(slice({ endpoints })).value?.slices[0]?.endpoints.length, 1000);
+});
 
 test('decodeEndpointSlice() keeps a port that stands for all ports', (t) => {
   const { value } = decodeEndpointSlice(slice({ ports: [{ name: 'any' }] }));
@@ -95,7 +155,7 @@ test('decodeEndpointSlice() warns of a slice that belongs to no Service', (t) =>
 
 for (const [what, input, field] of [
   ['no address type', slice({ addressType: undefined }), 'addressType'],
-  ['host names', slice({ addressType: 'FQDN' }), 'addressType'],
+  ['an unknown address type', slice({ addressType: 'IPX' }), 'addressType'],
   ['no address', endpoint({ addresses: [] }), 'endpoints[0].addresses'],
   ['a bad address', endpoint({ addresses: ['10.0.0.256'] }), 'endpoints[0].addresses[0]'],
   ['another family', endpoint({ addresses: ['fd00::1'] }), 'endpoints[0].addresses[0]'],
@@ -104,6 +164,12 @@ for (const [what, input, field] of [
   ['a bad condition', endpoint({ conditions: { ready: 'yes' } }), 'endpoints[0].conditions.ready'],
   ['conditions that are a list', endpoint({ conditions: [] }), 'endpoints[0].conditions'],
   ['a bad node name', endpoint({ nodeName: 3 }), 'endpoints[0].nodeName'],
+  ['hints that are no mapping', endpoint({ hints: [] }), 'endpoints[0].hints'],
+  [
+    'too many hints',
+    endpoint({ hints: { forZones: Array(9).fill({ name: 'a' }) } }),
+    'endpoints[0].hints.forZones',
+  ],
   ['a bad port', slice({ ports: [{ port: 0 }] }), 'ports[0].port'],
   ['a port name twice', slice({ ports: [{ port: 1 }, { port: 2 }] }), 'ports[1].name'],
   ['too many endpoints', slice({ endpoints: Array(1001).fill({}) }), 'endpoints'],
