@@ -51,6 +51,9 @@ const FIELDS = {
   Pod: 'pods',
   Secret: 'secrets',
   IPAddressPool: 'pools',
+  L2Advertisement: 'l2Advertisements',
+  EdgeNode: 'edgeNodes',
+  ServiceL2Status: 'l2Statuses',
 } as const;
 
 type MapField = (typeof FIELDS)[keyof typeof FIELDS] | 'statuses' | 'endpoints';

@@ -10,8 +10,8 @@ export interface EdgeNode extends ObjectMeta {
   /** `status.conditions` Ready is True: its roles are at work. */
   readonly ready: boolean;
   /**
-   * Its heartbeat Lease was renewed within its lifetime, by the reader's own clock. A box is not taken
-   * for dead before the reader has watched it for that long.
+   * Its heartbeat Lease is renewed, as far as the reader can tell; what was known last while it has no
+   * contact with the API server. Always true where there are no heartbeats (files).
    */
   readonly alive: boolean;
   /** `status.withheld`: addresses that it does not announce, and why; bounded. */

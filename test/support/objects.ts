@@ -1,7 +1,9 @@
 import { type Address, familyOf, parseAddress } from '../../src/domain/address.ts';
+import type { EdgeNode } from '../../src/domain/edge-node.ts';
 import type { Endpoint, EndpointSlice, ServiceEndpoints } from '../../src/domain/endpoints.ts';
 import { ADMIT_ALL, type Backend, type VirtualServer } from '../../src/domain/forwarding.ts';
 import type { HealthCheckSettings } from '../../src/domain/health.ts';
+import type { L2Advertisement } from '../../src/domain/l2-advertisement.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { objectKey } from '../../src/domain/object.ts';
 import type { Pod } from '../../src/domain/pod.ts';
@@ -214,6 +216,47 @@ export function pool(name: string, addresses: readonly string[], fields: Partial
     autoAssign: true,
     avoidBuggyIPs: false,
     serviceAllocation: undefined,
+    ...fields,
+  };
+}
+
+/** A box that is alive and ready. */
+export function edgeNode(name: string, fields: Partial<EdgeNode> = {}): EdgeNode {
+  return {
+    key: name,
+    namespace: '',
+    name,
+    uid: '',
+    createdMs: 0,
+    labels: {},
+    deleting: false,
+    drain: false,
+    ready: true,
+    alive: true,
+    withheld: [],
+    ...fields,
+  };
+}
+
+/** An advertisement of all pools by all boxes. */
+export function l2Advertisement(
+  name: string,
+  fields: Partial<L2Advertisement> = {},
+): L2Advertisement {
+  return {
+    key: objectKey('metallb-system', name),
+    namespace: 'metallb-system',
+    name,
+    uid: '',
+    createdMs: 0,
+    labels: {},
+    deleting: false,
+    pools: [],
+    poolSelectors: [],
+    nodeSelectors: [],
+    interfaces: [],
+    serviceSelectors: [],
+    preferredNodeSelectors: [],
     ...fields,
   };
 }

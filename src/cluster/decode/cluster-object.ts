@@ -1,12 +1,18 @@
+import type { EdgeNode } from '../../domain/edge-node.ts';
+import type { L2Advertisement } from '../../domain/l2-advertisement.ts';
+import type { L2Status } from '../../domain/l2-status.ts';
 import type { Namespace } from '../../domain/namespace.ts';
 import type { Node } from '../../domain/node.ts';
 import type { Pod } from '../../domain/pod.ts';
 import type { Pool } from '../../domain/pool.ts';
 import type { Secret } from '../../domain/secret.ts';
 import type { Service } from '../../domain/service.ts';
+import { decodeEdgeNode } from './edge-node.ts';
 import { decodeEndpointSlice, type ServiceSlices } from './endpoint-slice.ts';
 import { decodeEndpoints } from './endpoints.ts';
 import type { Decoded, Locate } from './field.ts';
+import { decodeL2Advertisement } from './l2-advertisement.ts';
+import { decodeL2Status } from './l2-status.ts';
 import { decodeNamespace } from './namespace.ts';
 import { decodeNode } from './node.ts';
 import { decodePod } from './pod.ts';
@@ -24,6 +30,9 @@ export interface KindTypes {
   readonly Pod: Pod;
   readonly Secret: Secret;
   readonly IPAddressPool: Pool;
+  readonly L2Advertisement: L2Advertisement;
+  readonly EdgeNode: EdgeNode;
+  readonly ServiceL2Status: L2Status;
 }
 
 export type Kind = keyof KindTypes;
@@ -48,6 +57,9 @@ export const KINDS: { readonly [K in Kind]: KindEntry<K> } = {
   Pod: { apiVersion: 'v1', decode: decodePod },
   Secret: { apiVersion: 'v1', decode: decodeSecret },
   IPAddressPool: { apiVersion: 'metallb.io/v1beta1', decode: decodePool },
+  L2Advertisement: { apiVersion: 'metallb.io/v1beta1', decode: decodeL2Advertisement },
+  EdgeNode: { apiVersion: 'tidegate.io/v1alpha1', decode: decodeEdgeNode },
+  ServiceL2Status: { apiVersion: 'metallb.io/v1beta1', decode: decodeL2Status },
 };
 
 export function isKind(kind: string): kind is Kind {

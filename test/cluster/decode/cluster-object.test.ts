@@ -15,6 +15,8 @@ const NAMES =
   port targetPort nodePort protocol selector clusterIPs ipFamilies ipFamilyPolicy addresses addressType
   endpoints conditions ready targetRef kind subsets ip data stringData serviceAllocation namespaces
   namespaceSelectors matchLabels matchExpressions key operator values priority podIPs taints
+  ipAddressPools ipAddressPoolSelectors nodeSelectors interfaces serviceSelectors drain withheld
+  preferredNodeSelectors weight preference address service reason message node serviceName
   sessionAffinityConfig clientIP timeoutSeconds loadBalancerSourceRanges loadBalancerIP
   metallb.io/loadBalancerIPs tidegate.io/health-check tidegate.io/health-check-expected-status
   __proto__ constructor`.split(/\s+/);
