@@ -9,6 +9,7 @@ import { end, type Launch, lastWords } from './launch.ts';
 const START_LIMIT_MS = 60_000;
 const GRACE_MS = 10_000;
 const POLL_MS = 25;
+const ANSWER_LIMIT_MS = 1000;
 const RELAY = fileURLToPath(new URL('./relay.ts', import.meta.url));
 
 /**
@@ -96,12 +97,17 @@ function auditLogOf(folder: string): string {
   return `${folder}/audit.log`;
 }
 
+/** Ready in its own eyes, which see an etcd that is gone only later, and able to read from etcd. */
 async function isReady(client: ApiClient): Promise<boolean> {
-  try {
-    return (await client.request('GET', '/readyz')).status === 200;
-  } catch {
-    return false;
+  for (const path of ['/readyz', '/api/v1/namespaces/kube-system']) {
+    try {
+      const answer = await Promise.race([client.request('GET', path), sleep(ANSWER_LIMIT_MS)]);
+      if (answer?.status !== 200) return false;
+    } catch {
+      return false;
+    }
   }
+  return true;
 }
 
 async function commandLine(options: ApiServerOptions): Promise<readonly string[]> {

@@ -140,9 +140,8 @@ async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane
   const { folder, assets, servers } = made;
   const { credentials } = setting;
   const etcd = addEtcd(made);
-  etcd.start();
   const server = await addServer(made, setting, etcd);
-  await server.start();
+  await Promise.all([etcd.start(), server.start()]);
   const { url, client } = server;
   const { ca, adminToken } = credentials;
 
@@ -195,7 +194,7 @@ async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane
     },
     killEtcd: () => etcd.stop('killed'),
     startEtcd: async () => {
-      etcd.start();
+      await etcd.start();
       await server.untilReady();
     },
     snapshotEtcd: async () => {
@@ -208,15 +207,13 @@ async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane
       await server.stop('clean');
       await etcd.stop('killed');
       etcd.replaceData(snapshot);
-      etcd.start();
-      await server.start();
+      await Promise.all([etcd.start(), server.start()]);
     },
     secondApiServer: async (snapshot) => {
       const older = snapshot === undefined ? undefined : addEtcd(made);
       if (snapshot !== undefined) older?.replaceData(snapshot);
-      older?.start();
       const other = await addServer(made, setting, older ?? etcd);
-      await other.start();
+      await Promise.all([older?.start(), other.start()]);
       return {
         url: other.url,
         kubeconfig: write({ token: adminToken }, other.url),

@@ -3,12 +3,17 @@ import type { LabProcess } from '../../lab/process.ts';
 import { end, type Launch } from './launch.ts';
 
 const GRACE_MS = 5000;
+const START_LIMIT_MS = 30_000;
+/** Sockets: an address of one must look like host:port, so they are names in the working folder. */
+const CLIENT = 'client:0';
+const PEER = 'peer:0';
 
 /** The database of a control plane, reached through a Unix socket: no port can be taken. */
 export interface Etcd {
   /** For `--etcd-servers`. */
   readonly endpoint: string;
-  start(): void;
+  /** Resolves once it serves. */
+  start(): Promise<void>;
   /** Asks it to end, or kills it. */
   stop(how: 'clean' | 'killed'): Promise<void>;
   /** Copies the data as a snapshot of the disk would: as if the machine had lost power now. */
@@ -26,23 +31,27 @@ export function createEtcd(options: {
   const { program, folder, launch } = options;
   const data = `${folder}/data`;
   let running: LabProcess | undefined;
+  let starts = 0;
   const command = [
-    // The address of a socket must look like host:port, so it is a name in the working folder.
     'env',
     `--chdir=${folder}`,
     program,
     `--data-dir=${data}`,
-    '--listen-client-urls=unix://client:0',
+    `--listen-client-urls=unix://${CLIENT}`,
     // Only told to others, of whom there are none.
     '--advertise-client-urls=http://127.0.0.1:2379',
-    '--listen-peer-urls=unix://peer:0',
+    `--listen-peer-urls=unix://${PEER}`,
     // Nothing here outlives the machine.
     '--unsafe-no-fsync',
   ];
   return {
-    endpoint: `unix://${folder}/client:0`,
-    start: () => {
-      running = launch(command, `${folder}/etcd.log`);
+    endpoint: `unix://${folder}/${CLIENT}`,
+    start: async () => {
+      // It refuses to start where a killed one has left its own.
+      for (const socket of [CLIENT, PEER]) rmSync(`${folder}/${socket}`, { force: true });
+      starts += 1;
+      running = launch(command, `${folder}/etcd-${starts}.log`);
+      await running.prints(/ready to serve client requests/, START_LIMIT_MS);
     },
     stop: async (how) => {
       if (!running) return;
