@@ -2,11 +2,15 @@
  * `npm run demo`: a small data centre in network namespaces, with Tidegate at its edge.
  *
  *     npm run demo                 builds it, shows it, checks it, removes it
+ *     npm run demo -- --kubernetes the same on a real API server, instead of a folder of manifests
  *     npm run demo -- --keep       leaves it running, and says how to look around
  *     npm run demo -- --remove     removes what --keep left
  */
 import { parseArgs, styleText } from 'node:util';
+import { buildEdgeSite } from '../lab/edge-site.ts';
 import { createLab, labExists, removeLab } from '../lab/lab.ts';
+import { apiServer } from './cluster/api-server.ts';
+import { manifestFolder } from './cluster/manifest-folder.ts';
 import { buildDemoSite, type DemoSite } from './demo-site.ts';
 import { allocateAddress, announceAddress, startTidegate } from './steps/address.ts';
 import {
@@ -16,6 +20,7 @@ import {
   surviveKilledTidegate,
   takePodBack,
 } from './steps/changes.ts';
+import { KUBERNETES_STEPS } from './steps/kubernetes.ts';
 import { explainService, lookAtStatus } from './steps/look.ts';
 import {
   askOverHttp,
@@ -30,7 +35,7 @@ import { explain, failed, heading, output, passed, table } from './transcript.ts
 /** Id of a demo that is kept; one that is not kept has an id of its own and disturbs nobody. */
 const KEPT = 'tg-demo';
 
-const STEPS: readonly Step[] = [
+const FIRST_STEPS: readonly Step[] = [
   startTidegate,
   allocateAddress,
   announceAddress,
@@ -44,9 +49,9 @@ const STEPS: readonly Step[] = [
   drainPod,
   addPod,
   surviveKilledTidegate,
-  lookAtStatus,
-  explainService,
 ];
+
+const LAST_STEPS: readonly Step[] = [lookAtStatus, explainService];
 
 const PICTURE = `
      client ──── router ──┬── edge box ──┬── worker-1   Pods web-1, web-2
@@ -54,6 +59,8 @@ const PICTURE = `
           Service addresses              └── worker-2   Pods web-3, web-4
           live on this segment
 `;
+
+const KEEP_ALIVE_MS = 2 ** 30;
 
 interface Outcome {
   readonly step: Step;
@@ -63,7 +70,11 @@ interface Outcome {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { keep: { type: 'boolean' }, remove: { type: 'boolean' } },
+    options: {
+      kubernetes: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      remove: { type: 'boolean', default: false },
+    },
   });
   if (values.remove) {
     removeLab(KEPT);
@@ -79,23 +90,35 @@ async function main(): Promise<number> {
   console.log(styleText('bold', 'Tidegate: a load balancer at the edge of a bare-metal cluster'));
   console.log(PICTURE);
   explain('Each of these is a network namespace of this machine; the programs in them are real.');
-  const demo = await buildDemoSite(lab);
-  const outcomes = await runSteps(demo);
+  const site = buildEdgeSite(lab);
+  const cluster = values.kubernetes
+    ? await apiServer(lab, site)
+    : manifestFolder(`${lab.directory}/manifests`, site.edge);
+  const demo = await buildDemoSite(lab, site, cluster);
+  const extra = cluster.api ? KUBERNETES_STEPS : [];
+  const outcomes = await runSteps(demo, [...FIRST_STEPS, ...extra, ...LAST_STEPS]);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   summarize(outcomes, seconds);
-  if (values.keep) {
-    lab.keep();
-    showWayAround(demo);
-  } else {
-    lab.remove();
-  }
+  if (values.keep) await keep(demo);
+  else lab.remove();
   return outcomes.every(({ state }) => state === 'passed') ? 0 : 1;
 }
 
-async function runSteps(demo: DemoSite): Promise<Outcome[]> {
+/** A folder and what uses it live on by themselves; an API server lives as long as this process. */
+async function keep(demo: DemoSite): Promise<void> {
+  showWayAround(demo);
+  if (!demo.cluster.api) {
+    demo.lab.keep();
+    return;
+  }
+  console.log('\nIt ends with Ctrl-C.');
+  await new Promise(() => setInterval(() => {}, KEEP_ALIVE_MS));
+}
+
+async function runSteps(demo: DemoSite, steps: readonly Step[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   let stopped = false;
-  for (const [index, step] of STEPS.entries()) {
+  for (const [index, step] of steps.entries()) {
     if (stopped) {
       outcomes.push({ step, state: 'not run', text: '' });
       continue;
@@ -129,16 +152,15 @@ function summarize(outcomes: readonly Outcome[], seconds: string): void {
   console.log(`\n${good} of ${outcomes.length} steps passed in ${seconds} s`);
 }
 
-function showWayAround({ lab, edge, client, tidegate, manifests }: DemoSite): void {
+function showWayAround({ lab, edge, client, tidegate, cluster }: DemoSite): void {
   const inside = (netns: string) => `nsenter --net=/run/netns/${netns}`;
   console.log(`\nIt keeps running. Look around, as root:`);
   output(`
 a shell at the client   ${inside(client.netns)}
 a shell at the edge     ${inside(edge.netns)}
 how it stands           ${tidegate.command('status').join(' ')}
-manifests, live         ${manifests.folder}
-logs of every program   ${lab.directory}/*.log
-remove it               npm run demo -- --remove`);
+${cluster.wayIn.map(([what, how]) => `${what.padEnd(23)} ${how}\n`).join('')}logs of every program   ${lab.directory}/*.log`);
+  if (!cluster.api) output('remove it               npm run demo -- --remove');
 }
 
 process.exit(await main());

@@ -5,6 +5,7 @@ import { EDGE_INTERFACES, type EdgeSite } from '../lab/edge-site.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';
 import type { Backend, Readiness, ServiceDetail } from '../src/admin/api.ts';
+import type { DemoCluster } from './cluster/demo-cluster.ts';
 import { until } from './until.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/tidegate', import.meta.url));
@@ -32,7 +33,7 @@ export interface Tidegate {
 }
 
 /** Writes the settings; the rest is `start`'s. */
-export function tidegateOn(site: EdgeSite, lab: Lab, manifests: string): Tidegate {
+export function tidegateOn(site: EdgeSite, lab: Lab, cluster: DemoCluster): Tidegate {
   const config = `${lab.directory}/tidegate.yaml`;
   const runDir = `${lab.directory}/run`;
   const socket = `${runDir}/admin/${ROLES.join('+')}.sock`;
@@ -41,7 +42,7 @@ export function tidegateOn(site: EdgeSite, lab: Lab, manifests: string): Tidegat
     `node: edge
 stateDir: ${lab.directory}/state
 runDir: ${runDir}
-cluster: { source: files, files: { path: ${manifests} } }
+${cluster.settings}
 speaker: { interfaces: [${EDGE_INTERFACES[0]}] }
 forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
 `,

@@ -1,5 +1,6 @@
 import { EDGE_INTERFACES } from '../../lab/edge-site.ts';
-import { ask, type DemoSite, show, showCommand } from '../demo-site.ts';
+import type { DemoSite } from '../demo-site.ts';
+import { ask, show, showCommand } from '../show.ts';
 import { output } from '../transcript.ts';
 import { until } from '../until.ts';
 import { expect, type Step } from './step.ts';
@@ -12,12 +13,9 @@ export const startTidegate: Step = {
     'One process with all three roles: the controller gives out addresses, the speaker tells the ' +
     'network where they live, the forwarder sends packets on with an XDP program in the kernel.',
   essential: true,
-  run: async ({ edge, tidegate, manifests, pods }) => {
-    for (const file of ['pool.yaml', 'nodes.yaml']) {
-      showCommand(edge, ['cp', `config/demo/${file}`, manifests.folder]);
-      manifests.drop(file);
-    }
-    manifests.writeEndpoints([...pods.values()].map((pod) => ({ pod, condition: 'ready' })));
+  run: async ({ edge, tidegate, cluster, pods }) => {
+    for (const file of ['pool.yaml', 'nodes.yaml']) await cluster.add(file);
+    await cluster.writeEndpoints([...pods.values()].map((pod) => ({ pod, condition: 'ready' })));
     showCommand(edge, tidegate.runCommand);
     const start = performance.now();
     await tidegate.start();
@@ -32,9 +30,8 @@ export const allocateAddress: Step = {
     'This is an ordinary Kubernetes manifest. A cloud would answer "type: LoadBalancer"; on bare ' +
     'metal nobody does, so Tidegate takes an address of each family from the pool.',
   essential: true,
-  run: async ({ edge, tidegate, manifests }) => {
-    showCommand(edge, ['cp', 'config/demo/web.yaml', manifests.folder]);
-    output(manifests.drop('web.yaml'));
+  run: async ({ tidegate, cluster }) => {
+    output(await cluster.add('web.yaml'));
     const start = performance.now();
     const service = await tidegate.servedService('default/web');
     const took = Math.round(performance.now() - start);

@@ -1,14 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LabProcess } from '../../lab/process.ts';
-import {
-  ask,
-  type DemoSite,
-  programPath,
-  show,
-  showCommand,
-  startPod,
-  startServer,
-} from '../demo-site.ts';
+import { type DemoSite, programPath, startPod, startServer } from '../demo-site.ts';
+import { ask, show, showCommand } from '../show.ts';
 import { bars, output } from '../transcript.ts';
 import { until } from '../until.ts';
 import { countPods, urlOf } from './requests.ts';
@@ -71,12 +64,12 @@ export const drainPod: Step = {
     'Kubernetes marks a Pod that is about to go as "terminating" in its EndpointSlice. New ' +
     'connections go elsewhere at once; a download that runs already keeps its Pod until its end.',
   run: async (demo) => {
-    const { client, tidegate, manifests, pods } = demo;
+    const { client, tidegate, cluster, pods } = demo;
     const [v4 = ''] = (await tidegate.servedService('default/web')).addresses;
     const download = startDownload(demo, v4);
     const pod = (await download.prints(/x-pod: (\S+)/i))[1] ?? '';
     output(`the download comes from ${pod}`);
-    manifests.writeEndpoints(
+    await cluster.writeEndpoints(
       [...pods.values()].map((each) => ({
         pod: each,
         condition: each.name === pod ? 'draining' : 'ready',
@@ -94,7 +87,9 @@ export const drainPod: Step = {
     output(bars(counts));
     expect(!counts.has(pod), `${pod} still gets new connections`);
     const size = await finishDownload(download);
-    manifests.writeEndpoints([...pods.values()].map((each) => ({ pod: each, condition: 'ready' })));
+    await cluster.writeEndpoints(
+      [...pods.values()].map((each) => ({ pod: each, condition: 'ready' })),
+    );
     return `${pod} got no new connection, and its download came whole (${size} bytes)`;
   },
 };
@@ -103,10 +98,12 @@ export const addPod: Step = {
   title: 'A Pod is added',
   explanation: 'The Deployment is scaled up: a fifth Pod starts, and its endpoint is listed.',
   run: async (demo) => {
-    const { manifests, pods, workers } = demo;
+    const { cluster, pods, workers } = demo;
     const pod = await startPod(demo, workers[1], 'web-5');
     const start = performance.now();
-    manifests.writeEndpoints([...pods.values()].map((each) => ({ pod: each, condition: 'ready' })));
+    await cluster.writeEndpoints(
+      [...pods.values()].map((each) => ({ pod: each, condition: 'ready' })),
+    );
     await until('web-5 answers', () => answeredBy(demo, pod.name));
     return `web-5 answers ${Math.round(performance.now() - start)} ms after its endpoint appeared`;
   },
@@ -142,7 +139,7 @@ interface Result {
   readonly error?: string;
 }
 
-async function startLoad({ client, tidegate }: DemoSite): Promise<LabProcess> {
+export async function startLoad({ client, tidegate }: DemoSite): Promise<LabProcess> {
   const [v4 = ''] = (await tidegate.servedService('default/web')).addresses;
   const program = [process.execPath, programPath('load.ts')];
   const words = [...program, urlOf(v4), String(REQUESTS_PER_SECOND)];
@@ -152,7 +149,7 @@ async function startLoad({ client, tidegate }: DemoSite): Promise<LabProcess> {
   return load;
 }
 
-async function finishLoad(load: LabProcess): Promise<Result[]> {
+export async function finishLoad(load: LabProcess): Promise<Result[]> {
   await load.stop();
   return load
     .output()

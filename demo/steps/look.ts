@@ -1,4 +1,4 @@
-import { show } from '../demo-site.ts';
+import { show } from '../show.ts';
 import { expect, type Step } from './step.ts';
 
 export const lookAtStatus: Step = {

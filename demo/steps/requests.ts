@@ -1,6 +1,7 @@
 import { CLIENT_ADDRESSES } from '../../lab/edge-site.ts';
-import { ask, type DemoSite, POD_PORT, programPath, show, showCommand } from '../demo-site.ts';
+import { type DemoSite, POD_PORT, programPath } from '../demo-site.ts';
 import { serveNodePort } from '../kube-proxy.ts';
+import { ask, show, showCommand } from '../show.ts';
 import { bars, output } from '../transcript.ts';
 import { expect, type Step } from './step.ts';
 
@@ -26,8 +27,8 @@ export const askOverHttp: Step = {
 export const askOverUdp: Step = {
   title: 'UDP as well',
   explanation: 'A second Service, for a UDP echo in the same Pods, gets addresses of its own.',
-  run: async ({ client, tidegate, manifests }) => {
-    manifests.drop('echo.yaml');
+  run: async ({ client, tidegate, cluster }) => {
+    await cluster.add('echo.yaml');
     const { addresses } = await tidegate.servedService('default/echo');
     for (const address of addresses) {
       const program = [process.execPath, programPath('ask-udp.ts')];
@@ -58,8 +59,8 @@ export const stickToPods: Step = {
   title: 'A client stays with its Pod',
   explanation:
     'This Service says "sessionAffinity: ClientIP": all connections from one address go to one Pod.',
-  run: async ({ client, tidegate, manifests }) => {
-    manifests.drop('web-sticky.yaml');
+  run: async ({ client, tidegate, cluster }) => {
+    await cluster.add('web-sticky.yaml');
     const { addresses } = await tidegate.servedService('default/web-sticky');
     const seen: string[] = [];
     for (const [family, address] of addresses.entries()) {
@@ -82,9 +83,9 @@ export const useNodePorts: Step = {
   explanation:
     'Where the edge box has no route to the Pods, "tidegate.io/target: node" sends packets to the ' +
     'NodePort of each node; kube-proxy there (nftables rules) takes them to a Pod.',
-  run: async ({ client, tidegate, manifests, workers, pods }) => {
+  run: async ({ client, tidegate, cluster, workers, pods }) => {
     for (const worker of workers) serveNodePort(worker, NODE_PORT, [...pods.values()], POD_PORT);
-    manifests.drop('web-nodeport.yaml');
+    await cluster.add('web-nodeport.yaml');
     const { addresses } = await tidegate.servedService('default/web-nodeport');
     for (const url of addresses.map(urlOf)) {
       const answer = await show(client, ['curl', '-s', url]);

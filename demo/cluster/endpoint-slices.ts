@@ -1,8 +1,4 @@
-import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import type { Pod } from '../lab/edge-site.ts';
-
-const SOURCE = fileURLToPath(new URL('../config/demo', import.meta.url));
+import type { Pod } from '../../lab/edge-site.ts';
 
 /** How an EndpointSlice shows a Pod. */
 export type Condition = 'ready' | 'draining';
@@ -12,31 +8,11 @@ export interface DemoEndpoint {
   readonly condition: Condition;
 }
 
-/** The folder that Tidegate watches in place of a Kubernetes API. */
-export interface Manifests {
-  readonly folder: string;
-  /** Puts a manifest of `config/demo` into the folder and returns its text. */
-  drop(file: string): string;
-  /** Replaces the EndpointSlices; in a cluster, the endpoint controller does that. */
-  writeEndpoints(endpoints: readonly DemoEndpoint[]): void;
-}
-
-export function manifestsIn(folder: string): Manifests {
-  return {
-    folder,
-    drop: (file) => {
-      copyFileSync(`${SOURCE}/${file}`, `${folder}/${file}`);
-      return readFileSync(`${SOURCE}/${file}`, 'utf8');
-    },
-    writeEndpoints: (endpoints) => {
-      const slices = SERVICES.flatMap(({ service, port }) =>
-        ([0, 1] as const).map((family) => endpointSlice(service, port, family, endpoints)),
-      );
-      // Written aside and renamed, as any careful writer does: the folder never holds half a file.
-      writeFileSync(`${folder}/.endpoints.yaml.new`, slices.join('---\n'));
-      renameSync(`${folder}/.endpoints.yaml.new`, `${folder}/endpoints.yaml`);
-    },
-  };
+/** The EndpointSlices of all Services of the demo, as YAML documents: one a family. */
+export function endpointSlices(endpoints: readonly DemoEndpoint[]): string[] {
+  return SERVICES.flatMap(({ service, port }) =>
+    ([0, 1] as const).map((family) => endpointSlice(service, port, family, endpoints)),
+  );
 }
 
 const SERVICES = [
