@@ -4,6 +4,7 @@ import { watchObserved } from '../controller/observed.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { Log } from '../domain/log.ts';
+import { ZONE_LABEL } from '../domain/node.ts';
 import type { Role, RoleName } from '../domain/role.ts';
 import type { Forwarder } from '../forwarder/forwarder.ts';
 import { type Checker, startHealthChecker } from '../forwarder/health/checker.ts';
@@ -81,12 +82,15 @@ function forwarderOf(
   { settings, source, clock, log }: RoleParts,
   startHealth: () => Promise<Checker>,
 ): Promise<Forwarder> {
-  const { loadBalancer, runDir, forwarder } = settings;
+  const { node, labels, loadBalancer, runDir, forwarder } = settings;
+  const place = { zone: labels[ZONE_LABEL], node };
   const plan = {
     loadBalancer,
     target: loadBalancer.target,
     health: forwarder.health,
     healthFallback: forwarder.healthFallback,
+    nodeHealth: loadBalancer.nodeHealth,
+    place: loadBalancer.topologyHints === 'honour' ? place : undefined,
     scheduler: forwarder.scheduler,
     deadBackends: forwarder.deadBackends,
     clientNewFlowsPerSec: forwarder.flood.clientNewFlows,

@@ -40,6 +40,8 @@ export interface CheckHealth {
   readonly sinceMs: number;
   /** Last failure in words, empty while up: `connection refused`, `status 503, expected 200-399`. */
   readonly reason: string;
+  /** HTTP status of the last failure, when it was an answer. */
+  readonly status?: number;
 }
 
 export function checkId(address: Address, port: number, settings: HealthCheckSettings): CheckId {

@@ -21,3 +21,5 @@ export interface Node extends ObjectMeta {
 export const EXCLUDE_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers';
 /** Set by the cluster autoscaler before it removes a node. */
 export const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';
+/** Where a Node is, or a box by the setting `labels` (well-known label of the API). */
+export const ZONE_LABEL = 'topology.kubernetes.io/zone';

@@ -2,6 +2,7 @@ import type { Endpoint } from '../domain/endpoints.ts';
 import type { ForwardPlan, ServiceForwarding, VirtualServer } from '../domain/forwarding.ts';
 import type { CheckHealth, HealthCheck } from '../domain/health.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
+import { AUTOSCALER_TAINT, EXCLUDE_LABEL, type Node } from '../domain/node.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import { isOurs } from '../domain/service-class.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
@@ -109,13 +110,33 @@ function dirtyServices(
   }
   for (const [key, stepMs] of previous.basis.steps) if (stepMs <= nowMs) mark([key]);
   mark(servicesOfHosts(before, snapshot));
-  if (snapshot.nodes !== before.nodes) {
+  if (nodesDiffer(before, snapshot)) {
     for (const key of previous.services.keys()) {
       const service = snapshot.services.get(key);
       if (service && targetOf(service, settings) === 'node') dirty.add(key);
     }
   }
   return dirty;
+}
+
+/**
+ * True when a Node changed in what node targets depend on. A kubelet writes its Node every few
+ * minutes, mostly with news of no interest here.
+ */
+function nodesDiffer(before: Snapshot, now: Snapshot): boolean {
+  return now.nodes
+    .changedKeys(before.nodes)
+    .some((key) => targetFacts(before.nodes.get(key)) !== targetFacts(now.nodes.get(key)));
+}
+
+/** What planning of node targets reads of a Node. */
+function targetFacts(node: Node | undefined): string {
+  if (!node) return '';
+  const { ready, networkUnavailable, deleting, internalAddresses, weight, labels, taints } = node;
+  const isExcluded = Object.hasOwn(labels, EXCLUDE_LABEL);
+  const isGoing = taints.includes(AUTOSCALER_TAINT);
+  const flags = [ready, networkUnavailable, deleting, isExcluded, isGoing];
+  return [...flags, weight, ...internalAddresses].join(' ');
 }
 
 /**
@@ -198,11 +219,14 @@ function countChecks(
     return known;
   };
   for (const { key, before, now } of replaced) {
-    for (const { id } of before?.checks ?? []) usersOf(id).delete(key);
+    const former = new Set(before?.checks.map(({ id }) => id));
     for (const check of now?.checks ?? []) {
+      // A check of a node has thousands of users: they are copied only for news.
+      if (former.delete(check.id)) continue;
       usersOf(check.id).add(key);
       if (!previous?.checks.has(check.id)) checks.set(check.id, check);
     }
+    for (const id of former) usersOf(id).delete(key);
   }
   for (const [id, set] of users) if (set.size === 0) checks.set(id, undefined);
   return {

@@ -36,6 +36,8 @@ export function forwarderSettings(
       target: 'pod',
       health: { ...TCP_CHECK, kind: 'none' },
       healthFallback: 'fail-open',
+      nodeHealth: 'off',
+      place: undefined,
       scheduler: 'maglev',
       deadBackends: 'leave',
       clientNewFlowsPerSec: 0,

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { ADMIT_ALL, type ForwardPlan } from '../../src/domain/forwarding.ts';
-import type { CheckHealth } from '../../src/domain/health.ts';
+import { type CheckHealth, describeCheck } from '../../src/domain/health.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import { AUTOSCALER_TAINT, EXCLUDE_LABEL } from '../../src/domain/node.ts';
 import { parsePrefix } from '../../src/domain/prefix.ts';
@@ -24,6 +24,8 @@ const SETTINGS: ForwardSettings = {
   target: 'pod',
   health: { ...TCP_CHECK, kind: 'none' },
   healthFallback: 'fail-open',
+  nodeHealth: 'off',
+  place: undefined,
   scheduler: 'maglev',
   deadBackends: 'leave',
   clientNewFlowsPerSec: 0,
@@ -244,6 +246,113 @@ test('planForward() with node targets asks healthCheckNodePort under policy Loca
   t.like(check, { port: 32000, settings: { kind: 'http', path: '/healthz' } });
 });
 
+/** Two nodes behind two Services, their kube-proxy asked. */
+function nodeWorld(second: Parameters<typeof node>[2] = {}): Snapshot {
+  const names = ['web', 'shop'];
+  return snapshot({
+    services: KeyedMap.from(
+      names.map((name) => [
+        `default/${name}`,
+        service(name, { target: 'node', ports: [servicePort({ nodePort: 30080 })] }),
+      ]),
+    ),
+    statuses: KeyedMap.from(names.map((name, i) => [`default/${name}`, status([`192.0.2.1${i}`])])),
+    endpoints: KeyedMap.from(
+      names.map((name) => [
+        `default/${name}`,
+        endpointsOf(`default/${name}`, [endpoint('10.1.0.1')]),
+      ]),
+    ),
+    nodes: KeyedMap.from([
+      ['n1', node('n1', ['10.0.0.1'])],
+      ['n2', node('n2', ['10.0.0.2'], second)],
+    ]),
+  });
+}
+const ASKED: ForwardSettings = { ...SETTINGS, nodeHealth: 'kube-proxy' };
+
+test('planForward() shares one check a node between Services, and drains a node that says 503', (t) => {
+  const world = nodeWorld();
+  const first = planForward(undefined, world, NO_HEALTH, ASKED, 0);
+  t.deepEqual([...first.checks.values()].map(describeCheck).sort(), [
+    'http 10.0.0.1:10256',
+    'http 10.0.0.2:10256',
+  ]);
+  const ids = [...first.checks.keys()].sort();
+  const health = (second: CheckHealth) =>
+    KeyedMap.from([
+      [ids[0] ?? '', { state: 'up', sinceMs: 0, reason: '' }],
+      [ids[1] ?? '', second],
+    ] as const);
+  const up = planForward(first, world, health({ state: 'up', sinceMs: 0, reason: '' }), ASKED, 0);
+  t.is(up.planned, 2);
+  const refusing = health({ ...down('status 503, expected 200'), status: 503 });
+  const draining = planForward(up, world, refusing, ASKED, 0);
+  t.is(uses(draining), '10.0.0.1 30080=active, 10.0.0.2 30080=draining');
+  t.is(uses(draining, '192.0.2.11 TCP 80'), uses(draining));
+  const dead = planForward(draining, world, health(down('connection refused')), ASKED, 0);
+  t.is(uses(dead), '10.0.0.1 30080=active, 10.0.0.2 30080=down');
+  t.regex(dead.servers.get('192.0.2.10 TCP 80')?.backends[1]?.reason ?? '', /kube-proxy's health/);
+  const fewer = { ...world, services: world.services.without('default/shop') };
+  t.is(planForward(dead, fewer, NO_HEALTH, ASKED, 0).checks.size, 2);
+  const none = { ...fewer, services: fewer.services.without('default/web') };
+  t.is(planForward(dead, none, NO_HEALTH, ASKED, 0).checks.size, 0);
+});
+
+test('planForward() takes a node out with the step that says NotReady, and back with the next', (t) => {
+  let current = nodeWorld();
+  let planned = planForward(undefined, current, NO_HEALTH, SETTINGS, 0);
+  const before = planned.servers.get('192.0.2.10 TCP 80');
+  for (let flaps = 0; flaps < 3; flaps++) {
+    for (const ready of [false, true]) {
+      const { nodes } = nodeWorld({ ready });
+      current = { ...current, nodes };
+      planned = planForward(planned, current, NO_HEALTH, SETTINGS, 0);
+      t.is(uses(planned), `10.0.0.1 30080=active, 10.0.0.2 30080=${ready ? 'active' : 'down'}`);
+    }
+  }
+  const after = planned.servers.get('192.0.2.10 TCP 80');
+  t.deepEqual([after?.choice, after?.ring], [before?.choice, before?.ring]);
+});
+
+test('planForward() plans nothing for news of a node that concern nobody', (t) => {
+  const world = nodeWorld();
+  const first = planForward(undefined, world, NO_HEALTH, SETTINGS, 0);
+  const plannedWith = (fields: Parameters<typeof node>[2], addresses = ['10.0.0.2']) => {
+    const nodes = world.nodes.with('n2', node('n2', addresses, fields));
+    return planForward(first, { ...world, nodes }, NO_HEALTH, SETTINGS, 0).planned;
+  };
+  t.is(plannedWith({}), 0);
+  t.is(plannedWith({ labels: { a: 'b' }, taints: ['node.kubernetes.io/disk-pressure'] }), 0);
+  for (const fields of [
+    { ready: false },
+    { networkUnavailable: true },
+    { deleting: true },
+    { taints: [AUTOSCALER_TAINT] },
+    { labels: { [EXCLUDE_LABEL]: 'true' } },
+    { weight: 3 },
+  ]) {
+    t.is(plannedWith(fields), 2, JSON.stringify(fields));
+  }
+  t.is(plannedWith({}, ['10.0.0.3']), 2);
+  const fewer = { ...world, nodes: world.nodes.without('n2') };
+  t.is(planForward(first, fewer, NO_HEALTH, SETTINGS, 0).planned, 2);
+});
+
+test('planForward() gives a zone its own Pods where hints are honoured, and only there', (t) => {
+  const hinted = endpointsOf('default/web', [
+    endpoint('10.1.0.1', { zoneHints: ['a'] }),
+    endpoint('10.1.0.2', { zoneHints: ['b'] }),
+  ]);
+  const fields = { endpoints: KeyedMap.from([['default/web', hinted]]) };
+  t.is(uses(plan(fields)), '10.1.0.1 8080=active, 10.1.0.2 8080=active');
+  const honoured = plan(fields, { ...SETTINGS, place: { zone: 'a', node: 'edge' } });
+  t.is(uses(honoured), '10.1.0.1 8080=active, 10.1.0.2 8080=draining');
+  const elsewhere = plan(fields, { ...SETTINGS, place: { zone: 'c', node: 'edge' } });
+  t.is(uses(elsewhere), '10.1.0.1 8080=active, 10.1.0.2 8080=active');
+  t.regex(elsewhere.services.get('default/web')?.notes.join() ?? '', /meant for the zone "c"/);
+});
+
 test('planForward() with node targets needs a nodePort, an address of the family and an endpoint', (t) => {
   const notesOf = (fields: Partial<Snapshot>) =>
     plan(fields).services.get('default/web')?.notes.join(' ') ?? '';
@@ -382,12 +491,17 @@ const oneStep = fc.record({
   scheduler: few('maglev' as const, 'round-robin' as const),
   weights: few(new Map(), new Map([['10.1.0.1', 3]]), new Map([['p2', 0]])),
   sourceRange: few('192.0.2.0/24', '2001:db8::/32', ''),
-  endpoints: fc.array(fc.record({ last: fc.integer({ min: 1, max: 4 }), ready: fc.boolean() }), {
-    maxLength: 4,
-  }),
+  endpoints: fc.array(
+    fc.record({
+      last: fc.integer({ min: 1, max: 4 }),
+      ready: fc.boolean(),
+      zoneHints: few([], ['a'], ['b']),
+    }),
+    { maxLength: 4 },
+  ),
   podWeight: few(undefined, 0, 2),
-  downs: fc.subarray(['10.1.0.1', '10.1.0.2', '10.1.0.3']),
-  unknowns: fc.subarray(['10.1.0.2', '10.1.0.4']),
+  downs: fc.subarray(['10.1.0.1', '10.1.0.2', '10.1.0.3', '10256', ' 301']),
+  unknowns: fc.subarray(['10.1.0.2', '10.1.0.4', '10256']),
   nodeReady: fc.boolean(),
   nodeWeight: few(undefined, 0, 5),
   waitMs: few(0, 0.4, 499.7, 3000, 20_000),
@@ -411,9 +525,10 @@ function advance(
     sourceRanges: range ? [range] : [],
     ports: [servicePort({ port, nodePort: 30000 + port })],
   });
-  const list = step.endpoints.map(({ last, ready }) =>
-    endpoint(`10.1.0.${last}`, { ready, serving: ready, pod: `default/p${last}`, nodeName: 'n1' }),
-  );
+  const list = step.endpoints.map(({ last, ready, zoneHints }) => {
+    const place = { pod: `default/p${last}`, nodeName: 'n1', zoneHints };
+    return endpoint(`10.1.0.${last}`, { ready, serving: ready, ...place });
+  });
   const { nodeReady: ready, nodeWeight: weight } = step;
   return {
     ...current,
@@ -436,9 +551,14 @@ const atFullShare = ({ servers }: ForwardPlan) =>
 test('planForward() step by step ends where planning anew with the same history ends', (t) => {
   fc.assert(
     fc.property(fc.array(oneStep, { minLength: 1, maxLength: 10 }), (steps) => {
+      const settings: ForwardSettings = {
+        ...CHECKED,
+        nodeHealth: 'kube-proxy',
+        place: { zone: 'a', node: 'edge' },
+      };
       let current: Snapshot = EMPTY_SNAPSHOT;
       let nowMs = 1000;
-      let planned = planForward(undefined, current, NO_HEALTH, CHECKED, nowMs);
+      let planned = planForward(undefined, current, NO_HEALTH, settings, nowMs);
       for (const step of steps) {
         current = advance(current, step);
         nowMs += step.waitMs;
@@ -451,14 +571,14 @@ test('planForward() step by step ends where planning anew with the same history 
             }),
         );
         // Other settings, though equal ones, let nothing of the plan before be kept.
-        const anew = planForward(planned, current, health, { ...CHECKED }, nowMs);
-        planned = planForward(planned, current, health, CHECKED, nowMs);
+        const anew = planForward(planned, current, health, { ...settings }, nowMs);
+        planned = planForward(planned, current, health, settings, nowMs);
         t.deepEqual(sorted(planned.servers), sorted(anew.servers));
         t.deepEqual(sorted(planned.services), sorted(anew.services));
         t.deepEqual(sorted(planned.basis.history), sorted(anew.basis.history));
         t.is(planned.nextStepMs, anew.nextStepMs);
         t.true(planned.nextStepMs === undefined || planned.nextStepMs > nowMs);
-        const nothing = planForward(undefined, current, health, CHECKED, nowMs);
+        const nothing = planForward(undefined, current, health, settings, nowMs);
         t.deepEqual(atFullShare(planned), atFullShare(nothing));
         t.deepEqual([...planned.checks.keys()].sort(), [...nothing.checks.keys()].sort());
       }

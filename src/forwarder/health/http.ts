@@ -101,5 +101,5 @@ function outcomeOfStatus(check: HealthCheck, status: number): Outcome {
   const { expectedStatus } = check.settings;
   if (expectedStatus.some(([low, high]) => low <= status && status <= high)) return PASS;
   const expected = expectedStatus.map(([low, high]) => (low === high ? low : `${low}-${high}`));
-  return { pass: false, reason: `status ${status}, expected ${expected.join(', ')}` };
+  return { pass: false, status, reason: `status ${status}, expected ${expected.join(', ')}` };
 }

@@ -1,7 +1,14 @@
 import type { CheckHealth } from '../../domain/health.ts';
 
 /** What one probe says about the backend. */
-export type Verdict = { readonly pass: true } | { readonly pass: false; readonly reason: string };
+export type Verdict = { readonly pass: true } | Failure;
+
+interface Failure {
+  readonly pass: false;
+  readonly reason: string;
+  /** HTTP status, when the backend answered with one that is not expected. */
+  readonly status?: number;
+}
 
 /** How a check stands. The start is `UNANSWERED`. */
 export interface CheckState {
@@ -28,15 +35,19 @@ export function judge(
   nowMs: number,
 ): CheckState {
   const { health } = state;
-  const reason = verdict.pass ? '' : verdict.reason;
   const says = verdict.pass ? 'up' : 'down';
+  const news = { state: says, ...(verdict.pass ? { reason: '' } : told(verdict)) } as const;
   if (health?.state === says) {
-    if (health.reason === reason) return state.against === 0 ? state : { health, against: 0 };
-    return { health: { ...health, reason }, against: 0 };
+    if (health.reason === news.reason) return state.against === 0 ? state : { health, against: 0 };
+    return { health: { ...news, sinceMs: health.sinceMs }, against: 0 };
   }
   const against = state.against + 1;
   if (health !== undefined && against < (verdict.pass ? rules.rise : rules.fall)) {
     return { health, against };
   }
-  return { health: { state: says, sinceMs: nowMs, reason }, against: 0 };
+  return { health: { ...news, sinceMs: nowMs }, against: 0 };
+}
+
+function told({ reason, status }: Failure): Pick<CheckHealth, 'reason' | 'status'> {
+  return status === undefined ? { reason } : { reason, status };
 }

@@ -71,8 +71,12 @@ export async function openMemory(path: string, clock: Clock, log: Log): Promise<
 
 function* encode(batch: HealthChanges): Iterable<readonly [string, Json | undefined]> {
   for (const [id, health] of batch) {
-    yield [id, health && { state: health.state, since: health.sinceMs, reason: health.reason }];
+    yield [id, health && encodeHealth(health)];
   }
+}
+
+function encodeHealth({ state, sinceMs, reason, status }: CheckHealth): Json {
+  return { state, since: sinceMs, reason, ...(status !== undefined && { status }) };
 }
 
 function decode(ledger: LedgerWriter, log: Log): Map<CheckId, CheckHealth> {
@@ -87,8 +91,8 @@ function decode(ledger: LedgerWriter, log: Log): Map<CheckId, CheckHealth> {
 
 function decodeHealth(value: Json): CheckHealth | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const { state, since, reason } = value as { readonly [key: string]: Json };
+  const { state, since, reason, status } = value as { readonly [key: string]: Json };
   if (state !== 'up' && state !== 'down') return undefined;
   if (typeof since !== 'number' || typeof reason !== 'string') return undefined;
-  return { state, sinceMs: since, reason };
+  return { state, sinceMs: since, reason, ...(typeof status === 'number' && { status }) };
 }

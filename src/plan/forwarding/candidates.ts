@@ -1,5 +1,5 @@
 import { type Address, type Family, familyOf, formatAddress } from '../../domain/address.ts';
-import type { Endpoint, ServiceEndpoints } from '../../domain/endpoints.ts';
+import type { Endpoint, EndpointPort, ServiceEndpoints } from '../../domain/endpoints.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import { AUTOSCALER_TAINT, EXCLUDE_LABEL, type Node } from '../../domain/node.ts';
 import { nameOf, type ObjectKey } from '../../domain/object.ts';
@@ -18,7 +18,11 @@ export interface Candidate {
   readonly weight: number;
   readonly node: string | undefined;
   readonly pod: ObjectKey | undefined;
+  /** Whose traffic the cluster would send here; empty: nothing is said. */
+  readonly hints: Pick<Endpoint, 'zoneHints' | 'nodeHints'>;
 }
+
+const NO_HINTS: Candidate['hints'] = { zoneHints: [], nodeHints: [] };
 
 /** The objects behind endpoints. */
 export interface Hosts {
@@ -49,11 +53,9 @@ export function podCandidates(
   hosts: Hosts,
 ): Candidates {
   const found = new Map<string, Candidate>();
-  for (const slice of endpoints?.slices ?? []) {
-    if (slice.family !== family) continue;
-    const slicePort = slice.ports.find(
-      ({ name, protocol }) => name === port.name && protocol === port.protocol,
-    );
+  const slices = (endpoints?.slices ?? []).filter((slice) => slice.family === family);
+  for (const slice of slices) {
+    const slicePort = slice.ports.find((each) => isOf(each, port));
     if (slicePort?.port === undefined) continue;
     for (const endpoint of slice.endpoints) {
       const candidate = fromEndpoint(service, endpoint, slicePort.port, hosts);
@@ -64,8 +66,15 @@ export function podCandidates(
     }
   }
   const candidates = promoteTerminating([...found.values()]);
-  const notes = candidates.length === 0 ? [noEndpointsNote(service, port, family)] : [];
-  return { candidates, notes };
+  if (candidates.length > 0) return { candidates, notes: [] };
+  const portless = slices.some((slice) => slice.endpoints.length > 0);
+  const note = portless ? noPortNote(service, port) : noEndpointsNote(service, port, family);
+  return { candidates, notes: [note] };
+}
+
+/** A slice's port without a number stands for all ports, which no packet can be sent to. */
+function isOf({ name, protocol, port }: EndpointPort, wanted: ServicePort): boolean {
+  return name === wanted.name && protocol === wanted.protocol && port !== undefined;
 }
 
 /** Node targets: the NodePort of each eligible node; with policy Local only nodes with an endpoint. */
@@ -94,10 +103,13 @@ export function nodeCandidates(
     const weight = weightOf(service, weighed);
     const stage = withWeight(nodeStage(node, local && !hosts.has(node.name)), weight);
     const place = { address, port: port.nodePort, node: node.name, pod: undefined };
-    candidates.push({ ...place, ...stage, weight });
+    candidates.push({ ...place, ...stage, weight, hints: NO_HINTS });
   }
-  const notes = candidates.length === 0 ? [`No node has an IPv${family} InternalIP`] : [];
-  return { candidates, notes };
+  if (candidates.length === 0) {
+    return { candidates, notes: [`No node has an IPv${family} InternalIP`] };
+  }
+  const placeless = local && usable.every(({ nodeName }) => nodeName === undefined);
+  return { candidates, notes: placeless ? [placelessNote(service)] : [] };
 }
 
 /** What the Pod itself says is newer than what its slice says. */
@@ -126,7 +138,9 @@ function fromEndpoint(
     nodeName,
   });
   const stage = withWeight(endpointStage(known, service.publishNotReadyAddresses), weight);
-  return { address, port, ...stage, weight, node: nodeName, pod: podKey };
+  const { zoneHints, nodeHints } = endpoint;
+  const hints = zoneHints.length + nodeHints.length === 0 ? NO_HINTS : { zoneHints, nodeHints };
+  return { address, port, ...stage, weight, node: nodeName, pod: podKey, hints };
 }
 
 type Stage = Pick<Candidate, 'stage' | 'reason'>;
@@ -144,12 +158,17 @@ function withWeight(stage: Stage, weight: number): Stage {
   return { stage: 'leaving', reason: WEIGHT_ZERO };
 }
 
-/** KEP-1669: better a terminating backend than none. */
+const LAST_RESORT: Stage = {
+  stage: 'ready',
+  reason: 'terminating, but no other backend is left',
+};
+
+/** KEP-1669: better a terminating backend than none, wherever it is (so does kube-proxy). */
 function promoteTerminating(candidates: Candidate[]): Candidate[] {
   if (candidates.some(({ stage }) => stage === 'ready')) return candidates;
   return candidates.map((candidate) =>
     candidate.stage === 'leaving' && candidate.weight > 0
-      ? { ...candidate, stage: 'ready', reason: 'terminating, but no other backend is left' }
+      ? { ...candidate, ...LAST_RESORT, hints: NO_HINTS }
       : candidate,
   );
 }
@@ -194,4 +213,16 @@ function noEndpointsNote(service: Service, port: ServicePort, family: Family): s
   const what = `port${named} ${port.port}/${port.protocol} of ${service.key}`;
   const remedy = "check the selector's Pods or the EndpointSlice's port names";
   return `No IPv${family} endpoint for ${what}; ${remedy}`;
+}
+
+function noPortNote(service: Service, port: ServicePort): string {
+  const what = `port "${port.name}" ${port.port}/${port.protocol} of ${service.key}`;
+  const remedy = "give a slice's port that name and protocol, and a number";
+  return `The EndpointSlices have endpoints and no port for ${what}; ${remedy}`;
+}
+
+function placelessNote(service: Service): string {
+  const problem = `No endpoint of ${service.key} names its node`;
+  const remedy = 'set endpoints[].nodeName, or externalTrafficPolicy to Cluster';
+  return `${problem}, so no node takes traffic under externalTrafficPolicy Local; ${remedy}`;
 }

@@ -12,10 +12,22 @@ export interface ForwardSettings {
   /** Defaults of every health check. */
   readonly health: HealthCheckSettings;
   readonly healthFallback: HealthFallback;
+  /** Whether a node takes NodePort traffic only while its kube-proxy says so (KEP-3836). */
+  readonly nodeHealth: 'kube-proxy' | 'off';
+  /** Where this box is, when hints of EndpointSlices are honoured. */
+  readonly place: Place | undefined;
   readonly scheduler: Scheduler;
   readonly deadBackends: DeadBackend;
   /** 0: no limit. */
   readonly clientNewFlowsPerSec: number;
+}
+
+/** Whose hints this box follows. */
+export interface Place {
+  /** `undefined` when the box has no label that says it. */
+  readonly zone: string | undefined;
+  /** Its Node's name, should it be a Node. */
+  readonly node: string;
 }
 
 /** Where this Service's packets go. */

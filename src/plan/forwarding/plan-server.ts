@@ -3,8 +3,9 @@ import { ADMIT_ALL, type Backend, type VirtualServer } from '../../domain/forwar
 import type { HealthCheck } from '../../domain/health.ts';
 import type { Prefix } from '../../domain/prefix.ts';
 import { type Candidate, type Candidates, nodeCandidates, podCandidates } from './candidates.ts';
-import { checkOf } from './check-of.ts';
+import { checkOf, nodeCheckOf } from './check-of.ts';
 import { targetOf } from './forward-settings.ts';
+import { preferNear } from './prefer-near.ts';
 import { chooseFrom, sameChoosing } from './ring.ts';
 import type { PlainPort, ServiceInput } from './service-input.ts';
 import { rampUp, type Starts } from './slow-start.ts';
@@ -30,7 +31,8 @@ export function planServer(
   const { service, settings } = input;
   const id = `${formatAddress(address)} ${port.protocol} ${port.port}`;
   const { candidates, notes } = candidatesOf(input, port, address);
-  const checked = checkedOf(input, port, candidates);
+  const near = preferNear(checkedOf(input, port, candidates), settings.place, input.health);
+  const { checked } = near;
   const { verdicts, allFail } = decideUse(checked, input.health, settings.healthFallback);
   const members = checked.map((each, index) => memberOf(each, verdicts[index] as Verdict));
   members.sort((a, b) => (a.backend.id < b.backend.id ? -1 : 1));
@@ -58,8 +60,8 @@ export function planServer(
       fields,
       input.before?.servers.find((each) => each.id === id),
     ),
-    checks: checked.flatMap(({ check }) => check ?? []),
-    notes,
+    checks: checked.flatMap(({ check, nodeCheck }) => [check ?? [], nodeCheck ?? []].flat()),
+    notes: [...notes, ...near.notes],
     allFail,
     starts: ramp?.starts,
     nextStepMs: ramp?.nextMs,
@@ -71,11 +73,19 @@ interface Member {
   readonly pending: boolean;
 }
 
-function memberOf({ candidate, check }: CheckedCandidate, verdict: Verdict): Member {
+function memberOf({ candidate, check, nodeCheck }: CheckedCandidate, verdict: Verdict): Member {
   const { address, port, weight, node, pod } = candidate;
   const { use, reason, pending } = verdict;
   const id = `${formatAddress(address)} ${port}`;
-  const rest = { weight, admit: ADMIT_ALL, use, reason, node, pod, check: check?.id };
+  const rest = {
+    weight,
+    admit: ADMIT_ALL,
+    use,
+    reason,
+    node,
+    pod,
+    check: (check ?? nodeCheck)?.id,
+  };
   return { backend: { id, address, port, ...rest }, pending };
 }
 
@@ -96,14 +106,17 @@ function candidatesOf(input: ServiceInput, port: PlainPort, address: Address): C
 }
 
 function checkedOf(
-  { service, settings }: ServiceInput,
+  { service, settings, snapshot }: ServiceInput,
   port: PlainPort,
   candidates: readonly Candidate[],
 ): CheckedCandidate[] {
   const nodeTarget = targetOf(service, settings) === 'node';
   return candidates.map((candidate) => ({
     candidate,
-    check: checkOf(service, candidate, port.protocol, nodeTarget, settings.health),
+    check: checkOf(service, candidate, port.protocol, nodeTarget, settings),
+    nodeCheck: nodeTarget
+      ? nodeCheckOf(service, snapshot.nodes.get(candidate.node ?? ''), settings)
+      : undefined,
   }));
 }
 

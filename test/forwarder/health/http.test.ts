@@ -87,13 +87,18 @@ test('probeHttp sends the host that is set, and no setting can add a line', asyn
 
 test('probeHttp fails on another status and says which were expected', async (t) => {
   const server = answering((socket) => socket.end('HTTP/1.1 503 Service Unavailable\r\n\r\n'));
-  t.deepEqual(await probed(server), { pass: false, reason: 'status 503, expected 200-399' });
+  t.deepEqual(await probed(server), {
+    pass: false,
+    status: 503,
+    reason: 'status 503, expected 200-399',
+  });
   const ranges = [
     [200, 200],
     [301, 302],
   ] as const;
   t.deepEqual(await probed(server, { expectedStatus: ranges }), {
     pass: false,
+    status: 503,
     reason: 'status 503, expected 200, 301-302',
   });
   t.deepEqual(await probed(server, { expectedStatus: [[503, 503]] }), PASS);

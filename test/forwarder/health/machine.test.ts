@@ -48,6 +48,15 @@ test('judge() follows the last reason while down and keeps the time it went down
   t.deepEqual(run([fail('a'), fail('b')]).health, { state: 'down', sinceMs: 0, reason: 'b' });
 });
 
+test('judge() keeps the status that was the answer, until there is another or none', (t) => {
+  const refused: Verdict = { pass: false, reason: 'status 503', status: 503 };
+  const health = (...verdicts: Verdict[]) => run(verdicts).health;
+  t.deepEqual(health(refused), { state: 'down', sinceMs: 0, reason: 'status 503', status: 503 });
+  t.is(health(fail(), refused)?.status, 503);
+  t.deepEqual(health(refused, fail('x')), { state: 'down', sinceMs: 0, reason: 'x' });
+  t.deepEqual(health(refused, PASS, PASS), { state: 'up', sinceMs: 2, reason: '' });
+});
+
 test('judge() returns the very same health when nothing in it changed', (t) => {
   for (const verdicts of [[PASS], [fail()], [PASS, fail()], [fail(), PASS]]) {
     const before = run(verdicts);

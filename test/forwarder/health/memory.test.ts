@@ -10,6 +10,7 @@ import { recordingLog } from '../../support/recording-log.ts';
 import { until } from './support.ts';
 
 const UP: CheckHealth = { state: 'up', sinceMs: 5, reason: '' };
+const REFUSED: CheckHealth = { state: 'down', sinceMs: 9, reason: 'status 503', status: 503 };
 const DOWN: CheckHealth = { state: 'down', sinceMs: 7, reason: 'connection refused' };
 
 async function inFolder(run: (path: string) => Promise<void>) {
@@ -26,12 +27,14 @@ test('what was saved is remembered by the next process, and what was forgotten i
     const first = await openMemory(path, fakeClock(), recordingLog());
     first.save(new Map(Object.entries({ a: UP, b: DOWN })));
     first.save(new Map([['c', UP]]));
+    first.save(new Map([['d', REFUSED]]));
     first.save(new Map([['a', undefined]]));
     await first.close();
     const second = await openMemory(path, fakeClock(), recordingLog());
     t.deepEqual([...second.remembered].sort(), [
       ['b', DOWN],
       ['c', UP],
+      ['d', REFUSED],
     ]);
     await second.close();
   });

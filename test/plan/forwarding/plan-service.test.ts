@@ -24,6 +24,8 @@ const SETTINGS: ForwardSettings = {
   target: 'pod',
   health: { ...TCP_CHECK, kind: 'none' },
   healthFallback: 'fail-open',
+  nodeHealth: 'off',
+  place: undefined,
   scheduler: 'maglev',
   deadBackends: 'leave',
   clientNewFlowsPerSec: 0,
