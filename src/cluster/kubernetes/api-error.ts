@@ -20,6 +20,11 @@ export class ApiError extends Error {
     this.reason = details.reason;
     this.retryAfterMs = details.retryAfterMs;
   }
+
+  /** As errors of the world have one; those without are bugs, and logged with their stack. */
+  get code(): string {
+    return this.reason;
+  }
 }
 
 export interface ApiErrorDetails {
