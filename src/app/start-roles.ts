@@ -109,10 +109,10 @@ function healthOf({ settings, clock, log }: RoleParts): Promise<Checker> {
 }
 
 function speakerOf({ settings, source, clock, log }: RoleParts): Promise<Speaker> {
-  const { speaker, runDir, loadBalancer } = settings;
+  const { speaker, runDir, loadBalancer, node, labels } = settings;
   return startSpeaker({
     source,
-    settings: { ...speaker, runDir, loadBalancer },
+    settings: { ...speaker, runDir, loadBalancer, box: { name: node, labels } },
     clock,
     log,
     random: Math.random,

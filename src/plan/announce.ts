@@ -1,26 +1,18 @@
-import { type Address, formatAddress, isUnusableAsVip, parseAddress } from '../domain/address.ts';
+import { formatAddress } from '../domain/address.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import type { VipServing } from '../domain/observed.ts';
 import { isOurs, type LoadBalancerClass } from '../domain/service-class.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
+import type { OwnBox } from './announcing/boxes.ts';
+import { type Field, fieldOf, withheldChanges } from './announcing/field.ts';
+import { type PlannedAnnouncement, planAddress, samePlan } from './announcing/plan-address.ts';
 
-/** Whether this box should tell the network that an address lives here. */
-export interface PlannedAnnouncement {
-  readonly address: Address;
-  readonly announce: boolean;
-  /** Empty when announced. */
-  readonly reason: WithholdReason;
-  /** Services that hold the address, sorted; several share it. */
-  readonly services: readonly ObjectKey[];
+/** For whom is planned. */
+export interface AnnounceSettings {
+  readonly loadBalancer: LoadBalancerClass;
+  readonly box: OwnBox;
 }
-
-/**
- * Why an address is not announced. `invalidIP` and `noEndpoints` are MetalLB's words; the forwarder
- * may report others. `forwarderNotReady`: it has not spoken yet; `notForwarded`: it has,
- * but not of this address.
- */
-export type WithholdReason = string;
 
 /** What is planned, by address text, with what it was made from. */
 export interface AnnouncePlan {
@@ -31,35 +23,43 @@ export interface AnnouncePlan {
   readonly basis: {
     readonly snapshot: Snapshot;
     readonly serving: KeyedMap<VipServing>;
-    readonly ours: LoadBalancerClass;
+    readonly settings: AnnounceSettings;
     /** By address text: which Services of ours hold it. */
     readonly holders: KeyedMap<readonly ObjectKey[]>;
+    /** `undefined` before the first complete read of the cluster. */
+    readonly field: Field | undefined;
   };
 }
 
 /**
- * Plans which addresses this box announces: those in the status of a LoadBalancer Service of ours
- * that the forwarding core can serve. Whether a pool allows an address is the controller's word alone: it
- * takes the address out of the status, or keeps it while a pool is unreadable. `serving` is the forwarder's report by address
- * text; it stays true while its writer restarts, since the pinned program goes on forwarding.
+ * Plans which addresses this box announces, and where: those in the status of a LoadBalancer Service
+ * of ours that advertisements let it announce, that it was chosen for among the boxes, and that the
+ * forwarding core can serve. Whether a pool allows an address is the controller's word alone: it
+ * takes the address out of the status, or keeps it while a pool is unreadable. `serving` is the
+ * forwarder's report by address text; it stays true while its writer restarts, since the pinned
+ * program goes on forwarding.
  *
  * Before the first complete read of the cluster (revision 0) the report alone decides: a speaker that
  * restarts while the API is away must not take down what works.
  *
- * Incremental by identity: an address is planned anew when its holders or its report changed. The
- * result is the same as planning from nothing.
+ * Incremental by identity: an address is planned anew when its holders, its report or what boxes say
+ * of it changed; all are when a box, a pool or an advertisement did. The result is the same as
+ * planning from nothing.
  */
 export function planAnnounce(
   previous: AnnouncePlan | undefined,
   snapshot: Snapshot,
   serving: KeyedMap<VipServing>,
-  ours: LoadBalancerClass,
+  settings: AnnounceSettings,
 ): AnnouncePlan {
-  const usable = isUsable(previous, snapshot, serving, ours) ? previous : undefined;
-  const { holders, dirty } = updateHolders(usable, snapshot, serving, ours);
+  const usable = isUsable(previous, snapshot, serving, settings) ? previous : undefined;
+  const field =
+    snapshot.revision === 0 ? undefined : fieldOf(usable?.basis.field, snapshot, settings.box);
+  const { holders, dirty } = updateHolders(usable, snapshot, serving, settings.loadBalancer);
+  for (const text of fieldChanges(usable?.basis.field, field, holders)) dirty.add(text);
   const before = usable?.vips ?? KeyedMap.empty<PlannedAnnouncement>();
   const changes = [...dirty].map((text) => {
-    const next = planAddress(text, holders.get(text), serving);
+    const next = planAddress(text, holders.get(text), serving, field);
     const old = before.get(text);
     return [text, old && next && samePlan(old, next) ? old : next] as const;
   });
@@ -67,7 +67,7 @@ export function planAnnounce(
     revision: snapshot.revision,
     vips: before.withAll(changes),
     planned: dirty.size,
-    basis: { snapshot, serving, ours, holders },
+    basis: { snapshot, serving, settings, holders, field },
   };
 }
 
@@ -76,15 +76,25 @@ function isUsable(
   previous: AnnouncePlan | undefined,
   snapshot: Snapshot,
   serving: KeyedMap<VipServing>,
-  ours: LoadBalancerClass,
+  settings: AnnounceSettings,
 ): boolean {
   if (!previous) return false;
   const { basis } = previous;
   return (
-    basis.ours === ours &&
+    basis.settings === settings &&
     basis.snapshot.revision > 0 === snapshot.revision > 0 &&
     basis.serving.size > 0 === serving.size > 0
   );
+}
+
+/** Addresses that a change of boxes, pools or advertisements may concern. */
+function fieldChanges(
+  before: Field | undefined,
+  now: Field | undefined,
+  holders: KeyedMap<readonly ObjectKey[]>,
+): Iterable<string> {
+  if (!before || !now) return [];
+  return before.rules === now.rules ? withheldChanges(before.boxes, now.boxes) : holders.keys();
 }
 
 function updateHolders(
@@ -127,34 +137,4 @@ function heldBy(key: ObjectKey, snapshot: Snapshot, ours: LoadBalancerClass): st
   const service = snapshot.services.get(key);
   if (!service || !isOurs(service, ours)) return [];
   return (snapshot.statuses.get(key)?.addresses ?? []).map(formatAddress);
-}
-
-function planAddress(
-  text: string,
-  services: readonly ObjectKey[] | undefined,
-  serving: KeyedMap<VipServing>,
-): PlannedAnnouncement | undefined {
-  const address = parseAddress(text);
-  if (!services || address === undefined) return undefined;
-  const reason = withholdReason(address, text, serving);
-  return { address, announce: reason === '', reason, services };
-}
-
-function withholdReason(
-  address: Address,
-  text: string,
-  serving: KeyedMap<VipServing>,
-): WithholdReason {
-  if (isUnusableAsVip(address)) return 'invalidIP';
-  const report = serving.get(text);
-  if (!report) return serving.size === 0 ? 'forwarderNotReady' : 'notForwarded';
-  return report.servable ? '' : report.reason || 'noEndpoints';
-}
-
-function samePlan(a: PlannedAnnouncement, b: PlannedAnnouncement): boolean {
-  return (
-    a.reason === b.reason &&
-    a.services.length === b.services.length &&
-    a.services.every((key, index) => key === b.services[index])
-  );
 }

@@ -3,9 +3,9 @@ import type { Clock } from '../domain/clock.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { Log } from '../domain/log.ts';
 import type { VipServing } from '../domain/observed.ts';
-import type { LoadBalancerClass } from '../domain/service-class.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
-import { type AnnouncePlan, type PlannedAnnouncement, planAnnounce } from '../plan/announce.ts';
+import { type AnnouncePlan, type AnnounceSettings, planAnnounce } from '../plan/announce.ts';
+import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { type Failure, failuresOf, type Ports } from './ports.ts';
 import type { AnnouncementState, Report } from './report.ts';
@@ -19,7 +19,7 @@ export interface Announcer {
   /** Interfaces changed: states anew where everything is announced. */
   refresh(): void;
   /** Every planned address, by its text. */
-  addresses(): ReadonlyMap<string, Address>;
+  planned(): KeyedMap<PlannedAnnouncement>;
   failures(): readonly Failure[];
   /** Withdraws everything and reports it. */
   stop(): Promise<void>;
@@ -28,7 +28,7 @@ export interface Announcer {
 export interface AnnouncerOptions {
   readonly ports: Ports;
   readonly report: Report;
-  readonly ours: LoadBalancerClass;
+  readonly settings: AnnounceSettings;
   readonly clock: Clock;
   readonly log: Log;
   /** Called for an address that is no longer planned at all. */
@@ -48,7 +48,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       list: () => [],
       update(key, planned) {
         held.set(key, planned);
-        ports.announce(planned.address);
+        ports.announce(planned.address, planned.interfaces);
       },
       remove(key) {
         const planned = held.get(key);
@@ -66,13 +66,18 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     if (!planned) return undefined;
     const { address, announce } = planned;
     const interfaces = announce && !stopped ? ports.announcing(address) : [];
-    const reason = interfaces.length > 0 ? '' : planned.reason || obstacle();
+    const reason = interfaces.length > 0 ? '' : obstacle(planned);
     return { address, announced: interfaces.length > 0, interfaces, reason };
   }
 
-  function obstacle(): string {
-    if (stopped) return 'speakerStopped';
-    return ports.status().length === 0 ? 'noInterface' : 'announceFailed';
+  /**
+   * A missing interface is said also while another box is the owner: if it were not, this box would be
+   * taken for able again as soon as the other is chosen.
+   */
+  function obstacle({ reason, announce, interfaces }: PlannedAnnouncement): string {
+    const missing = (announce || reason === 'notOwner') && !ports.canAnnounce(interfaces);
+    if (missing && !stopped) return 'noInterface';
+    return reason || (stopped ? 'speakerStopped' : 'announceFailed');
   }
 
   function publish(keys: Iterable<string>) {
@@ -88,7 +93,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   return {
     plan(snapshot, serving) {
       const before = plan;
-      plan = planAnnounce(before, snapshot, serving, options.ours);
+      plan = planAnnounce(before, snapshot, serving, options.settings);
       const { vips, revision } = plan;
       const changed = vips.changedKeys(before?.vips ?? KeyedMap.empty());
       wanted = wanted.withAll(
@@ -101,8 +106,8 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
         if (gone && !vips.has(key)) options.onForgotten(gone.address);
       }
     },
-    refresh: () => publish(held.keys()),
-    addresses: () => new Map([...(plan?.vips ?? [])].map(([key, { address }]) => [key, address])),
+    refresh: () => publish(plan?.vips.keys() ?? []),
+    planned: () => plan?.vips ?? KeyedMap.empty(),
     failures: () => failuresOf(reconciler),
     async stop() {
       stopped = true;

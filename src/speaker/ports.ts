@@ -10,9 +10,14 @@ import { openPort, type Port, type PortOptions, type PortStatus } from './port.t
 export interface Ports {
   /** States the box's interfaces as they are now. */
   follow(links: readonly Link[]): void;
-  /** Announces the VIP on every interface, now and on those to come. Throws when one of them failed. */
-  announce(vip: Address): void;
+  /**
+   * Announces the VIP on every interface, or on those named and on no others; now and on those to
+   * come. Throws when one of them failed.
+   */
+  announce(vip: Address, only?: readonly string[]): void;
   withdraw(vip: Address): void;
+  /** Whether there is an interface now that a VIP may be announced on. */
+  canAnnounce(only?: readonly string[]): boolean;
   /** Names of the interfaces on which the VIP is announced, sorted. */
   announcing(vip: Address): readonly string[];
   status(): readonly PortStatus[];
@@ -50,7 +55,8 @@ interface OpenPort {
 export function openPorts(options: PortsOptions): Ports {
   const { clock, log } = options;
   const ports = new Map<string, OpenPort>();
-  const vips = new Set<Address>();
+  /** With the interfaces each may be announced on; `undefined`: all. */
+  const vips = new Map<Address, readonly string[] | undefined>();
   let ownMacs: ReadonlySet<Mac> = new Set();
   let desired = KeyedMap.empty<PortIdentity>();
 
@@ -70,7 +76,9 @@ export function openPorts(options: PortsOptions): Ports {
       ports.set(name, { identity, port: openPort({ ...options, ...identity, isOwnMac }) });
       log.info('Announcing on an interface', { interface: name });
     }
-    forEachWithoutGivingUp(vips, (vip) => ports.get(name)?.port.announce(vip));
+    forEachWithoutGivingUp(vips, ([vip, only]) => {
+      if (!only || only.includes(name)) ports.get(name)?.port.announce(vip);
+    });
   }
 
   function remove(name: string) {
@@ -95,14 +103,17 @@ export function openPorts(options: PortsOptions): Ports {
       ]);
       reconciler.want(desired, 0);
     },
-    announce(vip) {
-      vips.add(vip);
-      forEachWithoutGivingUp(ports.values(), ({ port }) => port.announce(vip));
+    announce(vip, only) {
+      vips.set(vip, only);
+      forEachWithoutGivingUp(ports, ([name, { port }]) =>
+        !only || only.includes(name) ? port.announce(vip) : port.withdraw(vip),
+      );
     },
     withdraw(vip) {
       vips.delete(vip);
       forEachWithoutGivingUp(ports.values(), ({ port }) => port.withdraw(vip));
     },
+    canAnnounce: (only) => (only ? only.some((name) => ports.has(name)) : ports.size > 0),
     announcing: (vip) =>
       [...ports].flatMap(([name, { port }]) => (port.announces(vip) ? [name] : [])).sort(),
     status: () => [...ports.values()].map(({ port }) => port.status()),

@@ -1,7 +1,7 @@
-import type { LoadBalancerClass } from '../domain/service-class.ts';
+import type { AnnounceSettings } from '../plan/announce.ts';
 
-/** What the operator chooses about announcing. */
-export interface SpeakerSettings {
+/** What the operator chooses about announcing: whose Services, as which box, and how. */
+export interface SpeakerSettings extends AnnounceSettings {
   /**
    * Names of interfaces, or patterns with `*` and `?`. Empty: every Ethernet interface that is up
    * and speaks ARP.
@@ -10,8 +10,6 @@ export interface SpeakerSettings {
   readonly gratuitous: GratuitousSettings;
   /** Folder of the reports and the lock; lives until reboot. */
   readonly runDir: string;
-  /** Whose Services are announced. */
-  readonly loadBalancer: LoadBalancerClass;
 }
 
 /** Unasked announcements: gratuitous ARP and unsolicited neighbour advertisements. */

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
+import type { KeyedMap } from '../domain/keyed-map.ts';
 import type { Log } from '../domain/log.ts';
 import type { VipAnnouncement } from '../domain/observed.ts';
 import type { Role } from '../domain/role.ts';
+import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import type { Link } from '../protocol/rtnetlink/link.ts';
 import { lockFile } from '../system/process-lock.ts';
 import { openRtnetlink } from '../system/rtnetlink.ts';
@@ -31,6 +33,8 @@ export interface SpeakerDeps {
 export interface Speaker extends Role {
   readonly name: 'speaker';
   announcements(): ReadonlyMap<string, VipAnnouncement>;
+  /** By which advertisements, and who was chosen. */
+  planned(): KeyedMap<PlannedAnnouncement>;
   counters(): ReadonlyMap<string, VipCounters>;
   interfaces(): readonly PortStatus[];
   /** Why what is wanted does not work, for example a group that cannot be joined. */
@@ -63,7 +67,7 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
   const announcer = createAnnouncer({
     ports,
     report,
-    ours: settings.loadBalancer,
+    settings,
     clock,
     log,
     onForgotten: counters.forget,
@@ -90,8 +94,9 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
         ? { ready: true, reason: '' }
         : { ready: false, reason: noInterface(settings) },
     announcements: () => report.current(),
+    planned: () => announcer.planned(),
     counters: () =>
-      new Map([...announcer.addresses()].map(([text, address]) => [text, counters.get(address)])),
+      new Map([...announcer.planned()].map(([text, { address }]) => [text, counters.get(address)])),
     interfaces: () => ports.status(),
     failures: () => [...ports.failures(), ...announcer.failures()],
     async stop() {

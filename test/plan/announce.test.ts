@@ -8,7 +8,10 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { type AnnouncePlan, planAnnounce } from '../../src/plan/announce.ts';
 import { address, service, status } from '../support/objects.ts';
 
-const OURS = { class: 'tidegate.io/tidegate', handleUnclassed: true };
+const OURS = {
+  loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
+  box: { name: 'edge-1', labels: {} },
+};
 
 function snapshotOf(
   services: readonly Service[],

@@ -51,6 +51,23 @@ test('a VIP is announced on every interface, also on one that comes later', (t) 
   t.deepEqual(all.announcing(VIP), []);
 });
 
+test('a VIP is announced only on the interfaces it is allowed on, as they are now', (t) => {
+  const { wire, ports: all } = ports();
+  all.follow([link(1), link(2)]);
+  all.announce(VIP, ['eth2', 'eth3']);
+  t.deepEqual(all.announcing(VIP), ['eth2']);
+  all.follow([link(1), link(2), link(3)]);
+  t.deepEqual(all.announcing(VIP), ['eth2', 'eth3']);
+  t.is(wire.sent.length, 4);
+  all.announce(VIP, ['eth1', 'eth3']);
+  t.deepEqual(all.announcing(VIP), ['eth1', 'eth3']);
+  t.is(wire.sent.length, 6, 'nothing anew on the interface that stays');
+  all.announce(VIP);
+  t.deepEqual(all.announcing(VIP), ['eth1', 'eth2', 'eth3']);
+  t.true(all.canAnnounce(['eth9', 'eth1']));
+  t.false(all.canAnnounce(['eth9']));
+});
+
 test('an interface with another MAC announces anew; other changes do not matter', (t) => {
   const { wire, ports: all, changes } = ports(['eth1']);
   all.follow([link(1), link(2)]);

@@ -53,6 +53,7 @@ const speaker = await startSpeaker({
     gratuitous: { burst: 3, spacingMs: 200, refreshMs: 60_000 },
     runDir,
     loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
+    box: { name: 'edge-1', labels: {} },
   },
   source,
   clock: realClock,

@@ -1,0 +1,30 @@
+/**
+ * Why a box does not announce an address. MetalLB's words where it has one: `notOwner` (another box
+ * does), `noMatchingAdvertisement`, `sharedIPWithServiceSelector`, `nodeNetworkUnavailable`,
+ * `nodeLabeledExcludeBalancers`, `serviceDeleted`, `invalidIP`, `noEndpoints`. Others of ours:
+ * `draining`, `forwarderNotReady` (it has not spoken yet), `notForwarded` (it has, but not of this
+ * address), `noInterface`, `announceFailed`, `speakerStopped`; and what the forwarder reports.
+ */
+export type WithholdReason = string;
+
+/** Reasons that every box reads in the cluster's objects, or that pass before another could take over. */
+const NOT_OF_THE_BOX: ReadonlySet<WithholdReason> = new Set([
+  'notOwner',
+  'noMatchingAdvertisement',
+  'sharedIPWithServiceSelector',
+  'nodeNetworkUnavailable',
+  'nodeLabeledExcludeBalancers',
+  'serviceDeleted',
+  'invalidIP',
+  'draining',
+  'announceFailed',
+  'speakerStopped',
+]);
+
+/**
+ * Whether the box tells others that it cannot announce an address, for this reason, so that one of
+ * them does. A reason that came from the choice itself would undo the choice.
+ */
+export function isObstacleOfBox(reason: WithholdReason): boolean {
+  return reason !== '' && !NOT_OF_THE_BOX.has(reason);
+}
