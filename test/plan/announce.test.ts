@@ -2,11 +2,12 @@ import test from 'ava';
 import fc from 'fast-check';
 import { addressFromBigInt, formatAddress } from '../../src/domain/address.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
+import type { L2Advertisement } from '../../src/domain/l2-advertisement.ts';
 import type { VipServing } from '../../src/domain/observed.ts';
 import type { Service } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { type AnnouncePlan, planAnnounce } from '../../src/plan/announce.ts';
-import { address, service, status } from '../support/objects.ts';
+import { address, edgeNode, l2Advertisement, pool, service, status } from '../support/objects.ts';
 
 const OURS = {
   loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
@@ -147,28 +148,101 @@ test('planAnnounce() plans one address anew when one changed, of 10,000', (t) =>
 
 const BASE = address('2001:db8::1000');
 
-/** Small worlds of four Services, four addresses, changed step by step. */
+test('planAnnounce() plans only what a box newly withholds, and all when a box comes', (t) => {
+  const vips = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
+  const held = Object.fromEntries(vips.map((vip, i) => [`default/s${i}`, [vip]]));
+  const services = vips.map((_, i) => service(`s${i}`));
+  const boxes = KeyedMap.from(['edge-1', 'edge-2'].map((name) => [name, edgeNode(name)]));
+  const snapshot = snapshotOf(services, held, { edgeNodes: boxes });
+  const first = planAnnounce(undefined, snapshot, report(...vips.map((vip) => serving(vip))), OURS);
+  const withheld = [{ address: '192.0.2.2', service: 'default/s1', reason: 'x', message: '' }];
+  const other = edgeNode('edge-2', { withheld });
+  const second = planAnnounce(
+    first,
+    { ...snapshot, revision: 2, edgeNodes: boxes.with('edge-2', other) },
+    first.basis.serving,
+    OURS,
+  );
+  t.is(second.planned, 1);
+  t.is(second.vips.get('192.0.2.2')?.owner, 'edge-1');
+  const third = planAnnounce(
+    second,
+    { ...snapshot, revision: 3, edgeNodes: boxes.with('edge-3', edgeNode('edge-3')) },
+    first.basis.serving,
+    OURS,
+  );
+  t.is(third.planned, 3);
+});
+
+const VIPS = ['192.0.2.1', '192.0.2.2', '198.51.100.1', '2001:db8::1'];
+const A = [{ key: 'a', operator: 'Exists', values: [] }] as const;
+
+const edgeNodes = fc
+  .record({
+    name: fc.constantFrom('edge-1', 'edge-2', 'edge-3'),
+    gone: fc.boolean(),
+    labels: fc.constantFrom({}, { a: '1' }),
+    drain: fc.boolean(),
+    alive: fc.boolean(),
+    withheld: fc.subarray(VIPS),
+  })
+  .map(({ name, gone, withheld, ...fields }) => {
+    const told = withheld.map((vip) => ({ address: vip, service: '', reason: 'x', message: '' }));
+    return [name, gone ? undefined : edgeNode(name, { ...fields, withheld: told })] as const;
+  });
+
+const advertisements = fc
+  .record({
+    name: fc.constantFrom('x', 'y'),
+    gone: fc.boolean(),
+    pools: fc.subarray(['main', 'other']),
+    nodeSelectors: fc.constantFrom([], [A]),
+    serviceSelectors: fc.constantFrom([], [A]),
+    interfaces: fc.subarray(['eth0', 'eth1']),
+  })
+  .map(({ name, gone, ...fields }) => {
+    return [name, gone ? undefined : l2Advertisement(name, fields)] as const;
+  });
+
+const pools = fc
+  .record({ name: fc.constantFrom('main', 'other'), ranges: fc.subarray(['192.0.2.0/31', '::/0']) })
+  .map(({ name, ranges }) => [name, ranges.length ? pool(name, ranges) : undefined] as const);
+
+/** Small worlds of four Services, four addresses, three boxes, changed step by step. */
 const step = fc.record({
   service: fc.constantFrom('a', 'b', 'c', 'd'),
   type: fc.constantFrom('LoadBalancer', 'ClusterIP', undefined),
-  held: fc.subarray(['192.0.2.1', '192.0.2.2', '198.51.100.1', '2001:db8::1']),
-  report: fc.constantFrom('192.0.2.1', '192.0.2.2', '198.51.100.1', '2001:db8::1'),
-  servable: fc.constantFrom(true, false, undefined),
+  labels: fc.constantFrom({}, { a: '1' }),
+  deleting: fc.boolean(),
+  sharingKey: fc.constantFrom('', 'k'),
+  held: fc.shuffledSubarray(VIPS),
+  report: fc.constantFrom(...VIPS),
+  servable: fc.constantFrom(true, true, false, undefined),
+  edgeNodes: fc.option(edgeNodes),
+  l2Advertisements: fc.option(advertisements),
+  pools: fc.option(pools),
 });
 
 test('planAnnounce() step by step gives what planning from nothing gives', (t) => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 16 }), (steps) => {
       let snapshot = EMPTY_SNAPSHOT;
       let served = KeyedMap.empty<VipServing>();
       let plan: AnnouncePlan | undefined;
-      for (const { service: name, type, held, report: vip, servable } of steps) {
+      for (const { service: name, type, held, report: vip, servable, ...rest } of steps) {
         const key = `default/${name}`;
+        const { labels, deleting, sharingKey, ...maps } = rest;
+        const fields = { labels, deleting, sharingKey };
         snapshot = {
           ...snapshot,
           revision: snapshot.revision + 1,
-          services: snapshot.services.withAll([[key, type && service(name, { type })]]),
+          services: snapshot.services.withAll([[key, type && service(name, { type, ...fields })]]),
           statuses: snapshot.statuses.withAll([[key, held.length ? status(held) : undefined]]),
+          edgeNodes: snapshot.edgeNodes.withAll(maps.edgeNodes ? [maps.edgeNodes] : []),
+          pools: snapshot.pools.withAll(maps.pools ? [maps.pools] : []),
+          l2Advertisements: snapshot.l2Advertisements.withAll(
+            maps.l2Advertisements ? [maps.l2Advertisements] : [],
+          ),
         };
         served = served.withAll([
           [vip, servable === undefined ? undefined : serving(vip, { servable })],
@@ -178,5 +252,31 @@ test('planAnnounce() step by step gives what planning from nothing gives', (t) =
         t.deepEqual(new Map(plan.vips), new Map(fresh.vips));
       }
     }),
+    { numRuns: 300 },
+  );
+});
+
+test('planAnnounce() gives each address to one of the boxes that see the same cluster', (t) => {
+  const names = ['edge-1', 'edge-2', 'edge-3'];
+  const all = names.map((name) => [name, edgeNode(name)] as const);
+  fc.assert(
+    fc.property(
+      fc.array(edgeNodes, { maxLength: 3 }),
+      fc.array(advertisements, { maxLength: 2 }),
+      (changes, ads) => {
+        const snapshot = snapshotOf([WEB], HELD, {
+          edgeNodes: KeyedMap.from(all).withAll(changes.filter(([, box]) => box !== undefined)),
+          l2Advertisements: KeyedMap.empty<L2Advertisement>().withAll(ads),
+        });
+        const owners = names.filter((name) => {
+          const settings = { ...OURS, box: { name, labels: {} } };
+          const plan = planAnnounce(undefined, snapshot, report(serving(VIP)), settings);
+          return plan.vips.get(VIP)?.announce;
+        });
+        const someAlive = [...snapshot.edgeNodes.values()].some((box) => box.alive && !box.drain);
+        if (someAlive && ads.length === 0) t.is(owners.length, 1);
+        if (owners.length > 1) t.true(owners.every((name) => !snapshot.edgeNodes.get(name)?.alive));
+      },
+    ),
   );
 });
