@@ -1,4 +1,4 @@
-import type { Address } from '../../../domain/address.ts';
+import { type Address, formatAddress, parseAddress } from '../../../domain/address.ts';
 import type { ObjectKey } from '../../../domain/object.ts';
 
 /**
@@ -27,8 +27,97 @@ export interface Journal {
   readonly complete: boolean;
 }
 
-/** More are not begun at a time; entries of the longest names stay below JOURNAL_MAX_BYTES. */
+/** Annotation of the Lease that holds the journal. */
+export const JOURNAL_ANNOTATION = 'tidegate.io/journal';
+
+/** No more are under way at a time. */
 export const JOURNAL_MAX_ENTRIES = 500;
 
-/** Kubernetes allows 256 KiB for all annotations of an object together. */
+/** Of the text. Kubernetes allows 256 KiB for all annotations of an object together. */
 export const JOURNAL_MAX_BYTES = 200 * 1024;
+
+export type Pending = ReadonlyMap<ObjectKey, JournalEntry>;
+
+/** The pending ones with others that are begun. */
+export function withEntries(pending: Pending, entries: Iterable<JournalEntry>): Pending {
+  const all = new Map(pending);
+  for (const entry of entries) {
+    const before = all.get(entry.service);
+    const joined = before && sameTarget(before, entry) ? before.addresses : [];
+    all.set(entry.service, { ...entry, addresses: [...new Set([...joined, ...entry.addresses])] });
+  }
+  return all;
+}
+
+/** The pending ones without those that are ended; of another version of the same Service they stay. */
+export function withoutEntries(pending: Pending, entries: Iterable<JournalEntry>): Pending {
+  const rest = new Map(pending);
+  for (const entry of entries) {
+    const known = rest.get(entry.service);
+    if (known && sameTarget(known, entry)) rest.delete(entry.service);
+  }
+  return rest;
+}
+
+/** True when the requests of both ask for the same version of the same object. */
+function sameTarget(a: JournalEntry, b: JournalEntry): boolean {
+  return a.uid === b.uid && a.resourceVersion === b.resourceVersion;
+}
+
+/** Text for the annotation. */
+export function encodeJournal(pending: Pending): string {
+  const entries = [...pending.values()].map(({ service, uid, resourceVersion, addresses }) => [
+    service,
+    uid,
+    resourceVersion,
+    ...addresses.map(formatAddress),
+  ]);
+  return JSON.stringify({ v: VERSION, entries });
+}
+
+const VERSION = 1;
+
+/** Why the journal cannot take so much; `undefined` when it can. */
+export function objectionTo(pending: Pending): string | undefined {
+  if (pending.size > JOURNAL_MAX_ENTRIES) {
+    return `${pending.size} address changes would be under way, more than ${JOURNAL_MAX_ENTRIES}`;
+  }
+  const bytes = Buffer.byteLength(encodeJournal(pending));
+  return bytes > JOURNAL_MAX_BYTES
+    ? `The journal would have ${bytes} bytes, more than ${JOURNAL_MAX_BYTES}`
+    : undefined;
+}
+
+/**
+ * Reads the annotation. What cannot be read entirely counts as not complete, and so does a missing
+ * one: a leader always leaves one behind.
+ */
+export function decodeJournal(text: string | undefined): Journal {
+  const value = text === undefined ? undefined : parse(text);
+  if (!isRecord(value) || value['v'] !== VERSION || !Array.isArray(value['entries'])) {
+    return { entries: [], complete: false };
+  }
+  const read = value['entries'].map(decodeEntry);
+  const entries = read.filter((entry) => entry !== undefined);
+  return { entries, complete: entries.length === read.length };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function decodeEntry(value: unknown): JournalEntry | undefined {
+  if (!Array.isArray(value) || !value.every((part) => typeof part === 'string')) return undefined;
+  const [service, uid, resourceVersion, ...texts] = value as string[];
+  const addresses = texts.map(parseAddress).filter((address) => address !== undefined);
+  if (!service || !uid || !resourceVersion || addresses.length < texts.length) return undefined;
+  return { service, uid, resourceVersion, addresses };
+}

@@ -1,0 +1,199 @@
+import { ApiError } from '../api-error.ts';
+import { step } from './elector.ts';
+import {
+  type ElectorEffect,
+  type ElectorEvent,
+  holderOf,
+  initialElector,
+  leads,
+} from './elector-state.ts';
+import type { JournalEntry } from './journal.ts';
+import type { Leader, LeaderOptions, LeaderState } from './leader.ts';
+import { decodeLease, encodeLease, type Lease, newLease } from './lease.ts';
+
+/** Follows the Lease; `undefined`: there is none. May be late. The returned function ends it. */
+export type LeaseWatch = (seen: (lease: Lease | undefined) => void) => () => Promise<void>;
+
+/** Runs the election: sends what its steps ask for, and feeds it what comes back. */
+export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
+  const { connection, namespace, name, durations, clock, log, random, takeOver } = options;
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+  const timeoutMs = durations.renewDeadlineMs / TRIES_BEFORE_DEADLINE;
+  let state = initialElector(withRandomPart(options.identity, random), durations);
+  let cancelWake = () => {};
+  let nextBegin = 1;
+  const waiting = new Map<number, PromiseWithResolvers<void>>();
+  const listeners = new Set<() => void>();
+  const stopped = Promise.withResolvers<void>();
+  const aborted = new AbortController();
+
+  function dispatch(event: ElectorEvent): void {
+    const nowMs = clock.monotonicMs();
+    const before = [leads(state, nowMs), holderOf(state, nowMs)];
+    const done = step(state, event, { nowMs, wallMs: clock.wallMs(), random: random() });
+    state = done.state;
+    for (const effect of done.effects) perform(effect);
+    const isSame = before[0] === leads(state, nowMs) && before[1] === holderOf(state, nowMs);
+    if (!isSame) for (const listener of [...listeners]) listener();
+  }
+
+  function perform(effect: ElectorEffect): void {
+    switch (effect.kind) {
+      case 'read':
+        void read().then(dispatch);
+        break;
+      case 'write':
+        void write(effect).then(dispatch);
+        break;
+      case 'takeOver':
+        void runTakeOver(effect).then(dispatch);
+        break;
+      case 'begun':
+        for (const { id } of effect.begins) settle(id, undefined);
+        break;
+      case 'notBegun':
+        for (const { id } of effect.begins) settle(id, effect.problem);
+        break;
+      case 'wake':
+        cancelWake();
+        cancelWake = clock.after(effect.atMs - clock.monotonicMs(), () => dispatch(TICK));
+        break;
+      case 'log': {
+        const { level, message, problem } = effect;
+        const object = `Lease ${namespace}/${name}`;
+        const { identity } = state;
+        log[level](message, { object, identity, ...(problem ? { problem } : {}) });
+        break;
+      }
+      case 'stopped':
+        cancelWake();
+        aborted.abort();
+        stopped.resolve();
+    }
+  }
+
+  function settle(id: number, problem: string | undefined): void {
+    const promise = waiting.get(id);
+    waiting.delete(id);
+    if (problem === undefined) promise?.resolve();
+    else promise?.reject(new Error(`Cannot note address changes in the Lease: ${problem}`));
+  }
+
+  const request = (method: 'GET' | 'PUT' | 'POST', at: string, body?: unknown) =>
+    connection.request({
+      ...{ method, path: at, timeoutMs, signal: aborted.signal },
+      ...(body === undefined ? {} : { body }),
+    });
+
+  async function read(): Promise<ElectorEvent> {
+    try {
+      const answer = await request('GET', `${path}/${name}`);
+      const lease = decodeLease(answer);
+      return lease ? { kind: 'read', lease } : { kind: 'readFailed', problem: garbage() };
+    } catch (error) {
+      if (isNotFound(error)) return { kind: 'read', lease: undefined };
+      return { kind: 'readFailed', problem: problemOf(error) };
+    }
+  }
+
+  async function write(effect: Extract<ElectorEffect, { kind: 'write' }>): Promise<ElectorEvent> {
+    const { lease: before, content } = effect;
+    try {
+      const answer = before
+        ? await request('PUT', `${path}/${name}`, encodeLease(before, content))
+        : await request('POST', path, newLease(namespace, name, content));
+      const lease = decodeLease(answer);
+      return lease ? { kind: 'written', lease } : { kind: 'writeUnknown', problem: garbage() };
+    } catch (error) {
+      const status = error instanceof ApiError ? error.status : 0;
+      const problem = problemOf(error);
+      if (status === 409 || (status === 404 && before)) return { kind: 'writeRefused' };
+      if (status === 404) return { kind: 'writeDenied', problem: `${problem}. ${MISSING}` };
+      if (DENIED.has(status)) return { kind: 'writeDenied', problem };
+      return { kind: 'writeUnknown', problem };
+    }
+  }
+
+  async function runTakeOver(
+    effect: Extract<ElectorEffect, { kind: 'takeOver' }>,
+  ): Promise<ElectorEvent> {
+    const { term, journal } = effect;
+    try {
+      await takeOver(journal);
+      return { kind: 'tookOver', term };
+    } catch (error) {
+      return { kind: 'takeOverFailed', term, problem: problemOf(error) };
+    }
+  }
+
+  const garbage = () =>
+    `${connection.server} answered for Lease ${namespace}/${name} with no object`;
+  const MISSING = `Create the namespace "${namespace}", or name another one in the settings (cluster.kubernetes.namespace)`;
+  const unwatch = watch((lease) => dispatch({ kind: 'seen', lease }));
+  dispatch(TICK);
+
+  return {
+    leads: () => leads(state, clock.monotonicMs()),
+    leader: () => holderOf(state, clock.monotonicMs()),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async begin(entries: readonly JournalEntry[]) {
+      const id = nextBegin++;
+      const promise = Promise.withResolvers<void>();
+      waiting.set(id, promise);
+      dispatch({ kind: 'begin', begin: { id, entries } });
+      await promise.promise;
+    },
+    end: (entries) => dispatch({ kind: 'end', entries: [...entries] }),
+    pending: () => state.pending,
+    state: () => stateOf(state, clock.monotonicMs()),
+    async stop() {
+      dispatch({ kind: 'stop' });
+      await stopped.promise;
+      await unwatch();
+    },
+  };
+}
+
+const TICK: ElectorEvent = { kind: 'tick' };
+
+/** A request that hangs leaves time for another before the deadline. */
+const TRIES_BEFORE_DEADLINE = 3;
+
+/** Answers to a write that say for sure that it was not accepted, and not because the Lease changed. */
+const DENIED: ReadonlySet<number> = new Set([400, 401, 403, 405, 413, 415, 422]);
+
+function stateOf(state: ReturnType<typeof initialElector>, nowMs: number): LeaderState {
+  const { role, identity, lease, acquired, lost, failures, renewedMs, pending, problem } = state;
+  return {
+    phase: state.stopByMs === undefined ? role : 'stopped',
+    identity,
+    leader: holderOf(state, nowMs),
+    transitions: lease?.transitions ?? 0,
+    acquired,
+    lost,
+    renewFailures: failures,
+    renewAgeMs: role === 'standby' ? undefined : nowMs - renewedMs,
+    pending: pending.size,
+    problem,
+  };
+}
+
+/** 64 random bits: two processes may have been given the same name. */
+function withRandomPart(identity: string, random: () => number): string {
+  const half = () =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return `${identity}_${half()}${half()}`;
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
+}
+
+function problemOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
