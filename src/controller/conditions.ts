@@ -1,41 +1,58 @@
-import { type Address, formatAddress } from '../domain/address.ts';
-import type { Condition } from '../domain/service.ts';
+import type { Address } from '../domain/address.ts';
+import type { Condition, PortError, Service, ServiceStatus } from '../domain/service.ts';
+import { ALLOCATED, ANNOUNCED, PORTS_ERROR, SERVING } from '../domain/service-conditions.ts';
+import { allocatedVerdict } from '../plan/allocation/allocated.ts';
 import type { Assignment } from '../plan/allocation/assignment.ts';
-import type { Observed } from './observed.ts';
-
-/** The conditions that the controller owns; others are left as they are. */
-export const OUR_CONDITIONS = [
-  'tidegate.io/Allocated',
-  'tidegate.io/Serving',
-  'tidegate.io/Announced',
-] as const;
+import type { Observed, Verdict } from './observed.ts';
 
 /** A condition before it is known since when. */
 export type Finding = Omit<Condition, 'sinceMs'>;
 
-type Reader = Pick<Observed, 'serving' | 'announcement' | 'forwarderReady'>;
+type Reader = Pick<Observed, 'serving' | 'announced'>;
 
-/** How a Service stands, by the allocator and by the reports of forwarder and speaker. */
-export function findingsOf(assignment: Assignment, observed: Reader): readonly Finding[] {
-  const [allocated, serving, announced] = OUR_CONDITIONS;
-  return [
-    { type: allocated, ...allocation(assignment) },
-    { type: serving, ...combine(assignment, (address) => servingOf(address, observed)) },
-    { type: announced, ...combine(assignment, (address) => announcementOf(address, observed)) },
+/**
+ * How a Service stands, by the allocator and by what boxes report. That all its ports are served is
+ * said only where somebody has said otherwise before.
+ */
+export function findingsOf(
+  assignment: Assignment,
+  spec: Service,
+  current: ServiceStatus | undefined,
+  observed: Reader,
+): readonly Finding[] {
+  const { service } = assignment;
+  const findings: Finding[] = [
+    { type: ALLOCATED, ...allocatedVerdict(assignment) },
+    { type: SERVING, ...combine(assignment, (address) => observed.serving(service, address)) },
+    { type: ANNOUNCED, ...combine(assignment, (address) => observed.announced(service, address)) },
   ];
+  const errors = portErrorsOf(spec);
+  const wasSaid = current?.conditions.some(({ type }) => type === PORTS_ERROR) ?? false;
+  if (errors.length > 0 || wasSaid)
+    findings.push({ type: PORTS_ERROR, ...portsVerdict(spec, errors) });
+  return findings;
 }
 
-type Verdict = Omit<Finding, 'type'>;
+/** The ports that no forwarding core serves (KEP-1435). */
+export function portErrorsOf({ ports }: Service): readonly PortError[] {
+  return ports
+    .filter(({ protocol }) => protocol === 'SCTP')
+    .map(({ port, protocol }) => ({ port, protocol, error: PROTOCOL_ERROR }));
+}
 
-function allocation({ addresses, pool, refusal }: Assignment): Verdict {
-  const status = addresses.length > 0 ? 'True' : 'False';
-  if (refusal) {
-    const { reason, message, field, remedy } = refusal;
-    const text = `${message}. ${remedy} (${field})`;
-    return { status, reason: conditionReason(reason, 'AllocationFailed'), message: text };
+const PROTOCOL_ERROR = 'tidegate.io/ProtocolNotSupported';
+
+function portsVerdict({ ports }: Service, errors: readonly PortError[]): Verdict {
+  if (errors.length === 0) {
+    return { status: 'False', reason: 'PortsSupported', message: 'All ports can be served' };
   }
-  const list = addresses.map(formatAddress).join(', ');
-  return { status, reason: 'IPAllocated', message: `${list} from pool "${pool}"` };
+  const list = errors.map(({ port, protocol }) => `${port}/${protocol}`).join(', ');
+  const isMixed = errors.length < ports.length;
+  return {
+    status: 'True',
+    reason: isMixed ? 'LoadBalancerMixedProtocolNotSupported' : 'ProtocolNotSupported',
+    message: `Not served: ${list}. Only TCP and UDP are; serve SCTP by another way, for example NodePort`,
+  };
 }
 
 /** True when it is true of every address; else what is wrong with those of which it is not. */
@@ -51,57 +68,4 @@ function combine({ addresses }: Assignment, of: (address: Address) => Verdict): 
   const shown = verdicts.filter(({ status }) => !worst || status === worst.status);
   const { status, reason } = worst ?? (verdicts[0] as Verdict);
   return { status, reason, message: shown.map(({ message }) => message).join('. ') };
-}
-
-function servingOf(address: Address, observed: Reader): Verdict {
-  const text = formatAddress(address);
-  const report = observed.serving(address);
-  if (report?.servable) {
-    return { status: 'True', reason: 'Serving', message: `${text} has usable backends` };
-  }
-  if (report) {
-    const remedy =
-      'See by "tidegate explain service" which backends there are and why each is not used';
-    return {
-      status: 'False',
-      reason: conditionReason(report.reason, 'NotServing'),
-      message: `${text} has no usable backend: ${report.reason || 'no reason given'}. ${remedy}`,
-    };
-  }
-  return observed.forwarderReady()
-    ? {
-        status: 'Unknown',
-        reason: 'notForwarded',
-        message: `The forwarder on this box has not reported on ${text}`,
-      }
-    : {
-        status: 'Unknown',
-        reason: 'forwarderNotReady',
-        message: 'The forwarder on this box is not ready. Look at the log of the role "forwarder"',
-      };
-}
-
-function announcementOf(address: Address, observed: Reader): Verdict {
-  const text = formatAddress(address);
-  const report = observed.announcement(address);
-  if (!report) {
-    const message = `The speaker on this box has not reported on ${text}`;
-    const remedy = 'Look at the log of the role "speaker"';
-    return { status: 'Unknown', reason: 'notReported', message: `${message}. ${remedy}` };
-  }
-  if (report.announced) {
-    const message = `${text} on ${report.interfaces.join(', ') || 'no interface'}`;
-    return { status: 'True', reason: 'Announced', message };
-  }
-  const message = `${text} is not announced: ${report.reason || 'no reason given'}`;
-  return {
-    status: 'False',
-    reason: conditionReason(report.reason, 'NotAnnounced'),
-    message: `${message}. See by "tidegate explain service" what is missing`,
-  };
-}
-
-/** Reasons of conditions are one word (meta/v1 Condition); not all event reasons are. */
-function conditionReason(reason: string, otherwise: string): string {
-  return /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/.test(reason) ? reason : otherwise;
 }

@@ -2,15 +2,17 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   type Condition,
   EVENTS_PER_SERVICE,
+  type PortError,
   type ServiceEvent,
   type ServiceStatus,
 } from '../domain/service.ts';
+import { ALLOCATED, isOurCondition } from '../domain/service-conditions.ts';
 import {
   type Assignment,
   type PlannedEvent,
   sameAddresses,
 } from '../plan/allocation/assignment.ts';
-import { type Finding, OUR_CONDITIONS } from './conditions.ts';
+import type { Finding } from './conditions.ts';
 
 /**
  * The status that says what was decided and found; the very same object when it says so already.
@@ -19,6 +21,7 @@ import { type Finding, OUR_CONDITIONS } from './conditions.ts';
 export function nextStatus(
   current: ServiceStatus | undefined,
   assignment: Assignment,
+  errors: readonly PortError[],
   findings: readonly Finding[],
   events: readonly PlannedEvent[],
   nowMs: number,
@@ -28,7 +31,8 @@ export function nextStatus(
     addresses,
     hostnames: [],
     pool,
-    ports: [],
+    // They are said beside an address.
+    ports: addresses.length > 0 ? errors : [],
     guarded: true,
     conditions: nextConditions(current?.conditions ?? [], findings, nowMs),
     events: nextEvents(current?.events ?? [], events, nowMs),
@@ -38,11 +42,7 @@ export function nextStatus(
 
 /** True for a status that this program wrote, on this box or another. */
 export function isOurStatus({ pool, conditions }: ServiceStatus): boolean {
-  return pool !== '' || conditions.some(isOurCondition);
-}
-
-function isOurCondition({ type }: Condition): boolean {
-  return (OUR_CONDITIONS as readonly string[]).includes(type);
+  return pool !== '' || conditions.some(({ type }) => type === ALLOCATED);
 }
 
 function nextConditions(
@@ -50,12 +50,21 @@ function nextConditions(
   findings: readonly Finding[],
   nowMs: number,
 ): readonly Condition[] {
-  const ours = findings.map((finding): Condition => {
-    const before = current.find(({ type }) => type === finding.type);
-    const sinceMs = before?.status === finding.status ? before.sinceMs : nowMs;
-    return { ...finding, sinceMs };
+  const ours = new Map(
+    findings.map((finding): [string, Condition] => {
+      const before = current.find(({ type }) => type === finding.type);
+      const sinceMs = before?.status === finding.status ? before.sinceMs : nowMs;
+      return [finding.type, { ...finding, sinceMs }];
+    }),
+  );
+  // Each stays in its place, so that what a cluster gives back compares as equal.
+  const next = current.flatMap((condition) => {
+    if (!isOurCondition(condition.type)) return condition;
+    const mine = ours.get(condition.type) ?? [];
+    ours.delete(condition.type);
+    return mine;
   });
-  const next = [...current.filter((condition) => !isOurCondition(condition)), ...ours];
+  next.push(...ours.values());
   return sameConditions(current, next) ? current : next;
 }
 

@@ -3,6 +3,7 @@ import type { ObjectKey } from '../domain/object.ts';
 import type { ServiceStatus } from '../domain/service.ts';
 import type { Allocation } from '../plan/allocation/allocation.ts';
 import type { PlannedEvent } from '../plan/allocation/assignment.ts';
+import { backoffMs } from '../reconcile/backoff.ts';
 
 /** Services that are looked at in one go when only reports about them changed. */
 export const CONDITIONS_PER_WRITE = 256;
@@ -14,13 +15,26 @@ export interface Work {
   /** Notes Services about which reports changed; `settle` makes them due. */
   report(keys: Iterable<ObjectKey>): void;
   settle(): void;
-  /** The next to look at: all with decisions about them, else some with reports. */
-  next(): readonly ObjectKey[];
+  /**
+   * The next to look at: all with decisions about them, else some with reports. Who failed waits for
+   * its turn, unless something else was decided about it.
+   */
+  next(nowMs: number): readonly ObjectKey[];
   /** True for one that was ours a moment ago: its status goes, whatever it is now. */
   isReleased(key: ObjectKey): boolean;
   eventsOf(key: ObjectKey): readonly PlannedEvent[];
-  /** These statuses say what they should. */
-  done(keys: Iterable<ObjectKey>): void;
+  /** This status says what it should. */
+  done(key: ObjectKey): void;
+  /** This one could not be written. */
+  failed(key: ObjectKey, nowMs: number): void;
+  /** How many failed, and when the first of them is due (monotonic ms). */
+  failures(): { readonly count: number; readonly dueMs: number };
+}
+
+interface Retry {
+  readonly attempts: number;
+  /** Monotonic. */
+  readonly dueMs: number;
 }
 
 export function createWork(): Work {
@@ -29,12 +43,21 @@ export function createWork(): Work {
   const unsettled = new Set<ObjectKey>();
   const released = new Set<ObjectKey>();
   const events = new Map<ObjectKey, readonly PlannedEvent[]>();
+  const retries = new Map<ObjectKey, Retry>();
+
+  function* due(keys: Iterable<ObjectKey>, nowMs: number) {
+    for (const key of keys) if ((retries.get(key)?.dueMs ?? 0) <= nowMs) yield key;
+  }
+
   return {
     addDecisions(before, now) {
       for (const key of now.services.changedKeys(before?.services ?? KeyedMap.empty())) {
         decided.add(key);
         if (now.services.has(key)) released.delete(key);
         else released.add(key);
+        // What it holds others may be about to get: both have to go into one write.
+        const retry = retries.get(key);
+        if (retry) retries.set(key, { ...retry, dueMs: 0 });
       }
       for (const key of changedStatuses(before, now)) decided.add(key);
       for (const [key, raised] of now.events) {
@@ -49,15 +72,25 @@ export function createWork(): Work {
       for (const key of unsettled) reported.add(key);
       unsettled.clear();
     },
-    next: () =>
-      decided.size > 0 ? [...decided] : [...reported.values().take(CONDITIONS_PER_WRITE)],
+    next(nowMs) {
+      const first = [...due(decided, nowMs)];
+      return first.length > 0 ? first : [...due(reported, nowMs).take(CONDITIONS_PER_WRITE)];
+    },
     isReleased: (key) => released.has(key),
     eventsOf: (key) => events.get(key) ?? [],
-    done(keys) {
-      for (const key of keys) {
-        for (const set of [decided, reported, released]) set.delete(key);
-        events.delete(key);
-      }
+    done(key) {
+      for (const set of [decided, reported, released]) set.delete(key);
+      events.delete(key);
+      retries.delete(key);
+    },
+    failed(key, nowMs) {
+      const attempts = (retries.get(key)?.attempts ?? 0) + 1;
+      retries.set(key, { attempts, dueMs: nowMs + backoffMs(attempts) });
+    },
+    failures() {
+      let dueMs = Number.POSITIVE_INFINITY;
+      for (const retry of retries.values()) dueMs = Math.min(dueMs, retry.dueMs);
+      return { count: retries.size, dueMs };
     },
   };
 }

@@ -13,3 +13,8 @@ export function isOurCondition(type: string): boolean {
 }
 
 const OURS: ReadonlySet<string> = new Set([ALLOCATED, SERVING, ANNOUNCED, PORTS_ERROR]);
+
+/** meta/v1: the reason of a condition is one word; not all reasons of events are. */
+export function conditionReason(reason: string, otherwise: string): string {
+  return /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/.test(reason) ? reason : otherwise;
+}

@@ -14,7 +14,7 @@ import { explain, fill, waiterOf } from './allocation/fill.ts';
 import { addressKey, EMPTY_OCCUPANCY, OccupancyDraft } from './allocation/occupancy.ts';
 import { refusalEvent } from './allocation/refusal-event.ts';
 import { scopeOf } from './allocation/scope.ts';
-import { heldBy, holdForHidden, keepValid, type Step } from './allocation/step.ts';
+import { heldBy, holdForHidden, keepLeaving, keepValid, type Step } from './allocation/step.ts';
 import { deprecated } from './allocation/texts.ts';
 import { usageOf } from './allocation/usage.ts';
 import { NOBODY_WAITS, updateWaiting, type Waiter } from './allocation/waiting.ts';
@@ -36,7 +36,14 @@ export function allocate(
 ): Allocation {
   const step = openStep(previous, snapshot, settings);
   const { services, hidden } = letGo(step);
-  keepValid(step, services);
+  keepValid(
+    step,
+    services.filter(({ deleting }) => !deleting),
+  );
+  keepLeaving(
+    step,
+    services.filter(({ deleting }) => deleting),
+  );
   holdForHidden(step, hidden);
   fill(step);
   explain(step);
@@ -139,7 +146,7 @@ function closeStep(step: OpenStep): Allocation {
 /** A step's events about one Service: what happened to it, then what is wrong, if that is news. */
 function eventsOf(step: OpenStep, key: ObjectKey): PlannedEvent[] {
   const outcome = step.outcomes.get(key);
-  if (!outcome) return [];
+  if (!outcome || outcome.service.deleting) return [];
   const events = [...outcome.events];
   if (!sameAddresses(heldBy(step, key).addresses, outcome.addresses)) {
     events.push(...outcome.service.deprecatedAnnotations.map(deprecated));

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { findingsOf } from '../../src/controller/conditions.ts';
+import { findingsOf, portErrorsOf } from '../../src/controller/conditions.ts';
 import type { Assignment } from '../../src/plan/allocation/assignment.ts';
-import { address as addr } from '../support/objects.ts';
+import { address as addr, service, servicePort, status } from '../support/objects.ts';
 import { fakeObserved } from './fake-cluster.ts';
 
 const dual: Assignment = {
@@ -12,7 +12,9 @@ const dual: Assignment = {
 };
 
 function finding(assignment: Assignment, observed: ReturnType<typeof fakeObserved>, type: string) {
-  return findingsOf(assignment, observed).find((one) => one.type === `tidegate.io/${type}`);
+  return findingsOf(assignment, service('web'), undefined, observed).find(
+    (one) => one.type === `tidegate.io/${type}`,
+  );
 }
 
 test('findingsOf() calls a Service served only when each of its addresses is', (t) => {
@@ -71,4 +73,32 @@ test('findingsOf() calls a Service allocated that lacks only its second address'
     status: 'True',
     reason: 'AdditionalAssignFailed',
   });
+});
+
+test('findingsOf() says which ports are not served, and takes it back', (t) => {
+  const sctp = servicePort({ name: 'b', protocol: 'SCTP', port: 36412 });
+  const ports = (spec: Parameters<typeof findingsOf>[1], current = status([])) =>
+    findingsOf(dual, spec, current, fakeObserved()).find(
+      ({ type }) => type === 'LoadBalancerPortsError',
+    );
+  t.is(ports(service('web')), undefined);
+  const mixed = service('web', { ports: [servicePort({ name: 'a' }), sctp] });
+  t.like(ports(mixed), {
+    status: 'True',
+    reason: 'LoadBalancerMixedProtocolNotSupported',
+    message:
+      'Not served: 36412/SCTP. Only TCP and UDP are; serve SCTP by another way, for example NodePort',
+  });
+  const only = service('web', { ports: [sctp] });
+  t.like(ports(only), { status: 'True', reason: 'ProtocolNotSupported' });
+  t.deepEqual(portErrorsOf(only), [
+    { port: 36412, protocol: 'SCTP', error: 'tidegate.io/ProtocolNotSupported' },
+  ]);
+  const said = {
+    ...status([]),
+    conditions: [
+      { type: 'LoadBalancerPortsError', status: 'True', reason: 'R', message: '', sinceMs: 1 },
+    ],
+  } as const;
+  t.like(ports(service('web'), said), { status: 'False', reason: 'PortsSupported' });
 });

@@ -281,7 +281,7 @@ test('startController() looks at all when the forwarder becomes ready', async (t
   await settled();
   t.like(condition('web', 'Serving'), { reason: 'forwarderNotReady' });
   observed.ready = true;
-  observed.tellAll();
+  observed.tell('all');
   clock.advance(REPORTS_SETTLE_MS);
   await settled();
   t.like(condition('web', 'Serving'), { reason: 'notForwarded' });

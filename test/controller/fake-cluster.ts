@@ -1,6 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { startController } from '../../src/controller/controller.ts';
-import type { Observed } from '../../src/controller/observed.ts';
+import {
+  announcedVerdict,
+  type Concerned,
+  type Observed,
+  servingVerdict,
+} from '../../src/controller/observed.ts';
 import { type Address, formatAddress } from '../../src/domain/address.ts';
 import type { ClusterSource } from '../../src/domain/cluster-source.ts';
 import { ALONE } from '../../src/domain/leadership.ts';
@@ -74,26 +79,31 @@ export interface FakeObserved extends Observed {
   ready: boolean;
   serve(ip: string, servable: boolean, reason?: string): void;
   announce(ip: string, announced: boolean, reason?: string): void;
-  /** Says that something changed which concerns all. */
-  tellAll(): void;
+  /** Boxes that announce a Service. */
+  readonly boxes: Map<string, readonly string[]>;
+  /** Says who is concerned by a change. */
+  tell(concerned: Concerned): void;
   readonly closed: boolean;
 }
 
 export function fakeObserved(): FakeObserved {
-  const listeners = new Set<(addresses: readonly Address[] | undefined) => void>();
+  const listeners = new Set<(concerned: Concerned) => void>();
   const serving = new Map<Address, VipServing>();
   const announcements = new Map<Address, VipAnnouncement>();
+  const boxes = new Map<string, readonly string[]>();
   let closed = false;
-  const tell = (address: Address) => {
-    for (const listener of listeners) listener([address]);
+  const tell = (concerned: Concerned) => {
+    for (const listener of listeners) listener(concerned);
   };
   return {
     ready: true,
-    forwarderReady() {
-      return this.ready;
+    boxes,
+    tell,
+    serving(_, address) {
+      return servingVerdict(address, serving.get(address), this.ready);
     },
-    serving: (address) => serving.get(address),
-    announcement: (address) => announcements.get(address),
+    announced: (_, address) => announcedVerdict(address, announcements.get(address)),
+    announcers: (service) => boxes.get(service) ?? [],
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -103,9 +113,6 @@ export function fakeObserved(): FakeObserved {
     },
     get closed() {
       return closed;
-    },
-    tellAll() {
-      for (const listener of listeners) listener(undefined);
     },
     serve(ip, servable, reason = '') {
       const address = addr(ip);
@@ -119,13 +126,13 @@ export function fakeObserved(): FakeObserved {
         reason,
         revision: 1,
       });
-      tell(address);
+      tell({ addresses: [address] });
     },
     announce(ip, announced, reason = '') {
       const address = addr(ip);
       const interfaces = announced ? ['eth0'] : [];
       announcements.set(address, { address, announced, interfaces, reason, sinceMs: 0 });
-      tell(address);
+      tell({ addresses: [address] });
     },
   };
 }

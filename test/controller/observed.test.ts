@@ -2,8 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { watchObserved } from '../../src/controller/observed.ts';
-import type { Address } from '../../src/domain/address.ts';
+import { type Concerned, watchObserved } from '../../src/controller/observed.ts';
 import { openLedger } from '../../src/system/ledger.ts';
 import {
   encodeAnnouncement,
@@ -19,13 +18,14 @@ test('watchObserved() reads what forwarder and speaker report, and tells of chan
   const observed = watchObserved(runDir);
   t.teardown(() => observed.close());
   const address = addr('192.0.2.1');
-  t.is(observed.serving(address), undefined);
-  t.false(observed.forwarderReady());
+  const service = 'default/web';
+  t.like(observed.serving(service, address), { status: 'Unknown', reason: 'forwarderNotReady' });
+  t.like(observed.announced(service, address), { status: 'Unknown', reason: 'notReported' });
 
-  const told: (readonly Address[] | undefined)[] = [];
+  const told: Concerned[] = [];
   let wake = () => {};
-  const unsubscribe = observed.subscribe((addresses) => {
-    told.push(addresses);
+  const unsubscribe = observed.subscribe((concerned) => {
+    told.push(concerned);
     wake();
   });
   const next = () => new Promise<void>((resolve) => (wake = resolve));
@@ -44,12 +44,13 @@ test('watchObserved() reads what forwarder and speaker report, and tells of chan
   let change = next();
   await forwarder.put([['192.0.2.1', encodeServing(serving)]]);
   await change;
-  t.deepEqual(observed.serving(address), serving);
+  t.like(observed.serving(service, address), { status: 'False', reason: 'noEndpoints' });
 
   change = next();
   await forwarder.put([['!ready', { ready: true, atMs: 1 }]]);
   await change;
-  t.true(observed.forwarderReady());
+  const other = addr('192.0.2.2');
+  t.like(observed.serving(service, other), { status: 'Unknown', reason: 'notForwarded' });
 
   const speaker = await openLedger(join(runDir, SPEAKER_REPORT), { durable: false });
   t.teardown(() => speaker.close());
@@ -57,8 +58,12 @@ test('watchObserved() reads what forwarder and speaker report, and tells of chan
   change = next();
   await speaker.put([['192.0.2.1', encodeAnnouncement(announcement)]]);
   await change;
-  t.deepEqual(observed.announcement(address), announcement);
-  t.deepEqual(told, [[address], undefined, [address]]);
+  t.like(observed.announced(service, address), {
+    status: 'True',
+    message: '192.0.2.1 on eth0',
+  });
+  t.deepEqual(told, [{ addresses: [address] }, 'all', { addresses: [address] }]);
+  t.deepEqual(observed.announcers(service), []);
 
   unsubscribe();
   observed.close();

@@ -132,6 +132,7 @@ function chooseOrComplete(step: Step, service: Service, who: Candidate): Choice 
 
 /** True for those without an address, and for PreferDualStack with one of two families. */
 function needsAddress({ service, addresses, refusal }: Outcome): boolean {
+  if (service.deleting) return false;
   if (addresses.length === 0) return true;
   return (
     refusal === undefined &&

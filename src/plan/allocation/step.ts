@@ -54,6 +54,23 @@ export function keepValid(step: Step, services: readonly Service[]): void {
   }
 }
 
+/**
+ * Who is being deleted keeps what its status says until that is taken away, whatever rules say now:
+ * boxes may still answer for it. It is given nothing.
+ */
+export function keepLeaving(step: Step, services: readonly Service[]): void {
+  for (const service of services.toSorted(compareAge)) {
+    const who = candidateOf(service, step.settings.scopeSharingKeys);
+    const status = step.snapshot.statuses.get(service.key);
+    const held = status?.addresses ?? [];
+    const addresses = held.filter((address) => !step.draft.conflict(who, address));
+    const pool = addresses.length > 0 ? (status?.pool ?? '') : '';
+    const outcome = { service, who, addresses, pool, refusal: undefined, waits: false, events: [] };
+    step.outcomes.set(service.key, outcome);
+    if (addresses.length > 0) claim(step, outcome);
+  }
+}
+
 /** Keeps others off the addresses of Services that may stand in what could not be read. */
 export function holdForHidden(step: Step, hidden: readonly ObjectKey[]): void {
   for (const service of hidden.toSorted()) {

@@ -1,0 +1,206 @@
+import { type Address, formatAddress } from '../domain/address.ts';
+import type { ClusterSource } from '../domain/cluster-source.ts';
+import type { EdgeNode, WithheldVip } from '../domain/edge-node.ts';
+import type { L2Status } from '../domain/l2-status.ts';
+import type { ObjectKey } from '../domain/object.ts';
+import { conditionReason } from '../domain/service-conditions.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
+import { isObstacleOfBox } from '../plan/announcing/reasons.ts';
+import { type Concerned, notServed, type Observed, served, type Verdict } from './observed.ts';
+
+/** Boxes named in a message; of more only the number. */
+const NAMED_BOXES = 4;
+
+/** What all boxes say of themselves through the cluster: ServiceL2Status and EdgeNode. */
+export function observeBoxes(source: Pick<ClusterSource, 'current' | 'subscribe'>): Observed {
+  const reports = createReports();
+  const listeners = new Set<(concerned: Concerned) => void>();
+  // Whoever asks first brings the reports up to date; those who listen are told in any case.
+  let untold: Concerned = { services: new Set() };
+  const refresh = () => {
+    untold = both(untold, reports.update(source.current()));
+    return reports;
+  };
+  const unsubscribe = source.subscribe(() => {
+    refresh();
+    const concerned = untold;
+    untold = { services: new Set() };
+    if (isNobody(concerned)) return;
+    for (const listener of [...listeners]) listener(concerned);
+  });
+  return {
+    serving: (service, address) => servingOf(refresh(), service, address),
+    announced: (service, address) => announcedOf(refresh(), service, address),
+    announcers: (service) =>
+      refresh()
+        .announcing(service)
+        .map(({ node }) => node),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close: unsubscribe,
+  };
+}
+
+/** The reports, by Service. */
+interface Reports {
+  update(snapshot: Snapshot): Concerned;
+  /** By live boxes, in the order of their names. */
+  announcing(service: ObjectKey): readonly L2Status[];
+  withheld(service: ObjectKey, text: string): readonly Withheld[];
+  boxesAlive(): number;
+}
+
+interface Withheld extends WithheldVip {
+  readonly box: string;
+}
+
+function createReports(): Reports {
+  let seen = EMPTY_SNAPSHOT;
+  let alive: ReadonlySet<string> = new Set();
+  const announcers = new Map<ObjectKey, Map<ObjectKey, L2Status>>();
+  const refusals = new Map<ObjectKey, Map<string, readonly Withheld[]>>();
+
+  function note(key: ObjectKey, status: L2Status | undefined, before: L2Status | undefined) {
+    if (before) removeEntry(announcers, before.service, key);
+    if (status) addEntry(announcers, status.service, key, status);
+  }
+
+  function noteBox(key: string, box: EdgeNode | undefined, before: EdgeNode | undefined) {
+    for (const service of servicesOf(before)) removeEntry(refusals, service, key);
+    for (const service of servicesOf(box)) {
+      const own = box?.withheld.filter((one) => one.service === service) ?? [];
+      addEntry(
+        refusals,
+        service,
+        key,
+        own.map((one) => ({ ...one, box: key })),
+      );
+    }
+  }
+
+  function update(snapshot: Snapshot): Concerned {
+    const before = seen;
+    seen = snapshot;
+    const services = new Set<ObjectKey>();
+    for (const key of snapshot.l2Statuses.changedKeys(before.l2Statuses)) {
+      const [now, then] = [snapshot.l2Statuses.get(key), before.l2Statuses.get(key)];
+      note(key, now, then);
+      for (const status of [now, then]) if (status) services.add(status.service);
+    }
+    const boxes = snapshot.edgeNodes.changedKeys(before.edgeNodes);
+    for (const key of boxes) {
+      const [now, then] = [snapshot.edgeNodes.get(key), before.edgeNodes.get(key)];
+      noteBox(key, now, then);
+      for (const service of [...servicesOf(now), ...servicesOf(then)]) services.add(service);
+    }
+    if (boxes.length === 0) return { services };
+    const living = [...snapshot.edgeNodes.values()].filter((box) => box.alive);
+    const next = new Set(living.map(({ name }) => name));
+    const same = next.size === alive.size && next.isSubsetOf(alive);
+    alive = next;
+    return same ? { services } : 'all';
+  }
+
+  return {
+    update,
+    announcing: (service) =>
+      [...(announcers.get(service)?.values() ?? [])]
+        .filter(({ node }) => alive.has(node))
+        .sort((a, b) => (a.node < b.node ? -1 : 1)),
+    withheld: (service, text) =>
+      [...(refusals.get(service)?.values() ?? [])]
+        .flat()
+        .filter(({ box, address }) => alive.has(box) && address === text)
+        .sort((a, b) => (a.box < b.box ? -1 : 1)),
+    boxesAlive: () => alive.size,
+  };
+}
+
+function servingOf(reports: Reports, service: ObjectKey, address: Address): Verdict {
+  const text = formatAddress(address);
+  const withheld = reports.withheld(service, text);
+  if (announcersOf(reports, service, withheld).length > 0) return served(text);
+  const refusals = withheld.filter(({ reason }) => isObstacleOfBox(reason));
+  const isAble = ({ reason }: Withheld) => !isObstacleOfBox(reason) || reason === 'noInterface';
+  if (withheld.some(isAble)) return served(text);
+  const [first] = refusals;
+  if (first) return notServed(text, first.reason);
+  return unknownOf(reports, `No edge box says whether it can serve ${text}`);
+}
+
+function announcedOf(reports: Reports, service: ObjectKey, address: Address): Verdict {
+  const text = formatAddress(address);
+  const withheld = reports.withheld(service, text);
+  const by = announcersOf(reports, service, withheld);
+  if (by.length > 0) {
+    const boxes = by.map(({ node, interfaces }) => `${node} (${interfaces.join(', ')})`);
+    return { status: 'True', reason: 'Announced', message: `${text} by ${named(boxes)}` };
+  }
+  const remedy = 'See by "tidegate explain service" what is missing';
+  const [first] = withheld;
+  if (first) {
+    const boxes = withheld.map(({ box, reason, message }) => `${box}: ${message || reason}`);
+    const message = `${text} is not announced (${named(boxes)}). ${remedy}`;
+    return { status: 'False', reason: conditionReason(first.reason, 'NotAnnounced'), message };
+  }
+  if (reports.boxesAlive() === 0) return unknownOf(reports, `Nobody announces ${text}`);
+  const message = `No edge box announces ${text}. ${remedy}`;
+  return { status: 'False', reason: 'NotAnnounced', message };
+}
+
+/** A box announces a Service as a whole; an address that it withholds is excepted. */
+function announcersOf(
+  reports: Reports,
+  service: ObjectKey,
+  withheld: readonly Withheld[],
+): readonly L2Status[] {
+  return reports
+    .announcing(service)
+    .filter(({ node }) => !withheld.some(({ box }) => box === node));
+}
+
+function unknownOf(reports: Reports, message: string): Verdict {
+  if (reports.boxesAlive() > 0) {
+    const remedy = 'See by "tidegate explain service" on a box';
+    return { status: 'Unknown', reason: 'notReported', message: `${message}. ${remedy}` };
+  }
+  const remedy = 'No edge box is alive: see "kubectl get edgenodes"';
+  return { status: 'Unknown', reason: 'noBoxAlive', message: `${message}. ${remedy}` };
+}
+
+function named(boxes: readonly string[]): string {
+  const more = boxes.length - NAMED_BOXES;
+  const list = boxes.slice(0, NAMED_BOXES).join(', ');
+  return more > 0 ? `${list} and ${more} more` : list;
+}
+
+function servicesOf(box: EdgeNode | undefined): ReadonlySet<ObjectKey> {
+  return new Set(box?.withheld.map(({ service }) => service));
+}
+
+function both(a: Concerned, b: Concerned): Concerned {
+  if (a === 'all' || b === 'all' || !('services' in a) || !('services' in b)) return 'all';
+  return { services: new Set(a.services).union(new Set(b.services)) };
+}
+
+function isNobody(concerned: Concerned): boolean {
+  return concerned !== 'all' && 'services' in concerned && [...concerned.services].length === 0;
+}
+
+function addEntry<V>(
+  index: Map<ObjectKey, Map<string, V>>,
+  service: ObjectKey,
+  key: string,
+  value: V,
+) {
+  const entries = index.get(service) ?? new Map<string, V>();
+  index.set(service, entries.set(key, value));
+}
+
+function removeEntry(index: Map<ObjectKey, Map<string, unknown>>, service: ObjectKey, key: string) {
+  const entries = index.get(service);
+  entries?.delete(key);
+  if (entries?.size === 0) index.delete(service);
+}
