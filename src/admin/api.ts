@@ -106,7 +106,7 @@ export const Backend = Type.Object({
   nextHop: Type.Optional(
     Type.Object({
       state: Type.Enum(['resolved', 'pending', 'unreachable']),
-      reason: Type.String(),
+      reason: Type.String({ description: 'Why packets do not get there, or may not' }),
     }),
   ),
   traffic: Type.Optional(Traffic),

@@ -84,6 +84,8 @@ export interface ForwardingView {
   /** How a virtual server stands in the maps. */
   stateOf(serverId: string): ObjectState | undefined;
   reachability(address: Address): Reachability;
+  /** By way of whom, when no route but the default one leads there. */
+  defaultRouteTo(address: Address): Promise<Address | undefined>;
   /** Interfaces that carry the program. */
   interfaces(): Iterable<{ readonly name: string; readonly mode: string }>;
   /** What became of packets, by counter name. */

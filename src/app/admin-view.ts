@@ -36,6 +36,7 @@ export function adminView(
         health: (check) => health?.states().get(check),
         stateOf: (id) => forwarder.stateOf(id),
         reachability: (address) => forwarder.reachability(address),
+        defaultRouteTo: (address) => forwarder.defaultRouteTo(address),
         interfaces: () => forwarder.interfaces(),
         counters: () => forwarder.counters(),
         serverStats: (id) => forwarder.serverStats(id),
@@ -48,6 +49,8 @@ export function adminView(
   };
 }
 
+const FORWARDER_REMEDY = 'See the part "forwarder" of the settings';
+
 /** The input's problems and the roles', errors first. */
 function problemsOf(
   source: ClusterSource,
@@ -56,7 +59,7 @@ function problemsOf(
   const all = [
     ...source.current().problems,
     ...(controller?.allocation()?.problems ?? []),
-    ...(forwarder?.problems() ?? []).map((message) => ofBox(message, 'See forwarder.interfaces')),
+    ...(forwarder?.problems() ?? []).map((message) => ofBox(message, FORWARDER_REMEDY)),
     ...alarmsOf(forwarder),
     ...(speaker?.failures() ?? []).map(({ object, error }) =>
       ofBox(`Cannot announce ${object}: ${error}`, 'It is tried again; look at the interface'),

@@ -177,7 +177,6 @@ function backendRow(io: Io, backend: Backend, weight: readonly Cell[]): Cell[] {
   const tones = { active: 'good', draining: 'warn', down: 'bad' } as const;
   const since = health?.since ? ` ${ago(health.since, io.nowMs())}` : '';
   const slow = sharePercent === undefined ? '' : `slow start: takes ${sharePercent} % of its share`;
-  const wayOut = nextHop?.state === 'unreachable' ? nextHop.reason : '';
   return [
     endpoint(backend.address, backend.port),
     backend.pod ?? '-',
@@ -186,7 +185,7 @@ function backendRow(io: Io, backend: Backend, weight: readonly Cell[]): Cell[] {
     { text: use, tone: tones[use] },
     health ? `${health.state}${since}` : 'not checked',
     traffic ? String(traffic.newFlows) : '-',
-    [backend.reason, slow, wayOut].filter(Boolean).join('; ') || '-',
+    [backend.reason, slow, nextHop?.reason].filter(Boolean).join('; ') || '-',
   ];
 }
 

@@ -62,9 +62,15 @@ function serverSteps(server: Server, detail: ServiceDetail): string[] {
   }
   if (server.backends.length === 0) return [noBackends(where, detail)];
   const lost = server.backends.filter(({ nextHop }) => nextHop?.state === 'unreachable');
-  const wayOut = lost.map(
-    ({ id, nextHop }) => `Packets cannot get to the backend ${id}: ${nextHop?.reason}.`,
+  const doubtful = server.backends.filter(
+    ({ nextHop }) => nextHop?.state === 'resolved' && nextHop.reason !== '',
   );
+  const wayOut = [
+    ...lost.map(
+      ({ id, nextHop }) => `Packets cannot get to the backend ${id}: ${nextHop?.reason}.`,
+    ),
+    ...doubtful.map(({ id, nextHop }) => `The backend ${id} does not answer. ${nextHop?.reason}.`),
+  ];
   if (server.backends.some(({ use }) => use === 'active')) {
     return [...failingStep(where, server.backends), ...wayOut];
   }

@@ -7,6 +7,7 @@ import { FORWARDER_REPORT } from '../system/reports.ts';
 import { interfaceOfPin, LINKS_FOLDER, pinsIn } from './link-pins.ts';
 import { isOwnInterface } from './local-clients/local-interfaces.ts';
 import { removeLocalClients } from './local-clients/remove-local-clients.ts';
+import { removePodRoutes } from './pod-routes/pod-route-target.ts';
 import { FORWARDER_LOCK } from './settings.ts';
 
 /** What `detach` needs to know of the settings. */
@@ -23,7 +24,7 @@ export interface Detached {
 
 /**
  * Takes the XDP program off all interfaces, and removes its maps and the interfaces that were made
- * for it: what it forwarded is forwarded no more, and open connections end. The report says first
+ * for it, and routes to Pods: what it forwarded is forwarded no more, and open connections end. The report says first
  * that nothing is served, so that the speaker withdraws what it announces; the report itself stays,
  * empty. Rejects with `ELOCKED` while a forwarder runs.
  */
@@ -38,6 +39,7 @@ export async function detach({ bpfDir, runDir }: DetachSettings): Promise<Detach
     rmSync(join(bpfDir, LINKS_FOLDER), { recursive: true, force: true });
     rmSync(bpfDir, { recursive: true, force: true });
     await removeLocalClients(openNetworkConfig);
+    await removePodRoutes(openNetworkConfig);
     return { interfaces: interfaces.filter((name) => !isOwnInterface(name)), maps };
   } finally {
     lock.release();

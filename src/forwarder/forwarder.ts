@@ -35,6 +35,8 @@ export interface Forwarder extends Role {
   stateOf(serverId: string): ObjectState | undefined;
   /** How packets get to a backend's address, or why they cannot. */
   reachability(address: Address): NextHop;
+  /** By way of whom, when no route but the default one leads there. */
+  defaultRouteTo(address: Address): Promise<Address | undefined>;
   interfaces(): Iterable<Port>;
   /** What is wrong with the box, in sentences with a remedy. */
   problems(): readonly string[];

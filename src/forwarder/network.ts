@@ -17,6 +17,8 @@ export interface Network {
   holdsAddress(address: Address): boolean;
   neighbour(ifindex: number, address: Address): Neighbour | undefined;
   routeTo(destination: Address): Promise<RouteAnswer>;
+  /** Which entry of the routing table decides that. */
+  matchTo(destination: Address): Promise<RouteAnswer>;
   useNeighbour(ifindex: number, address: Address): Promise<void>;
   /** Says where a neighbour is, or that it does not answer; not for `fixed` ones. */
   setNeighbour(ifindex: number, address: Address, mac: Mac | undefined): Promise<void>;
@@ -106,6 +108,10 @@ class Tables implements Network {
 
   routeTo(destination: Address): Promise<RouteAnswer> {
     return this.#kernel.routeTo(destination);
+  }
+
+  matchTo(destination: Address): Promise<RouteAnswer> {
+    return this.#kernel.matchTo(destination);
   }
 
   useNeighbour(ifindex: number, address: Address): Promise<void> {

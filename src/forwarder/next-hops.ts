@@ -236,7 +236,7 @@ export class KernelNextHops implements NextHops {
 
   #hopOf({ address, answer, neighbour }: Target): NextHop {
     if (answer === undefined) return PENDING;
-    if (answer.kind === 'none') return unreachable(`No route to it (${answer.code})`);
+    if (answer.kind === 'none') return unreachable(noRouteReason(answer.code));
     const { route } = answer;
     if (route.kind !== 'unicast' || !neighbour) return unreachable(noUnicastReason(route));
     const link = this.#parts.network.links.get(route.ifindex);
@@ -290,6 +290,11 @@ function neighbourOf(address: Address, answer: RouteAnswer): KeptNeighbour | und
   if (answer.kind === 'none' || answer.route.kind !== 'unicast') return undefined;
   const { ifindex, gateway } = answer.route;
   return ifindex === 0 ? undefined : { ifindex, address: gateway ?? address };
+}
+
+function noRouteReason(code: string): string {
+  const remedy = 'add one; for Pods, set forwarder.podRoutes to auto or have the CNI announce them';
+  return `No route to it (${code}); ${remedy}`;
 }
 
 function noUnicastReason({ kind }: Route): string {

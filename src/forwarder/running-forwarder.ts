@@ -28,6 +28,7 @@ import { createProbeWire } from './neighbours/probe-wire.ts';
 import type { Network } from './network.ts';
 import type { NextHop } from './next-hop.ts';
 import { KernelNextHops } from './next-hops.ts';
+import { PodRoutes } from './pod-routes/pod-routes.ts';
 import { type FollowedPortFacts, followPortFacts } from './port-facts.ts';
 import type { ServingReport } from './report.ts';
 import { type AddressHolders, createAddressHolders, servingOf } from './serving.ts';
@@ -61,6 +62,7 @@ export class RunningForwarder implements Forwarder {
   readonly #dataplane: Dataplane;
   readonly #interfaces: Interfaces;
   readonly #localClients: LocalClients | undefined;
+  readonly #podRoutes: PodRoutes | undefined;
   readonly #portFacts: FollowedPortFacts;
   readonly #reconciler: Reconciler<VirtualServer>;
   readonly #sweeper: Sweeper;
@@ -136,6 +138,16 @@ export class RunningForwarder implements Forwarder {
           log,
         })
       : undefined;
+    this.#podRoutes =
+      settings.podRoutes === 'auto'
+        ? new PodRoutes({
+            network,
+            openConfig: openNetworkConfig,
+            clock,
+            log,
+            onSettled: () => this.#schedule(),
+          })
+        : undefined;
     this.inspect = createInspection({
       program,
       network,
@@ -184,12 +196,22 @@ export class RunningForwarder implements Forwarder {
     return this.#nextHops.get(address);
   }
 
+  async defaultRouteTo(address: Address): Promise<Address | undefined> {
+    const answer = await this.#parts.network.matchTo(address);
+    if (answer.kind === 'none' || answer.route.destination.length > 0) return undefined;
+    return answer.route.gateway;
+  }
+
   interfaces(): Iterable<Port> {
     return this.#interfaces.ports();
   }
 
   problems(): readonly string[] {
-    return [...this.#interfaces.problems(), ...(this.#localClients?.problems() ?? [])];
+    return [
+      ...this.#interfaces.problems(),
+      ...(this.#localClients?.problems() ?? []),
+      ...(this.#podRoutes?.problems() ?? []),
+    ];
   }
 
   counters(): ReadonlyMap<string, bigint> {
@@ -239,8 +261,10 @@ export class RunningForwarder implements Forwarder {
     this.#interfaces.stop();
     this.#localClients?.stop();
     this.#nextHops.stop();
-    network.close();
     await health.stop();
+    // After those who would take the Pods for lost.
+    await this.#podRoutes?.stop();
+    network.close();
     await report.close();
     fragments.stop();
     program.object.close();
@@ -272,7 +296,9 @@ export class RunningForwarder implements Forwarder {
     this.#plan = plan;
     this.#reconciler.want(plan.servers, plan.revision);
     for (const address of this.#holders.update(plan.services)) this.#noteVip(address);
-    health.want(plan.checks);
+    this.#podRoutes?.setNodes(snapshot.nodes, plan.revision);
+    // The first probe of a backend decides at once: not before there is a way to it.
+    if (this.#podRoutes?.isSettled() ?? true) health.want(plan.checks);
     this.#sayServing();
   }
 

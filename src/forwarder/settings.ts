@@ -13,6 +13,8 @@ export interface ForwarderSettings {
   readonly xdpMode: XdpModeSetting;
   /** Programs on this box reach VIPs, too. */
   readonly localClients: boolean;
+  /** Whether routes to `Node.spec.podCIDRs` are kept in the kernel. */
+  readonly podRoutes: 'auto' | 'off';
   /** Folder in bpffs for pinned maps and links. */
   readonly bpfDir: string;
   /** Folder for the report and the lock; lives until reboot, as bpffs does. */

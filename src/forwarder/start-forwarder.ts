@@ -9,6 +9,7 @@ import { checkNatPorts } from './environment.ts';
 import type { Forwarder, ForwarderDeps } from './forwarder.ts';
 import { removeLocalClients } from './local-clients/remove-local-clients.ts';
 import { followNetwork } from './network.ts';
+import { removePodRoutes } from './pod-routes/pod-route-target.ts';
 import { createReport } from './report.ts';
 import { RunningForwarder } from './running-forwarder.ts';
 import { FORWARDER_LOCK } from './settings.ts';
@@ -34,6 +35,7 @@ export async function startForwarder(deps: ForwarderDeps): Promise<Forwarder> {
     undo.push(() => program.object.close());
     // Maps that are refused leave all as it is.
     if (!settings.localClients) await removeLocalClients(openNetworkConfig);
+    if (settings.podRoutes === 'off') await removePodRoutes(openNetworkConfig);
     const fragments = holdFragments(program.object);
     undo.push(() => fragments.stop());
     const health = await deps.startHealth();

@@ -23,9 +23,13 @@ import {
 } from '../protocol/rtnetlink/message.ts';
 import {
   decodeRoute,
+  encodeGatewayRoute,
   encodeHostRoute,
   encodeRouteDump,
+  encodeRouteRemoval,
+  type GatewayRoute,
   type HostRoute,
+  type Route,
   RTM_DELROUTE,
   RTM_GETROUTE,
   RTM_NEWROUTE,
@@ -55,6 +59,11 @@ export interface NetworkConfig {
   hostRoutes(family: Family, table: number): Promise<readonly Address[]>;
   addHostRoute(route: HostRoute): Promise<void>;
   removeHostRoute(route: HostRoute): Promise<void>;
+  /** Routes of the main table that were made under this protocol number. */
+  routesOf(protocol: number, family: Family): Promise<readonly Route[]>;
+  /** Adds the route, or puts it in the place of the one of its destination and metric, without a gap. */
+  putRoute(route: GatewayRoute): Promise<void>;
+  removeRoute(route: Pick<GatewayRoute, 'destination' | 'protocol' | 'metric'>): Promise<void>;
   rules(family: Family): Promise<readonly Rule[]>;
   addRule(rule: Rule): Promise<void>;
   removeRule(rule: Rule): Promise<void>;
@@ -103,6 +112,14 @@ export function openNetworkConfig(): NetworkConfig {
     addHostRoute: (route) =>
       change('add a route', RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, encodeHostRoute(route)),
     removeHostRoute: (route) => remove('remove a route', RTM_DELROUTE, encodeHostRoute(route)),
+    async routesOf(protocol, family) {
+      const body = encodeRouteDump(family, undefined, protocol);
+      const routes = await requests.dump(RTM_GETROUTE, body, decodeRoute);
+      return routes.filter((route) => route.protocol === protocol);
+    },
+    putRoute: (route) =>
+      change('add a route', RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, encodeGatewayRoute(route)),
+    removeRoute: (route) => remove('remove a route', RTM_DELROUTE, encodeRouteRemoval(route)),
     rules: (family) => requests.dump(RTM_GETRULE, encodeRuleDump(family), decodeRule),
     addRule: (rule) => change('add a rule', RTM_NEWRULE, create, encodeRule(rule)),
     removeRule: (rule) => remove('remove a rule', RTM_DELRULE, encodeRule(rule)),

@@ -36,6 +36,7 @@ import {
 } from '../protocol/rtnetlink/neighbour.ts';
 import {
   decodeRoute,
+  encodeRouteMatch,
   encodeRouteRequest,
   type Route,
   RTM_DELROUTE,
@@ -52,6 +53,8 @@ export interface Rtnetlink {
   neighbours(): Promise<readonly Neighbour[]>;
   /** How the kernel would send to this address now. */
   routeTo(destination: Address): Promise<RouteAnswer>;
+  /** Which entry of the routing table decides that: with its own destination, without a source. */
+  matchTo(destination: Address): Promise<RouteAnswer>;
   /**
    * Has the kernel resolve a neighbour, or confirm it when it is stale. Rejects with `code`:
    * `ENOBUFS` when the neighbour table is full (`net.ipv4.neigh.default.gc_thresh3`).
@@ -114,16 +117,18 @@ export function openRtnetlink(onEvent: (event: NetworkEvent) => void): Rtnetlink
     const code = errorName(errno);
     throw Object.assign(new Error(`The kernel refuses to ${what}: ${code}`), { code });
   };
+  const askRoute = async (body: Uint8Array): Promise<RouteAnswer> => {
+    const answer = await requests.ask(RTM_GETROUTE, 0, body);
+    const route = answer.message && decodeRoute(answer.message.body);
+    if (route) return { kind: 'route', route };
+    return { kind: 'none', code: errorName(answer.errno) };
+  };
   return {
     links: () => requests.dump(RTM_GETLINK, encodeLinkDump(), decodeLink),
     addresses: () => requests.dump(RTM_GETADDR, encodeAddressDump(), decodeInterfaceAddress),
     neighbours: () => requests.dump(RTM_GETNEIGH, encodeNeighbourDump(), decodeNeighbour),
-    async routeTo(destination) {
-      const answer = await requests.ask(RTM_GETROUTE, 0, encodeRouteRequest(destination));
-      const route = answer.message && decodeRoute(answer.message.body);
-      if (route) return { kind: 'route', route };
-      return { kind: 'none', code: errorName(answer.errno) };
-    },
+    routeTo: (destination) => askRoute(encodeRouteRequest(destination)),
+    matchTo: (destination) => askRoute(encodeRouteMatch(destination)),
     useNeighbour(ifindex, address) {
       const body = encodeNeighbourUse(ifindex, address);
       return change('use a neighbour', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body);

@@ -128,7 +128,11 @@ test('why an address cannot be reached is said in words', async (t) => {
     /wg0, which does not carry .* add wg0 to forwarder\.interfaces/,
   );
   t.regex(reasonOf(nextHops, '10.7.0.1'), /no IPv4 address to send from; give eth0 one/);
-  t.is(reasonOf(nextHops, '10.6.0.1'), 'No route to it (ENETUNREACH)');
+  t.is(
+    reasonOf(nextHops, '10.6.0.1'),
+    'No route to it (ENETUNREACH); add one; for Pods, set forwarder.podRoutes to auto or have ' +
+      'the CNI announce them',
+  );
   ports.add(3);
   nextHops.portsChanged();
   t.is(nextHops.get(address('10.8.0.1')).state, 'pending');

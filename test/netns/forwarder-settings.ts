@@ -9,6 +9,7 @@ export function forwarderSettings(
     interfaces: [],
     xdpMode: 'auto',
     localClients: false,
+    podRoutes: 'off',
     natAddresses: [],
     natPorts: { first: 10_000, last: 29_999 },
     limits: {

@@ -252,6 +252,7 @@ function forwardingPart(): NonNullable<AdminView['forwarding']> {
         : { state: 'up', sinceMs: START_MS, reason: '' },
     stateOf: () => ({ state: 'done', revision: 42, tookMs: 1.5 }),
     reachability: () => ({ state: 'resolved' }),
+    defaultRouteTo: async () => undefined,
     interfaces: () => [{ name: 'eth0', mode: 'native' }],
     counters: () =>
       new Map([

@@ -15,6 +15,8 @@ export interface FakeRtnetlink {
   readonly neighbours: Neighbour[];
   /** By destination text; what is missing has no route. */
   readonly routes: Map<string, Route>;
+  /** Entries of the routing table that decide, by destination text. */
+  readonly matches: Map<string, Route>;
   /** `ifindex address` of each use, in order. */
   readonly used: string[];
   /** `ifindex address mac` of each neighbour that was written, `failed` for one without. */
@@ -74,6 +76,8 @@ export function route(destination: string, fields: Partial<Route> = {}): Route {
     gateway: undefined,
     source: address('10.0.0.1'),
     mtu: 0,
+    protocol: 0,
+    metric: 0,
     ...fields,
   };
 }
@@ -90,6 +94,7 @@ export function fakeRtnetlink(): FakeRtnetlink {
     addresses: [interfaceAddress(2, '10.0.0.1')],
     neighbours: [],
     routes: new Map(),
+    matches: new Map(),
     used: [],
     set: [],
     asked: [],
@@ -109,6 +114,10 @@ export function fakeRtnetlink(): FakeRtnetlink {
         const text = formatAddress(destination);
         fake.asked.push(text);
         const found = fake.routes.get(text);
+        return found ? { kind: 'route', route: found } : { kind: 'none', code: 'ENETUNREACH' };
+      },
+      async matchTo(destination: Address) {
+        const found = fake.matches.get(formatAddress(destination));
         return found ? { kind: 'route', route: found } : { kind: 'none', code: 'ENETUNREACH' };
       },
       async useNeighbour(ifindex, to) {

@@ -45,10 +45,10 @@ export function serviceRoutes(app: FastifyInstance, view: AdminView): void {
         response: { 200: ServiceDetail, 404: ErrorBody },
       },
     },
-    (request) => {
+    async (request) => {
       const key = objectKey(request.params.namespace, request.params.name);
       const service = view.snapshot().services.get(key);
-      if (service) return detailOf(view, service);
+      if (service) return await detailOf(view, service);
       throw new ApiError(
         404,
         'not_found',

@@ -19,6 +19,10 @@ export interface Route {
   readonly source: Address | undefined;
   /** 0: the interface's own. */
   readonly mtu: number;
+  /** `RTPROT_*`: who made it; 0 in the answer of how a packet would be sent. */
+  readonly protocol: number;
+  /** Of several to one destination the lowest counts. */
+  readonly metric: number;
 }
 
 export type RouteKind = 'unicast' | 'local' | 'blackhole' | 'unreachable' | 'prohibit' | 'other';
@@ -31,11 +35,14 @@ const ROUTE_BYTES = 12;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
 const RTA_METRICS = 8;
 const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTAX_MTU = 2;
+const RTM_F_FIB_MATCH = 0x2000;
+const RT_TABLE_MAIN = 254;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
@@ -54,6 +61,57 @@ export function encodeRouteRequest(destination: Address): Uint8Array {
   fixed[0] = socketFamilyOf(destination);
   fixed[1] = bytes.length * 8;
   return encodeBody(fixed, [[RTA_DST, bytes]]);
+}
+
+/**
+ * The same question, answered by the entry of the routing table that decides: with its own
+ * destination and protocol, and without the source that would be chosen (Linux 4.13).
+ */
+export function encodeRouteMatch(destination: Address): Uint8Array {
+  const body = encodeRouteRequest(destination);
+  viewOf(body).setUint32(8, RTM_F_FIB_MATCH, true);
+  return body;
+}
+
+/** A route to a network by way of a router on the link, in the main table. */
+export interface GatewayRoute {
+  readonly destination: Prefix;
+  readonly gateway: Address;
+  readonly ifindex: number;
+  readonly protocol: number;
+  readonly metric: number;
+}
+
+/** The body of an `RTM_NEWROUTE`; with `NLM_F_REPLACE`, in the place of one of equal metric. */
+export function encodeGatewayRoute(route: GatewayRoute): Uint8Array {
+  return encodeMainRoute(route, [
+    [RTA_GATEWAY, addressToWire(route.gateway)],
+    [RTA_OIF, u32(route.ifindex)],
+  ]);
+}
+
+/** The body of an `RTM_DELROUTE`, whatever the route's gateway. */
+export function encodeRouteRemoval(
+  route: Pick<GatewayRoute, 'destination' | 'protocol' | 'metric'>,
+): Uint8Array {
+  return encodeMainRoute(route, []);
+}
+
+function encodeMainRoute(
+  { destination, protocol, metric }: Pick<GatewayRoute, 'destination' | 'protocol' | 'metric'>,
+  way: ReadonlyArray<readonly [number, Uint8Array]>,
+): Uint8Array {
+  const fixed = new Uint8Array(ROUTE_BYTES);
+  fixed[0] = socketFamilyOf(destination.base);
+  fixed[1] = destination.length;
+  fixed[4] = RT_TABLE_MAIN;
+  fixed[5] = protocol;
+  fixed[7] = RTN_UNICAST;
+  return encodeBody(fixed, [
+    [RTA_DST, addressToWire(destination.base)],
+    [RTA_PRIORITY, u32(metric)],
+    ...way,
+  ]);
 }
 
 /** A route to one address over an interface, without a gateway. */
@@ -79,10 +137,18 @@ export function encodeHostRoute({ destination, ifindex, table }: HostRoute): Uin
   ]);
 }
 
-/** The body of an `RTM_GETROUTE` that asks for all routes of one table. */
-export function encodeRouteDump(family: Family, table: number): Uint8Array {
+/**
+ * The body of an `RTM_GETROUTE` that asks for the routes of one table: all of them, or those of one
+ * protocol.
+ */
+export function encodeRouteDump(
+  family: Family,
+  table: number = RT_TABLE_MAIN,
+  protocol = 0,
+): Uint8Array {
   const fixed = new Uint8Array(ROUTE_BYTES);
   fixed[0] = family === 4 ? AF_INET : AF_INET6;
+  fixed[5] = protocol;
   return encodeBody(fixed, [[RTA_TABLE, u32(table)]]);
 }
 
@@ -104,6 +170,8 @@ export function decodeRoute(body: Uint8Array): Route | undefined {
     gateway: readAddress(family, attributes.get(RTA_GATEWAY)) ?? readVia(attributes.get(RTA_VIA)),
     source: readAddress(family, attributes.get(RTA_PREFSRC)),
     mtu: readU32(metrics.get(RTAX_MTU)) ?? 0,
+    protocol: body[5] as number,
+    metric: readU32(attributes.get(RTA_PRIORITY)) ?? 0,
   };
 }
 

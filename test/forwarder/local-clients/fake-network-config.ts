@@ -1,13 +1,17 @@
 import { type Address, type Family, familyOf, formatAddress } from '../../../src/domain/address.ts';
+import { formatPrefix } from '../../../src/domain/prefix.ts';
 import type { Link } from '../../../src/protocol/rtnetlink/link.ts';
+import type { Route } from '../../../src/protocol/rtnetlink/route.ts';
 import type { Rule } from '../../../src/protocol/rtnetlink/rule.ts';
 import type { NetworkConfig } from '../../../src/system/network-config.ts';
-import { link } from '../../support/fake-rtnetlink.ts';
+import { link, route } from '../../support/fake-rtnetlink.ts';
 
 /** A kernel's interfaces, routes of one table and rules, changed by what is tested. */
 export interface FakeNetworkConfig extends NetworkConfig {
   readonly table: Map<string, Link>;
   readonly routes: Set<Address>;
+  /** Routes by way of a router, by destination and protocol. */
+  readonly gatewayRoutes: Map<string, Route>;
   readonly allRules: Rule[];
   /** What was changed, in order. */
   readonly done: string[];
@@ -27,6 +31,7 @@ export function fakeNetworkConfig(): FakeNetworkConfig {
   const fake: FakeNetworkConfig = {
     table: new Map([['eth0', link(2, 'eth0')]]),
     routes: new Set(),
+    gatewayRoutes: new Map(),
     allRules: [],
     done: [],
     refusal: undefined,
@@ -60,6 +65,20 @@ export function fakeNetworkConfig(): FakeNetworkConfig {
     async removeHostRoute({ destination }) {
       note(`unroute ${formatAddress(destination)}`);
       fake.routes.delete(destination);
+    },
+    routesOf: async (protocol, family) =>
+      [...fake.gatewayRoutes.values()].filter(
+        (each) => each.protocol === protocol && familyOf(each.destination.base) === family,
+      ),
+    async putRoute(wanted) {
+      const { destination, gateway, ifindex } = wanted;
+      const text = formatPrefix(destination);
+      note(`put ${text} via ${formatAddress(gateway)} dev ${ifindex}`);
+      fake.gatewayRoutes.set(`${text} ${wanted.protocol}`, route(text, wanted));
+    },
+    async removeRoute({ destination, protocol }) {
+      note(`drop ${formatPrefix(destination)}`);
+      fake.gatewayRoutes.delete(`${formatPrefix(destination)} ${protocol}`);
     },
     rules: async (family) => fake.allRules.filter((each) => each.family === family),
     async addRule(rule) {
