@@ -1,0 +1,276 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import { type ApiClient, createApiClient } from './api-client.ts';
+import { type ControlPlane, startControlPlane } from './control-plane.ts';
+
+/**
+ * What each role may do, asked of the server itself: every verb on every target below is tried as that
+ * role, without effect (dry run), and exactly what stands in its table may pass.
+ */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const MERGE_PATCH = 'application/merge-patch+json';
+const VERBS = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'];
+const READ = ['get', 'list', 'watch'];
+
+const CORE = '/api/v1';
+const METALLB = '/apis/metallb.io/v1beta1/namespaces/metallb-system';
+const LEASES = '/apis/coordination.k8s.io/v1/namespaces/tidegate-system/leases';
+const EDGE_NODES = '/apis/tidegate.io/v1alpha1/edgenodes';
+const RBAC = '/apis/rbac.authorization.k8s.io/v1';
+
+/** What is asked for: the path of one object, and of its subresource. */
+const TARGETS: Readonly<Record<string, string>> = {
+  service: `${CORE}/namespaces/default/services/web`,
+  'service status': `${CORE}/namespaces/default/services/web/status`,
+  'endpoint slice': '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-1',
+  pod: `${CORE}/namespaces/default/pods/web-1`,
+  node: `${CORE}/nodes/worker-1`,
+  'node status': `${CORE}/nodes/worker-1/status`,
+  namespace: `${CORE}/namespaces/default`,
+  'namespace kube-system': `${CORE}/namespaces/kube-system`,
+  event: `${CORE}/namespaces/default/events/web.1`,
+  'config map': `${CORE}/namespaces/tidegate-system/configmaps/some`,
+  'secret of a user': `${CORE}/namespaces/default/secrets/some`,
+  "secret in Tidegate's namespace": `${CORE}/namespaces/tidegate-system/secrets/some`,
+  "secret in MetalLB's namespace": `${CORE}/namespaces/metallb-system/secrets/some`,
+  'service account': `${CORE}/namespaces/tidegate-system/serviceaccounts/tidegate-controller`,
+  "another's token": `${CORE}/namespaces/tidegate-system/serviceaccounts/tidegate-controller/token`,
+  'lease of the leader': `${LEASES}/tidegate-controller`,
+  'lease of edge-1': `${LEASES}/edgenode-edge-1`,
+  'lease of edge-2': `${LEASES}/edgenode-edge-2`,
+  "lease of kube-system's": '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/some',
+  'edge-1': `${EDGE_NODES}/edge-1`,
+  'status of edge-1': `${EDGE_NODES}/edge-1/status`,
+  'edge-2': `${EDGE_NODES}/edge-2`,
+  'status of edge-2': `${EDGE_NODES}/edge-2/status`,
+  pool: `${METALLB}/ipaddresspools/first`,
+  'pool status': `${METALLB}/ipaddresspools/first/status`,
+  'L2 advertisement': `${METALLB}/l2advertisements/all`,
+  'BGP peer': '/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers/tor-a',
+  'L2 status': `${METALLB}/servicel2statuses/l2-1`,
+  'status of the L2 status': `${METALLB}/servicel2statuses/l2-1/status`,
+  'configuration state': `${METALLB}/configurationstates/controller`,
+  'status of the configuration state': `${METALLB}/configurationstates/controller/status`,
+  "another's configuration state": `${METALLB}/configurationstates/speaker-worker-1`,
+  deployment: '/apis/apps/v1/namespaces/tidegate-system/deployments/some',
+  'cluster role': `${RBAC}/clusterroles/tidegate-controller`,
+  role: `${RBAC}/namespaces/tidegate-system/roles/tidegate-controller`,
+  definition: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ipaddresspools.metallb.io',
+};
+
+type Rights = Readonly<Record<string, readonly string[]>>;
+
+const READ_LEASES: Rights = {
+  // "create" cannot be restricted by name; it never replaces what exists.
+  'lease of the leader': [...READ, 'create'],
+  'lease of edge-1': [...READ, 'create'],
+  'lease of edge-2': [...READ, 'create'],
+};
+
+const CONTROLLER: Rights = {
+  ...READ_LEASES,
+  service: [...READ, 'patch'],
+  'service status': ['patch'],
+  namespace: READ,
+  'namespace kube-system': READ,
+  event: ['create', 'patch'],
+  'lease of the leader': [...READ, 'create', 'update', 'patch'],
+  'edge-1': READ,
+  'edge-2': READ,
+  pool: READ,
+  'pool status': ['patch'],
+  'L2 status': READ,
+  'configuration state': [...READ, 'create', 'patch'],
+  'status of the configuration state': ['patch'],
+  "another's configuration state": [...READ, 'create'],
+};
+
+/** Of one box. */
+const SPEAKER: Rights = {
+  ...READ_LEASES,
+  service: READ,
+  namespace: READ,
+  'namespace kube-system': READ,
+  node: READ,
+  event: ['create', 'patch'],
+  'lease of edge-1': [...READ, 'create', 'update', 'patch'],
+  'edge-1': [...READ, 'create', 'patch'],
+  'status of edge-1': ['patch'],
+  'edge-2': [...READ, 'create'],
+  pool: READ,
+  'L2 advertisement': READ,
+  'L2 status': [...READ, 'create', 'patch', 'delete'],
+  'status of the L2 status': ['patch'],
+};
+
+/** Of the DaemonSet's Pods, which a policy keeps to their boxes. */
+const SPEAKER_OF_ANY_BOX: Rights = {
+  ...SPEAKER,
+  'lease of the leader': [...READ, 'create', 'update', 'patch'],
+  'lease of edge-2': [...READ, 'create', 'update', 'patch'],
+  'edge-2': [...READ, 'create', 'patch'],
+  'status of edge-2': ['patch'],
+};
+
+const FORWARDER: Rights = {
+  service: READ,
+  'endpoint slice': READ,
+  pod: READ,
+  node: READ,
+  'namespace kube-system': ['get'],
+  'edge-1': READ,
+  'edge-2': READ,
+};
+
+let plane: ControlPlane;
+
+test.before(async () => {
+  plane = await startControlPlane();
+  await plane.kubectl(['apply', '--server-side', '-k', `${ROOT}config/deploy/metallb-kinds`]);
+  await plane.kubectl(['apply', '--server-side', '-k', `${ROOT}config/deploy/overlays/edge-boxes`]);
+  await plane.apply(OBJECTS);
+  const script = `${ROOT}scripts/box-kubeconfig`;
+  const { KUBECONFIG, KUBECTL } = { KUBECONFIG: plane.kubeconfig, KUBECTL: await kubectlPath() };
+  const env = { ...process.env, KUBECONFIG, KUBECTL };
+  await promisify(execFile)('sh', [script, 'edge-1'], { cwd: plane.folder, env });
+});
+
+test.after.always(() => plane?.stop());
+
+async function kubectlPath(): Promise<string> {
+  const { findAssets } = await import('./assets.ts');
+  return (await findAssets()).kubectl;
+}
+
+const OBJECTS = `
+{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Event, metadata: {name: web.1}, involvedObject: {namespace: default}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1}, addressType: IPv4, endpoints: []}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: default}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web-1}, spec: {containers: [{name: web, image: web}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: worker-1}}
+---
+{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: tidegate-controller, namespace: tidegate-system}}
+---
+{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: edgenode-edge-1, namespace: tidegate-system}}
+---
+{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: edgenode-edge-2, namespace: tidegate-system}}
+---
+{apiVersion: tidegate.io/v1alpha1, kind: EdgeNode, metadata: {name: edge-1}}
+---
+{apiVersion: tidegate.io/v1alpha1, kind: EdgeNode, metadata: {name: edge-2}}
+---
+{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: first, namespace: metallb-system}, spec: {addresses: [192.0.2.0/24]}}
+---
+{apiVersion: metallb.io/v1beta1, kind: L2Advertisement, metadata: {name: all, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: ServiceL2Status, metadata: {name: l2-1, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: ConfigurationState, metadata: {name: controller, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: ConfigurationState, metadata: {name: speaker-worker-1, namespace: metallb-system}}
+`;
+
+function clientOf(token: string): ApiClient {
+  return createApiClient({ url: plane.url, ca: plane.ca, token });
+}
+
+/** Sends what a verb is, without effect; resolves with the HTTP status. */
+async function attempt(client: ApiClient, verb: string, path: string): Promise<number> {
+  const [, parent = '', name = '', subresource = ''] = splitPath(path);
+  const dry = 'dryRun=All';
+  const send = async (method: string, at: string, body?: unknown, type?: string) =>
+    (await client.request(method, at, body, type)).status;
+  switch (verb) {
+    case 'get':
+      return send('GET', path);
+    case 'list':
+      return send('GET', `${parent}${subresource}`);
+    case 'watch':
+      return send('GET', `${parent}${subresource}?watch=true&timeoutSeconds=1`);
+    case 'create': {
+      if (subresource !== '') return send('POST', `${path}?${dry}`, {});
+      const old = (await plane.request('GET', path)).body;
+      const fresh = { ...old, metadata: { ...pick(old.metadata), name: `${name}-new` } };
+      return send('POST', `${parent}?${dry}`, fresh);
+    }
+    case 'update': {
+      const old = (await plane.request('GET', path)).body;
+      return send('PUT', `${path}?${dry}`, old);
+    }
+    case 'patch':
+      return send(
+        'PATCH',
+        `${path}?${dry}`,
+        { metadata: { labels: { tried: 'yes' } } },
+        MERGE_PATCH,
+      );
+    case 'delete':
+      return send('DELETE', `${path}?${dry}`);
+    default:
+      return send('DELETE', `${parent}${subresource}?${dry}&labelSelector=none=such`);
+  }
+}
+
+function pick({ namespace }: { readonly namespace?: string } = {}) {
+  return namespace === undefined ? {} : { namespace };
+}
+
+/** Parent, name and subresource: `…/services`, `web`, `/status`. */
+function splitPath(path: string): RegExpExecArray | string[] {
+  return /^(.*?)\/([^/]+)(\/(?:status|token))?$/.exec(path) ?? [];
+}
+
+/** What passes, of all verbs on all targets, in the form of the tables above. */
+async function rightsOf(client: ApiClient): Promise<Rights> {
+  const rows = Object.entries(TARGETS).map(async ([target, path]) => {
+    const isSubresource = /\/(status|token)$/.test(path);
+    const verbs = isSubresource ? ['get', 'create', 'update', 'patch'] : VERBS;
+    const tried = await Promise.all(
+      verbs.map(async (verb) => ({ verb, status: await attempt(client, verb, path) })),
+    );
+    const unclear = tried.find(({ status }) => status >= 300 && status !== 403 && status !== 405);
+    if (unclear) throw new Error(`${unclear.verb} ${path}: ${unclear.status}`);
+    const passed = tried.filter(({ status }) => status < 300);
+    return [target, passed.map(({ verb }) => verb)] as const;
+  });
+  return Object.fromEntries((await Promise.all(rows)).filter(([, verbs]) => verbs.length > 0));
+}
+
+async function mayExactly(t: ExecutionContext, token: string, rights: Rights): Promise<void> {
+  const client = clientOf(token);
+  t.teardown(() => client.close());
+  t.deepEqual(await rightsOf(client), rights);
+}
+
+const SERVICE_ACCOUNTS: readonly (readonly [string, Rights])[] = [
+  ['tidegate-controller', CONTROLLER],
+  ['tidegate-speaker', SPEAKER_OF_ANY_BOX],
+  ['tidegate-forwarder', FORWARDER],
+];
+
+for (const [name, rights] of SERVICE_ACCOUNTS) {
+  test(`the service account ${name} may do what it needs, and nothing else`, async (t) => {
+    await mayExactly(t, await plane.tokenFor('tidegate-system', name), rights);
+  });
+}
+
+const OF_EDGE_1: readonly (readonly [string, Rights])[] = [
+  ['controller', CONTROLLER],
+  ['speaker', SPEAKER],
+  ['forwarder', FORWARDER],
+];
+
+for (const [role, rights] of OF_EDGE_1) {
+  test(`the ${role} of a box outside the cluster writes for its own box alone`, async (t) => {
+    await mayExactly(t, readFileSync(`${plane.folder}/edge-1/${role}.token`, 'utf8'), rights);
+  });
+}
