@@ -1,9 +1,24 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
-import type { ApiError } from '../api-error.ts';
+import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import type { KubeObject } from '../kube-object.ts';
+import { untilAborted } from '../until-aborted.ts';
+import type { Link } from './answer-reader.ts';
+import { createComplaints } from './complaints.ts';
+import {
+  type CompleteList,
+  lacksStreaming,
+  listPages,
+  listStreamed,
+  presentVersion,
+} from './complete-list.ts';
+import { createKindReader } from './kind-reader.ts';
+import { createPauses } from './pause.ts';
 import type { ReflectorSink } from './reflector-sink.ts';
+import { INITIAL_STATE, type ReflectorState } from './reflector-state.ts';
+import { isOlder } from './resource-version.ts';
+import { type WatchBatch, watchDurationMs, watchFrom } from './watch.ts';
 
 export interface ReflectorOptions {
   readonly connection: ApiConnection;
@@ -13,7 +28,7 @@ export interface ReflectorOptions {
   readonly fieldSelector?: string;
   /** Drops what is not needed, right after parsing; must keep `metadata` name, namespace, uid, resourceVersion. */
   readonly trim?: (object: KubeObject) => KubeObject;
-  /** A link without any sign for so long is dead, ms. */
+  /** A link without any sign for so long is dead, ms; 2 s at least. */
   readonly idleTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -22,29 +37,13 @@ export interface ReflectorOptions {
   readonly sink: ReflectorSink;
 }
 
-/** What a reflector knows of itself; a new object with each change. */
-export interface ReflectorState {
-  /** A complete list has been handed over; stays true while the server is away. */
-  readonly synced: boolean;
-  /** Last good sign of the server, in `Clock.monotonicMs`. */
-  readonly lastContactMs: number | undefined;
-  /** Up to where the kind is known; '' before the first list. */
-  readonly resourceVersion: string;
-  /** Failed tries since the last good sign. */
-  readonly failures: number;
-  /** Why the last of these failed. */
-  readonly lastError: ApiError | undefined;
-  /** Counters since the start: complete lists, watches opened, events taken, lines not understood. */
-  readonly lists: number;
-  readonly watches: number;
-  readonly events: number;
-  readonly garbage: number;
-}
-
 /** One kind at one path, kept up to date. */
 export interface Reflector {
   state(): ReflectorState;
-  /** A fresh complete quorum list; resolves when it is in the sink. Rejects when it fails or is stopped. */
+  /**
+   * A fresh complete quorum list, begun after this call; resolves when it is in the sink. Rejects when
+   * it fails (another is made after a pause) or the reflector is stopped. Does not wait for a pause.
+   */
   relist(): Promise<void>;
   /** Called when `synced`, `failures` or `lastError` changed; the returned function unsubscribes. */
   onState(listener: (state: ReflectorState) => void): () => void;
@@ -52,4 +51,241 @@ export interface Reflector {
   stop(): Promise<void>;
 }
 
-export declare function startReflector(options: ReflectorOptions): Reflector;
+/**
+ * Out of contact for longer, the kind is listed and not resumed: a server's history may have been
+ * replaced meanwhile, and have caught up with the resourceVersion that we know.
+ */
+const RESUME_WITHIN_MS = 10_000;
+/** A watch that lasted so long was a working one, however it ended. */
+const WORKING_WATCH_MS = 5_000;
+/** Answers after which resuming again and again would lead nowhere: the second time, a list is made. */
+const HOPELESS = new Set(['Garbage', 'TooLarge', 'BadRequest', 'InternalError', 'Invalid']);
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Why the current step is broken off: somebody wants a fresh list. */
+const RELIST = Symbol('relist');
+
+/**
+ * Lists, then watches from there, for ever. What is known leaves the sink only by a DELETED event or
+ * by a complete list. The server is asked one thing at a time.
+ */
+export function startReflector(options: ReflectorOptions): Reflector {
+  const { path, clock, sink, random } = options;
+  const link: Link = {
+    connection: options.connection,
+    path,
+    selectors: {
+      ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
+      ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
+    },
+    idleTimeoutMs: options.idleTimeoutMs,
+    clock,
+  };
+  const reader = createKindReader(path, options.trim ?? ((object) => object));
+  const complaints = createComplaints(options.log.child({ path }), clock);
+  const pauses = createPauses(random);
+  const listeners = new Set<(state: ReflectorState) => void>();
+  const stopping = new AbortController();
+  let state = INITIAL_STATE;
+  let step = new AbortController();
+  let waiting: Waiter[] = [];
+  /** The present step must not be broken off by a wish for a fresh list: it is one, or hands one over. */
+  let isWanted = false;
+  let mustList = true;
+  /** When the watch ended in a way that leaves its history in doubt; undefined when it did not. */
+  let doubtSinceMs: number | undefined;
+  let hasStreaming = true;
+  let mustStream = false;
+  let hopelessTries = 0;
+  let expiredTries = 0;
+
+  function update(change: Partial<ReflectorState>) {
+    const before = state;
+    state = { ...state, ...change };
+    const { synced, failures, lastError } = state;
+    const isSame =
+      synced === before.synced && failures === before.failures && lastError === before.lastError;
+    if (!isSame) for (const listener of [...listeners]) listener(state);
+  }
+
+  /** The server has said something that we understand. */
+  function contact(change: Partial<ReflectorState> = {}) {
+    update({ failures: 0, lastError: undefined, lastContactMs: clock.monotonicMs(), ...change });
+    complaints.recovered();
+  }
+
+  async function run() {
+    while (!stopping.signal.aborted) {
+      step = new AbortController();
+      try {
+        if (mustList || waiting.length > 0) await list(step.signal);
+        else if (doubtSinceMs !== undefined) await verify(doubtSinceMs, step.signal);
+        else await watch(step.signal);
+      } catch (error) {
+        if (!stopping.signal.aborted && error !== RELIST) await recover(error as Error);
+      }
+    }
+  }
+
+  async function list(signal: AbortSignal) {
+    const served = waiting;
+    waiting = [];
+    isWanted = served.length > 0;
+    try {
+      const made = await fetchList(signal);
+      isWanted = true;
+      const isRestored = isOlder(made.resourceVersion, state.resourceVersion);
+      const taken = sink.replace(made.objects, made.resourceVersion, isRestored);
+      // Only the end breaks this off: the sink is called for one thing at a time.
+      if (taken !== undefined) await untilAborted(taken, stopping.signal);
+      mustList = false;
+      doubtSinceMs = undefined;
+      contact({
+        synced: true,
+        resourceVersion: made.resourceVersion,
+        lists: state.lists + 1,
+      });
+      for (const waiter of served) waiter.resolve();
+    } catch (error) {
+      for (const waiter of served) waiter.reject(error);
+      throw error;
+    } finally {
+      isWanted = false;
+    }
+  }
+
+  async function fetchList(signal: AbortSignal): Promise<CompleteList> {
+    if (mustStream && hasStreaming) {
+      try {
+        return await listStreamed(link, reader, signal);
+      } catch (error) {
+        if (!lacksStreaming(error)) throw error;
+        hasStreaming = false;
+      }
+    }
+    try {
+      return await listPages(link, reader, signal);
+    } catch (error) {
+      // The pages were too slow for the server's memory: a streamed list has none.
+      if (isExpired(error)) mustStream = true;
+      throw error;
+    }
+  }
+
+  /** Asks where the server is now: before what we know, its history is another. */
+  async function verify(sinceMs: number, signal: AbortSignal) {
+    const present = await presentVersion(link, reader, signal);
+    const isLate = clock.monotonicMs() - sinceMs > RESUME_WITHIN_MS;
+    doubtSinceMs = undefined;
+    mustList = isLate || isOlder(present, state.resourceVersion);
+    // Good news only when the watch works, too: the right to list is not the right to watch.
+    update({ lastContactMs: clock.monotonicMs() });
+  }
+
+  async function watch(signal: AbortSignal) {
+    const beganMs = clock.monotonicMs();
+    const beganAt = state.resourceVersion;
+    let isSilent = true;
+    update({ watches: state.watches + 1 });
+    const take = ({ events, resourceVersion }: WatchBatch) => {
+      isSilent = false;
+      if (resourceVersion !== beganAt) working();
+      if (events.length > 0) sink.apply(events);
+      contact({ resourceVersion, events: state.events + events.length });
+    };
+    const isShort = () =>
+      clock.monotonicMs() - beganMs < Math.min(WORKING_WATCH_MS, watchDurationMs(link) / 2);
+    try {
+      await watchFrom(beganAt, link, reader, signal, take);
+    } catch (error) {
+      if (!isShort()) working();
+      throw error;
+    }
+    if (isShort() && state.resourceVersion === beganAt) {
+      throw new ApiError(`${path}: the server ends each watch at once`, {
+        status: 0,
+        reason: 'ConnectionLost',
+      });
+    }
+    working();
+    contact();
+    // A server whose history lies before ours says nothing, too.
+    if (isSilent) doubtSinceMs = clock.monotonicMs();
+  }
+
+  function working() {
+    pauses.reset();
+    hopelessTries = 0;
+    expiredTries = 0;
+  }
+
+  /** Decides what to do after a failure, and when. */
+  async function recover(error: Error) {
+    const reason = error instanceof ApiError ? error.reason : '';
+    if (isExpired(error)) {
+      mustList = true;
+      expiredTries += 1;
+      // The way of things, once; the second time in a row something is wrong.
+      if (expiredTries === 1) return;
+    }
+    if (!(error instanceof ApiError)) mustList = true;
+    if (HOPELESS.has(reason)) hopelessTries += 1;
+    if (hopelessTries >= 2 || reason === 'Timeout') mustList = true;
+    doubtSinceMs ??= clock.monotonicMs();
+    const isGarbage = reason === 'Garbage' || reason === 'TooLarge';
+    update({
+      failures: state.failures + 1,
+      lastError: error,
+      garbage: state.garbage + (isGarbage ? 1 : 0),
+    });
+    complaints.failed(error);
+    await pause(pauses.next(error instanceof ApiError ? error.retryAfterMs : undefined));
+  }
+
+  function pause(delayMs: number): Promise<void> {
+    step = new AbortController();
+    const { signal } = step;
+    if (waiting.length > 0 || stopping.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = clock.after(delayMs, resolve);
+      signal.addEventListener('abort', () => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  const finished = run();
+  return {
+    state: () => state,
+    relist() {
+      if (stopping.signal.aborted) return Promise.reject(stopping.signal.reason);
+      return new Promise((resolve, reject) => {
+        waiting.push({ resolve, reject });
+        if (!isWanted) step.abort(RELIST);
+      });
+    },
+    onState(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async stop() {
+      const reason = new ApiError(`${path}: the reflector was stopped`, {
+        status: 0,
+        reason: 'Aborted',
+      });
+      stopping.abort(reason);
+      step.abort(reason);
+      for (const waiter of waiting.splice(0)) waiter.reject(reason);
+      await finished;
+    },
+  };
+}
+
+function isExpired(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 410;
+}

@@ -1,0 +1,27 @@
+/** Pauses between tries, ms. */
+export const PAUSE_BASE_MS = 200;
+export const PAUSE_CAP_MS = 30_000;
+/** A server that asks for longer is not believed: it may have been a proxy's page. */
+const RETRY_AFTER_CAP_MS = 60_000;
+
+/** How long to wait after a failure, with decorrelated jitter: many boxes fail at the same instant. */
+export interface Pauses {
+  /** The next pause, ms; not shorter than what the server asked for. */
+  next(retryAfterMs: number | undefined): number;
+  /** After a success: the next pause is the shortest again. */
+  reset(): void;
+}
+
+/** `random` in [0, 1). See "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. */
+export function createPauses(random: () => number): Pauses {
+  let last = PAUSE_BASE_MS;
+  return {
+    next(retryAfterMs = 0) {
+      last = Math.min(PAUSE_CAP_MS, PAUSE_BASE_MS + random() * (last * 3 - PAUSE_BASE_MS));
+      return Math.max(last, Math.min(retryAfterMs, RETRY_AFTER_CAP_MS));
+    },
+    reset() {
+      last = PAUSE_BASE_MS;
+    },
+  };
+}
