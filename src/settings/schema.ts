@@ -20,10 +20,11 @@ const kubernetes = section("The cluster's API server (docs/kubernetes.md).", {
       pattern: '^/',
       is: 'an absolute path',
       remedy: 'Write a path that begins with "/"',
-      examples: ['/etc/tidegate/kubeconfig'],
+      examples: ['/etc/tidegate/kubernetes/{role}.kubeconfig'],
       description:
-        'File that says where the API server is and how to log in. Without it: the service account ' +
-        'of the Pod that this runs in.',
+        'File that says where the API server is and how to log in. "{role}" stands for the role of the ' +
+        'process (of several: joined by "+"), so that each logs in with rights of its own. ' +
+        'Without it: the service account of the Pod that this runs in.',
     }),
   ),
   context: Type.Optional(
