@@ -59,7 +59,7 @@ class Reporter implements ConfigurationReporter {
     this.#problems = problems;
     if (this.#settling || this.#writing) return;
     this.#settling = true;
-    this.#schedule(CONFIGURATION_SETTLE_MS);
+    this.#schedule(CONFIGURATION_SETTLE_MS, () => this.#flush());
   }
 
   stop(): void {
@@ -67,9 +67,15 @@ class Reporter implements ConfigurationReporter {
     this.#cancel?.();
   }
 
-  #schedule(delayMs: number): void {
+  #schedule(delayMs: number, run: () => Promise<void>): void {
     this.#cancel?.();
-    if (!this.#stopped) this.#cancel = this.#options.clock.after(delayMs, () => void this.#flush());
+    if (!this.#stopped) this.#cancel = this.#options.clock.after(delayMs, () => void run());
+  }
+
+  /** Looks at what is really there, too. */
+  async #check(): Promise<void> {
+    this.#written = undefined;
+    await this.#flush();
   }
 
   async #flush(): Promise<void> {
@@ -92,8 +98,8 @@ class Reporter implements ConfigurationReporter {
     this.#writing = false;
     const isNews = pools !== this.#pools || problems !== this.#problems;
     this.#settling = isNews;
-    if (!isNews) this.#written = undefined;
-    this.#schedule(isNews ? CONFIGURATION_SETTLE_MS : CONFIGURATION_CHECK_MS);
+    if (isNews) this.#schedule(CONFIGURATION_SETTLE_MS, () => this.#flush());
+    else this.#schedule(CONFIGURATION_CHECK_MS, () => this.#check());
   }
 
   async #writePools(pools: readonly PoolCounts[]): Promise<void> {
