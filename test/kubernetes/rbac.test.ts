@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { type ApiClient, createApiClient } from './api-client.ts';
+import { findAssets } from './assets.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 /**
@@ -72,20 +73,20 @@ const READ_LEASES: Rights = {
 
 const CONTROLLER: Rights = {
   ...READ_LEASES,
-  service: [...READ, 'patch'],
+  service: READ,
   'service status': ['patch'],
   namespace: READ,
   'namespace kube-system': READ,
   event: ['create', 'patch'],
-  'lease of the leader': [...READ, 'create', 'update', 'patch'],
+  'lease of the leader': [...READ, 'create', 'update'],
   'edge-1': READ,
   'edge-2': READ,
   pool: READ,
   'pool status': ['patch'],
   'L2 status': READ,
-  'configuration state': [...READ, 'create', 'patch'],
+  'configuration state': ['get', 'create'],
   'status of the configuration state': ['patch'],
-  "another's configuration state": [...READ, 'create'],
+  "another's configuration state": ['create'],
 };
 
 /** Of one box. */
@@ -96,21 +97,22 @@ const SPEAKER: Rights = {
   'namespace kube-system': READ,
   node: READ,
   event: ['create', 'patch'],
-  'lease of edge-1': [...READ, 'create', 'update', 'patch'],
-  'edge-1': [...READ, 'create', 'patch'],
+  'lease of edge-1': [...READ, 'create', 'patch'],
+  'edge-1': [...READ, 'patch'],
   'status of edge-1': ['patch'],
-  'edge-2': [...READ, 'create'],
+  'edge-2': READ,
   pool: READ,
   'L2 advertisement': READ,
-  'L2 status': [...READ, 'create', 'patch', 'delete'],
+  'L2 status': [...READ, 'create', 'delete'],
   'status of the L2 status': ['patch'],
 };
 
 /** Of the DaemonSet's Pods, which a policy keeps to their boxes. */
 const SPEAKER_OF_ANY_BOX: Rights = {
   ...SPEAKER,
-  'lease of the leader': [...READ, 'create', 'update', 'patch'],
-  'lease of edge-2': [...READ, 'create', 'update', 'patch'],
+  'lease of the leader': [...READ, 'create', 'patch'],
+  'lease of edge-2': [...READ, 'create', 'patch'],
+  'edge-1': [...READ, 'create', 'patch'],
   'edge-2': [...READ, 'create', 'patch'],
   'status of edge-2': ['patch'],
 };
@@ -133,17 +135,14 @@ test.before(async () => {
   await plane.kubectl(['apply', '--server-side', '-k', `${ROOT}config/deploy/overlays/edge-boxes`]);
   await plane.apply(OBJECTS);
   const script = `${ROOT}scripts/box-kubeconfig`;
-  const { KUBECONFIG, KUBECTL } = { KUBECONFIG: plane.kubeconfig, KUBECTL: await kubectlPath() };
-  const env = { ...process.env, KUBECONFIG, KUBECTL };
-  await promisify(execFile)('sh', [script, 'edge-1'], { cwd: plane.folder, env });
+  const { kubectl } = await findAssets();
+  const env = { ...process.env, KUBECONFIG: plane.kubeconfig, KUBECTL: kubectl };
+  for (const args of [['edge-1'], ['edge-3', 'speaker']]) {
+    await promisify(execFile)('sh', [script, ...args], { cwd: plane.folder, env });
+  }
 });
 
 test.after.always(() => plane?.stop());
-
-async function kubectlPath(): Promise<string> {
-  const { findAssets } = await import('./assets.ts');
-  return (await findAssets()).kubectl;
-}
 
 const OBJECTS = `
 {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}
@@ -274,3 +273,42 @@ for (const [role, rights] of OF_EDGE_1) {
     await mayExactly(t, readFileSync(`${plane.folder}/edge-1/${role}.token`, 'utf8'), rights);
   });
 }
+
+test('a box makes its own EdgeNode, by server-side apply, and no other', async (t) => {
+  const client = clientOf(readFileSync(`${plane.folder}/edge-3/speaker.token`, 'utf8'));
+  t.teardown(() => client.close());
+  const apply = (name: string) => {
+    const manifest = { apiVersion: 'tidegate.io/v1alpha1', kind: 'EdgeNode', metadata: { name } };
+    const path = `${EDGE_NODES}/${name}?fieldManager=tidegate-speaker`;
+    return client.request('PATCH', path, manifest, 'application/apply-patch+yaml');
+  };
+  t.is((await apply('edge-3')).status, 201);
+  t.is((await apply('edge-3')).status, 200);
+  t.is((await apply('edge-4')).status, 403);
+});
+
+test('the controller guards a Service and lets it go, and cannot change what it is', async (t) => {
+  const client = clientOf(await plane.tokenFor('tidegate-system', 'tidegate-controller'));
+  t.teardown(() => client.close());
+  const path = `${CORE}/namespaces/default/services/guarded`;
+  const spec = { ports: [{ port: 80 }], type: 'LoadBalancer' };
+  await plane.apply({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'guarded' }, spec });
+  const patch = (metadata: object, more: object = {}) =>
+    client.must('PATCH', `${path}/status`, { metadata, ...more }, MERGE_PATCH);
+  const finalizers = ['service.kubernetes.io/load-balancer-cleanup'];
+  const annotations = { 'metallb.io/ip-allocated-from-pool': 'first' };
+  const written = await patch(
+    { finalizers, annotations },
+    {
+      status: { loadBalancer: { ingress: [{ ip: '192.0.2.1', ipMode: 'VIP' }] } },
+      spec: { type: 'ClusterIP' },
+    },
+  );
+  t.like(written.metadata, { finalizers, annotations });
+  t.is(written.status.loadBalancer.ingress[0].ip, '192.0.2.1');
+  t.is(written.spec.type, 'LoadBalancer', 'a change of spec is passed over');
+  await plane.must('DELETE', path);
+  t.is((await plane.request('GET', path)).status, 200);
+  await patch({ finalizers: [] });
+  t.is((await plane.request('GET', path)).status, 404);
+});
