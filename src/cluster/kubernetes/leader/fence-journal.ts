@@ -24,8 +24,11 @@ export interface FenceOptions {
    * is not complete.
    */
   touched(): Iterable<FenceTarget>;
-  /** The Service as the API server has it now; `undefined`: there is none of this name any more. */
-  onRead(service: ObjectKey, object: KubeObject | undefined): void;
+  /**
+   * A Service as the API server has it by now; for the store, where that still has the same one at an
+   * older version.
+   */
+  onRead(object: KubeObject): void;
   wallMs(): number;
 }
 
@@ -61,7 +64,6 @@ async function fence(target: FenceTarget, options: FenceOptions): Promise<boolea
   const object = await read(target, options);
   const { metadata } = object ?? {};
   if (!object || metadata?.uid !== uid || metadata.resourceVersion !== resourceVersion) {
-    options.onRead(service, object);
     return true;
   }
   const base = statusBaseOf(object);
@@ -73,12 +75,12 @@ async function fence(target: FenceTarget, options: FenceOptions): Promise<boolea
       contentType: 'application/merge-patch+json',
       body: fencePatch(base, options),
     });
-    if (isKubeObject(written)) options.onRead(service, written);
+    if (isKubeObject(written)) options.onRead(written);
     return true;
   } catch (error) {
     const status = error instanceof ApiError ? error.status : 0;
     if (status === 404 || status === 409) {
-      options.onRead(service, await read(target, options));
+      await read(target, options);
       return true;
     }
     if (status === 400 || status === 413 || status === 422) return false;
@@ -88,11 +90,14 @@ async function fence(target: FenceTarget, options: FenceOptions): Promise<boolea
 
 async function read(
   { service }: FenceTarget,
-  { connection }: FenceOptions,
+  { connection, onRead }: FenceOptions,
 ): Promise<KubeObject | undefined> {
   try {
     const object = await connection.request({ method: 'GET', path: pathOf(service) });
-    if (isKubeObject(object)) return object;
+    if (isKubeObject(object)) {
+      onRead(object);
+      return object;
+    }
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
     throw error;

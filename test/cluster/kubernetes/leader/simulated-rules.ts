@@ -1,0 +1,114 @@
+import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
+import { addressesOf } from '../../../../src/cluster/kubernetes/status/api-status.ts';
+import { type Address, formatAddress } from '../../../../src/domain/address.ts';
+import type { ObjectKey } from '../../../../src/domain/object.ts';
+import type { Service } from '../../../../src/domain/service.ts';
+import type { Snapshot } from '../../../../src/domain/snapshot.ts';
+import { allocate } from '../../../../src/plan/allocate.ts';
+import { sameAddresses } from '../../../../src/plan/allocation/assignment.ts';
+import { SETTINGS } from '../../../plan/allocation-cluster.ts';
+import type { SimEvent, SimulatedApi } from './simulated-api.ts';
+import type { Call, SimulatedProcess } from './simulated-process.ts';
+import { decodedService, snapshotOf } from './simulated-store.ts';
+
+/** What must hold after each change of the API server's state. */
+export interface Rules {
+  /** After a change of a Service by a call, or by people. Throws when something does not hold. */
+  afterService(event: SimEvent, call: Call | undefined): void;
+  afterPool(): void;
+  /** Notes who leads now. */
+  noteLeaders(processes: readonly SimulatedProcess[]): void;
+  /** Why the cluster is not as it should be at rest; undefined when it is. */
+  unrest(processes: readonly SimulatedProcess[]): string | undefined;
+}
+
+export function createRules(api: () => SimulatedApi): Rules {
+  const held = new Map<ObjectKey, { uid: string; addresses: readonly Address[] }>();
+  /** Services that some rule allowed to lose what they have now. */
+  const losable = new Set<ObjectKey>();
+  let ledTerm = 0;
+
+  const now = () => snapshotOf(api().list('services'), api().list('pools'));
+
+  function noteLosable(): void {
+    const snapshot = now();
+    const { services } = allocate(undefined, snapshot, SETTINGS);
+    for (const [key, { addresses }] of held) {
+      const kept = services.get(key)?.addresses ?? [];
+      if (addresses.length === 0 || sameAddresses(kept, addresses)) continue;
+      for (const [other, { addresses: theirs }] of held) {
+        if (theirs.some((address) => addresses.includes(address))) losable.add(other);
+      }
+    }
+  }
+
+  function checkGrant(key: ObjectKey, object: KubeObject, given: readonly Address[], call: Call) {
+    if (call.term < ledTerm) {
+      throw new Error(`${call.process.name} gave ${texts(given)} to ${key} after another led`);
+    }
+    const { service } = decodedService(object);
+    for (const [other, { uid, addresses }] of held) {
+      const both = addresses.filter((address) => given.includes(address));
+      if (other === key || both.length === 0) continue;
+      const seen = call.view.services.get(other);
+      if (service && seen?.uid === uid && mayShare(service, seen)) continue;
+      throw new Error(`${texts(both)} was given to ${key} while ${other} had it`);
+    }
+  }
+
+  return {
+    afterService({ type, key, object }, call) {
+      const before = held.get(key);
+      const addresses = type === 'DELETED' ? [] : addressesOf(decodedService(object).base);
+      const had = before?.uid === object.metadata.uid ? before.addresses : [];
+      const given = addresses.filter((address) => !had.includes(address));
+      const taken = had.filter((address) => !addresses.includes(address));
+      if (call && given.length > 0) checkGrant(key, object, given, call);
+      if (call && taken.length > 0 && type !== 'DELETED' && !losable.has(key)) {
+        throw new Error(`${texts(taken)} was taken from ${key} without a reason`);
+      }
+      if (type === 'DELETED') held.delete(key);
+      else held.set(key, { uid: object.metadata.uid, addresses });
+      if (given.length + taken.length > 0) losable.delete(key);
+      noteLosable();
+    },
+    afterPool: noteLosable,
+    noteLeaders(processes) {
+      for (const process of processes) {
+        if (process.alive && process.leads()) ledTerm = Math.max(ledTerm, process.term());
+      }
+    },
+    unrest(processes) {
+      const leaders = processes.filter((process) => process.alive && process.leads());
+      if (leaders.length !== 1) return `${leaders.length} controllers lead`;
+      return difference(now());
+    },
+  };
+}
+
+/** What a controller that begins with nothing would change. */
+function difference(snapshot: Snapshot): string | undefined {
+  const { services } = allocate(undefined, snapshot, SETTINGS);
+  for (const [key, { addresses }] of services) {
+    if (snapshot.services.get(key)?.deleting) return `${key} is still being deleted`;
+    const said = snapshot.statuses.get(key)?.addresses ?? [];
+    if (!sameAddresses(said, addresses)) {
+      return `${key} has ${texts(said)} and should have ${texts(addresses)}`;
+    }
+  }
+  return undefined;
+}
+
+/** MetalLB's rule: the same key, no port in common, and backends of which traffic may go to any. */
+function mayShare(a: Service, b: Service): boolean {
+  const policy = ({ externalTrafficPolicy, selector }: Service) =>
+    externalTrafficPolicy === 'Local' ? selector : '';
+  const clash = a.ports.some((one) =>
+    b.ports.some((other) => one.port === other.port && one.protocol === other.protocol),
+  );
+  return a.sharingKey !== '' && a.sharingKey === b.sharingKey && !clash && policy(a) === policy(b);
+}
+
+function texts(addresses: readonly Address[]): string {
+  return addresses.map(formatAddress).join(', ') || 'nothing';
+}
