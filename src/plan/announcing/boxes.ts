@@ -2,7 +2,7 @@ import type { EdgeNode } from '../../domain/edge-node.ts';
 import { EXCLUDE_LABEL, type Node } from '../../domain/node.ts';
 import type { Labels } from '../../domain/object.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
-import type { WithholdReason } from './reasons.ts';
+import { isObstacleOfBox, type WithholdReason } from './reasons.ts';
 
 /** The box that plans, by its settings. */
 export interface OwnBox {
@@ -59,7 +59,11 @@ function boxOf(edgeNode: EdgeNode, node: Node | undefined): Box {
     labels,
     obstacle,
     candidate: obstacle === '' && edgeNode.alive && edgeNode.ready,
-    withheld: new Set(edgeNode.withheld.map(({ address }) => address)),
+    withheld: new Set(
+      edgeNode.withheld
+        .filter(({ reason }) => isObstacleOfBox(reason))
+        .map(({ address }) => address),
+    ),
   };
 }
 

@@ -1,0 +1,162 @@
+import type { BoxPublisher, BoxState } from '../../../domain/box.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import type { ClusterSource } from '../../../domain/cluster-source.ts';
+import type { Log } from '../../../domain/log.ts';
+import type { ObjectKey } from '../../../domain/object.ts';
+import { backoffMs } from '../../../reconcile/backoff.ts';
+import { ApiError } from '../api-error.ts';
+import type { ApiConnection } from '../connection.ts';
+import { createEventRecorder } from '../write/event-recorder.ts';
+import { createEdgeNodeWriter, FIELD_MANAGER } from './edge-node-writer.ts';
+import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { createL2Statuses } from './l2-statuses.ts';
+
+export interface BoxPublisherOptions {
+  /** Closed by `stop`. */
+  readonly connection: ApiConnection;
+  /** Tells whether the EdgeNode is there, what the operator wants of it, and whom events are about. */
+  readonly source: Pick<ClusterSource, 'current' | 'subscribe'>;
+  /** Name of the box. */
+  readonly box: string;
+  /** Of this process, other than that of any other. */
+  readonly identity: string;
+  /** Where the heartbeat is. */
+  readonly namespace: string;
+  /** Where ServiceL2Statuses are. */
+  readonly metallbNamespace: string;
+  readonly heartbeat: { readonly intervalMs: number; readonly lifetimeMs: number };
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The EdgeNode is written at most this often. */
+export const WRITE_INTERVAL_MS = 1000;
+/** What is left to say at a stop must be said in this time. */
+export const STOP_LIMIT_MS = 2000;
+
+/** Publishes a box by the API server: its EdgeNode, its heartbeat, what it announces. */
+export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
+  const { connection, source, box, clock, log } = options;
+  const edgeNode = createEdgeNodeWriter(connection, box, clock);
+  const owner = () => edgeNode.uid();
+  const events = createEventRecorder({
+    connection,
+    component: FIELD_MANAGER,
+    host: box,
+    clock,
+    log,
+  });
+  const statuses = createL2Statuses({
+    connection,
+    namespace: options.metallbNamespace,
+    box,
+    owner,
+    onBegin: tellAssigned,
+    clock,
+    log,
+  });
+  let heartbeat: Heartbeat | undefined;
+  let state: BoxState | undefined;
+  let dirty = false;
+  let writing: Promise<void> | undefined;
+  let writtenMs = Number.NEGATIVE_INFINITY;
+  let attempts = 0;
+  let cancel: (() => void) | undefined;
+  let stopped = false;
+  let seen = source.current().edgeNodes.get(box);
+  const unsubscribe = source.subscribe(({ edgeNodes }) => {
+    const now = edgeNodes.get(box);
+    if (now === seen) return;
+    seen = now;
+    schedule();
+  });
+
+  function tellAssigned(service: ObjectKey) {
+    const about = source.current().services.get(service);
+    if (!about) return;
+    const { namespace, name, uid } = about;
+    const message = `announcing from node "${box}" with protocol "layer2"`;
+    const event = { type: 'Normal', reason: 'nodeAssigned', message } as const;
+    events.record({ apiVersion: 'v1', kind: 'Service', namespace, name, uid }, event);
+  }
+
+  /** Has the EdgeNode looked at, as soon as it may be written again. */
+  function schedule(pauseMs = 0) {
+    dirty = true;
+    if (stopped || writing || !state || (cancel && pauseMs === 0)) return;
+    cancel?.();
+    const waitMs = Math.max(pauseMs, writtenMs + WRITE_INTERVAL_MS - clock.monotonicMs(), 0);
+    cancel = clock.after(waitMs, () => {
+      cancel = undefined;
+      writing = write().finally(() => {
+        writing = undefined;
+        if (dirty) schedule(attempts > 0 ? backoffMs(attempts) : 0);
+      });
+    });
+  }
+
+  async function write(): Promise<void> {
+    if (!state) return;
+    dirty = false;
+    writtenMs = clock.monotonicMs();
+    try {
+      await edgeNode.write(state, seen);
+      attempts = 0;
+    } catch (error) {
+      attempts += 1;
+      dirty = true;
+      const hint = error instanceof ApiError && error.status === 404 ? { remedy: INSTALL } : {};
+      log.warn('Cannot write the EdgeNode of this box; trying again', { box, error, ...hint });
+      return;
+    }
+    heartbeat ??= startHeartbeat({ ...options, ...options.heartbeat, owner });
+    statuses.want(announcedServices(state));
+  }
+
+  async function farewell(): Promise<void> {
+    await writing;
+    await Promise.all([
+      statuses.stop(),
+      heartbeat?.stop(STOP_LIMIT_MS),
+      edgeNode.writeStopped(STOP_LIMIT_MS).catch((error) => {
+        log.warn('Cannot say in the EdgeNode that this box stops', { box, error });
+      }),
+    ]);
+  }
+
+  return {
+    publish(next) {
+      state = next;
+      schedule();
+      // Who announces is said at once: the address of a Service that goes waits for it.
+      if (heartbeat && !stopped) statuses.want(announcedServices(next));
+    },
+    async stop() {
+      stopped = true;
+      unsubscribe();
+      cancel?.();
+      events.stop();
+      const late = new Promise<void>((resolve) => {
+        clock.after(STOP_LIMIT_MS, resolve);
+      });
+      await Promise.race([farewell(), late]);
+      await connection.close();
+    },
+  };
+}
+
+const INSTALL = 'Install the definition: kubectl apply -k config/crds';
+
+/** By Service: interfaces on which at least one of its addresses is announced, sorted. */
+function announcedServices({ vips }: BoxState): ReadonlyMap<ObjectKey, readonly string[]> {
+  const announced = new Map<ObjectKey, Set<string>>();
+  for (const vip of vips) {
+    if (!vip.announced) continue;
+    for (const service of vip.services) {
+      const interfaces = announced.get(service) ?? new Set();
+      for (const name of vip.interfaces) interfaces.add(name);
+      announced.set(service, interfaces);
+    }
+  }
+  return new Map([...announced].map(([service, names]) => [service, [...names].sort()]));
+}

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { nameOf, type ObjectKey } from '../../../domain/object.ts';
+import { isObject } from '../../decode/field.ts';
+import {
+  decodeL2Status,
+  NODE_LABEL,
+  SERVICE_NAME_LABEL,
+  SERVICE_NAMESPACE_LABEL,
+} from '../../decode/l2-status.ts';
+import { ApiError } from '../api-error.ts';
+import type { ApiConnection } from '../connection.ts';
+import { FIELD_MANAGER } from './edge-node-writer.ts';
+
+export interface L2StatusApiOptions {
+  readonly connection: Pick<ApiConnection, 'request'>;
+  /** MetalLB's. */
+  readonly namespace: string;
+  readonly box: string;
+  /** Of the EdgeNode, so that statuses go with it. */
+  readonly owner: () => string | undefined;
+}
+
+/** A ServiceL2Status as the server has it. */
+export interface WrittenL2Status {
+  readonly name: string;
+  /** `undefined` when only the first of its two writes was done. */
+  readonly interfaces: readonly string[] | undefined;
+}
+
+const PAGE = '500';
+const API_VERSION = 'metallb.io/v1beta1';
+
+/** The requests about ServiceL2Statuses of a box. All reject with ApiError. */
+export function createL2StatusApi({ connection, namespace, box, owner }: L2StatusApiOptions) {
+  const folder = `/apis/${API_VERSION}/namespaces/${namespace}/servicel2statuses`;
+
+  /** Of this box; `undefined` when the kind is not installed. */
+  async function list() {
+    const found: { service: ObjectKey; object: WrittenL2Status }[] = [];
+    let token: string | undefined;
+    do {
+      const answer = await connection
+        .request({
+          method: 'GET',
+          path: folder,
+          query: {
+            labelSelector: `${NODE_LABEL}=${box}`,
+            limit: PAGE,
+            ...(token !== undefined && { continue: token }),
+          },
+        })
+        .catch(notThere);
+      if (!isObject(answer)) return undefined;
+      for (const item of Array.isArray(answer['items']) ? answer['items'] : []) {
+        const status = decodeL2Status(item).value;
+        if (!status) continue;
+        const told = isObject(item) && item['status'] !== undefined;
+        const interfaces = told ? status.interfaces.toSorted() : undefined;
+        found.push({ service: status.service, object: { name: status.name, interfaces } });
+      }
+      const { metadata } = answer;
+      const next = isObject(metadata) ? metadata['continue'] : undefined;
+      token = typeof next === 'string' && next !== '' ? next : undefined;
+    } while (token !== undefined);
+    return found;
+  }
+
+  async function create(service: ObjectKey): Promise<string> {
+    // Made from what it is about, so that a try whose answer was lost makes no second one.
+    const digest = createHash('sha256').update(`${box} ${service}`).digest('hex');
+    const name = `l2-${digest.slice(0, 16)}`;
+    const uid = owner();
+    const labels = {
+      [NODE_LABEL]: box,
+      [SERVICE_NAME_LABEL]: nameOf(service),
+      [SERVICE_NAMESPACE_LABEL]: namespaceOf(service),
+    };
+    const owned = { apiVersion: 'tidegate.io/v1alpha1', kind: 'EdgeNode', name: box, uid };
+    await connection
+      .request({
+        method: 'POST',
+        path: folder,
+        query: { fieldManager: FIELD_MANAGER },
+        body: {
+          apiVersion: API_VERSION,
+          kind: 'ServiceL2Status',
+          metadata: { name, labels, ...(uid !== undefined && { ownerReferences: [owned] }) },
+        },
+      })
+      .catch((error) => {
+        if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error;
+      });
+    return name;
+  }
+
+  /** False when the object is not there any more. */
+  async function setStatus(name: string, service: ObjectKey, interfaces: readonly string[]) {
+    const status = {
+      node: box,
+      serviceName: nameOf(service),
+      serviceNamespace: namespaceOf(service),
+      interfaces: interfaces.map((each) => ({ name: each })),
+    };
+    const answer = await connection
+      .request({
+        method: 'PATCH',
+        path: `${folder}/${name}/status`,
+        query: { fieldManager: FIELD_MANAGER },
+        contentType: 'application/merge-patch+json',
+        body: { status },
+      })
+      .catch(notThere);
+    return answer !== undefined;
+  }
+
+  async function remove(name: string): Promise<void> {
+    await connection.request({ method: 'DELETE', path: `${folder}/${name}` }).catch(notThere);
+  }
+
+  return { list, create, setStatus, remove };
+}
+
+function namespaceOf(service: ObjectKey): string {
+  return service.slice(0, service.indexOf('/'));
+}
+
+function notThere(error: unknown): undefined {
+  if (error instanceof ApiError && error.status === 404) return undefined;
+  throw error;
+}

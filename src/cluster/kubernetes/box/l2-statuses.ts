@@ -1,0 +1,166 @@
+import type { Clock } from '../../../domain/clock.ts';
+import type { Log } from '../../../domain/log.ts';
+import type { ObjectKey } from '../../../domain/object.ts';
+import { backoffMs } from '../../../reconcile/backoff.ts';
+import { ApiError } from '../api-error.ts';
+import { parallel } from '../write/parallel.ts';
+import {
+  createL2StatusApi,
+  type L2StatusApiOptions,
+  type WrittenL2Status,
+} from './l2-status-api.ts';
+
+export interface L2StatusesOptions extends L2StatusApiOptions {
+  /**
+   * This box begins to announce a Service. Not called for one that it was said to announce before, by
+   * this process or an earlier one.
+   */
+  readonly onBegin: (service: ObjectKey) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * The ServiceL2Statuses (metallb.io) of this box: one a Service that it announces. Written only where
+ * they differ; tried again with backoff; left alone where their kind is not installed. They stay when
+ * the process ends, so that a restart writes nothing.
+ */
+export interface L2Statuses {
+  /** Interfaces, sorted, by Service: all that should be. */
+  want(announced: ReadonlyMap<ObjectKey, readonly string[]>): void;
+  /** Resolves when nothing is under way. Failed writes may still wait. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Requests at one time. */
+const PARALLEL = 8;
+/** What others did to our objects, or that the kind was installed, is seen at a change after so long. */
+export const RELIST_MS = 600_000;
+
+export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
+  const { box, clock, log, onBegin } = options;
+  const api = createL2StatusApi(options);
+  let wanted: ReadonlyMap<ObjectKey, readonly string[]> | undefined;
+  const known = new Map<ObjectKey, WrittenL2Status>();
+  /** Services that are known to be announced from here; `undefined` before the first list. */
+  let begun: Set<ObjectKey> | undefined;
+  let listedMs: number | undefined;
+  let isInstalled = true;
+  let running: Promise<void> | undefined;
+  let again = false;
+  let stopped = false;
+  let attempts = 0;
+  let cancel = () => {};
+
+  async function list(): Promise<void> {
+    if (listedMs !== undefined && clock.monotonicMs() - listedMs < RELIST_MS) return;
+    const found = await api.list();
+    isInstalled = found !== undefined;
+    known.clear();
+    for (const { service, object } of found ?? []) {
+      // Two about one Service: somebody's retry, or MetalLB's and ours.
+      if (known.has(service)) await api.remove(object.name);
+      else known.set(service, object);
+    }
+    // Without anything to go by, what is announced at first is not news.
+    begun ??= new Set(found ? known.keys() : wanted?.keys());
+    listedMs = clock.monotonicMs();
+  }
+
+  function noteBegun(now: ReadonlyMap<ObjectKey, unknown>, before: Set<ObjectKey>) {
+    for (const service of now.keys()) if (!before.has(service)) onBegin(service);
+    begun = new Set(now.keys());
+  }
+
+  async function apply(now: ReadonlyMap<ObjectKey, readonly string[]>): Promise<void> {
+    const keys = new Set([...known.keys(), ...now.keys()]);
+    const due = [...keys].filter((key) => !sameNames(known.get(key)?.interfaces, now.get(key)));
+    let failure: unknown;
+    await parallel(due, PARALLEL, async (key) => {
+      if (failure !== undefined || stopped) return;
+      try {
+        await settle(key, now.get(key));
+      } catch (error) {
+        failure = error;
+      }
+    });
+    if (failure !== undefined) throw failure;
+  }
+
+  async function settle(key: ObjectKey, interfaces: readonly string[] | undefined): Promise<void> {
+    const object = known.get(key);
+    if (!interfaces) {
+      if (object) await api.remove(object.name);
+      known.delete(key);
+      return;
+    }
+    const name = object?.name ?? (await api.create(key));
+    known.set(key, { name, interfaces: object?.interfaces });
+    if (await api.setStatus(name, key, interfaces)) known.set(key, { name, interfaces });
+    else {
+      // Somebody removed it: it is made again.
+      known.delete(key);
+      again = true;
+    }
+  }
+
+  async function passes(): Promise<void> {
+    await Promise.resolve();
+    while (again && !stopped && wanted) {
+      again = false;
+      const now = wanted;
+      await list();
+      if (begun) noteBegun(now, begun);
+      if (isInstalled) await apply(now);
+      attempts = 0;
+    }
+  }
+
+  function run() {
+    again = true;
+    cancel();
+    running ??= passes()
+      .catch(retryLater)
+      .finally(() => {
+        running = undefined;
+        if (again && attempts === 0 && !stopped) run();
+      });
+  }
+
+  function retryLater(error: unknown) {
+    attempts += 1;
+    const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
+    const retryInMs = asked ?? backoffMs(attempts);
+    log.warn('Cannot write which Services are announced; trying again', {
+      box,
+      attempts,
+      retryInMs,
+      error,
+    });
+    if (!stopped) cancel = clock.after(retryInMs, run);
+  }
+
+  return {
+    want(announced) {
+      wanted = announced;
+      again = true;
+      // After a failure the pause is kept.
+      if (attempts === 0) run();
+    },
+    async idle() {
+      while (running) await running;
+    },
+    async stop() {
+      stopped = true;
+      cancel();
+      await running;
+    },
+  };
+}
+
+function sameNames(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return (
+    a !== undefined && b !== undefined && a.length === b.length && a.every((it, i) => it === b[i])
+  );
+}
