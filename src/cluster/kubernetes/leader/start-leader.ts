@@ -17,6 +17,7 @@ function watchLease(
 ): () => Promise<void> {
   const reflector = startReflector({
     connection,
+    kind: 'Lease',
     path: `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`,
     fieldSelector: `metadata.name=${name}`,
     idleTimeoutMs: WATCH_IDLE_MS,

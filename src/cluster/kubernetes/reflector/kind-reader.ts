@@ -23,7 +23,7 @@ export interface ListFrame {
   readonly continueToken: string;
 }
 
-/** Understands the answers of one path: objects of one kind, which its first list tells. */
+/** Understands the answers of one path: objects of one kind. */
 export interface KindReader {
   /** An item of a list. Throws ApiError (`Garbage`). */
   item(text: string): KubeObject;
@@ -34,11 +34,10 @@ export interface KindReader {
 
 /** `what` names the path in messages. */
 export function createKindReader(
+  kind: string,
   what: string,
   trim: (object: KubeObject) => KubeObject,
 ): KindReader {
-  let kind: string | undefined;
-
   function parse(text: string): Record<string, unknown> {
     try {
       const value: unknown = JSON.parse(text);
@@ -59,26 +58,18 @@ export function createKindReader(
     frame(value) {
       const { kind: listKind, metadata, items } = Object(value) as Record<string, unknown>;
       const { resourceVersion, continue: token = '' } = Object(metadata) as Record<string, unknown>;
-      if (typeof listKind !== 'string' || !listKind.endsWith('List')) {
-        throw garbage(`${what}: the answer is no list`);
-      }
-      const itemKind = listKind.slice(0, -'List'.length);
-      if (itemKind !== (kind ?? itemKind)) {
-        throw garbage(`${what}: the answer is of another kind than before`);
-      }
+      if (listKind !== `${kind}List`) throw garbage(`${what}: the answer is no ${kind}List`);
       if (!isFilled(resourceVersion) || typeof token !== 'string' || items === undefined) {
         throw garbage(`${what}: the list has no resourceVersion, or no items`);
       }
-      kind = itemKind;
       return { resourceVersion, continueToken: token };
     },
     line(text) {
       const { type, object } = parse(text);
       if (type === 'ERROR') throw statusError(object, what);
       const { kind: objectKind, metadata } = Object(object) as Record<string, unknown>;
-      if (kind !== undefined && objectKind !== kind) {
-        throw garbage(`${what}: the watch told of another kind`);
-      }
+      if (objectKind !== kind)
+        throw garbage(`${what}: the watch told of something else than ${kind}`);
       if (type === 'BOOKMARK') return bookmarkOf(metadata);
       if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED') {
         throw garbage(`${what}: the watch told something unknown`);

@@ -22,6 +22,8 @@ import { type WatchBatch, watchDurationMs, watchFrom } from './watch.ts';
 
 export interface ReflectorOptions {
   readonly connection: ApiConnection;
+  /** `Service`: an answer about anything else is none. */
+  readonly kind: string;
   /** `/api/v1/services`, `/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools` */
   readonly path: string;
   readonly labelSelector?: string;
@@ -85,7 +87,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
     idleTimeoutMs: options.idleTimeoutMs,
     clock,
   };
-  const reader = createKindReader(path, options.trim ?? ((object) => object));
+  const reader = createKindReader(options.kind, path, options.trim ?? ((object) => object));
   const complaints = createComplaints(options.log.child({ path }), clock);
   const pauses = createPauses(random);
   const listeners = new Set<(state: ReflectorState) => void>();
