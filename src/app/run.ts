@@ -11,6 +11,7 @@ import { createEventHistory } from '../telemetry/event-history.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { adminView } from './admin-view.ts';
 import { healthMetrics } from './health-metrics.ts';
+import { publishBox } from './publish-box.ts';
 import { recordEvents } from './record-events.ts';
 import { type RunningRoles, startRoles, stopRoles } from './start-roles.ts';
 
@@ -44,6 +45,9 @@ export async function run(options: RunOptions): Promise<Running> {
   try {
     const roles = await startRoles(options.roles, { settings, source, clock, log });
     undo.push(() => stopRoles(roles.all));
+    const { speaker } = roles;
+    if (speaker && settings.cluster.source === 'kubernetes')
+      undo.push(await publishBox({ ...options, source, speaker }));
     const history = createEventHistory(clock);
     undo.push(recordEvents(settings.runDir, source, roles, history));
     const identity = {
