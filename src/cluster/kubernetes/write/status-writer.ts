@@ -120,7 +120,8 @@ class Writer implements StatusWriter {
     if (!base) return undefined;
     const task: Task = { key, base, wanted, from: addressesOf(base), to: wanted?.addresses ?? [] };
     if (!statusPatch(base, wanted)) {
-      if (!this.#holds.get(key)?.underWay) this.#holds.delete(key);
+      // Seen at another version than the one that could not be written: this is what there is.
+      if (this.#holds.get(key)?.resourceVersion !== base.resourceVersion) this.#holds.delete(key);
       if (this.#say(task)) this.#options.onEvents(key);
       return undefined;
     }
@@ -244,7 +245,10 @@ class Writer implements StatusWriter {
       return undefined;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      return { failure: failureOf(cause), error: failed(key, why, cause) };
+      const failure = failureOf(cause);
+      // What is there next may be our own.
+      if (failure === 'unknown') this.#contest.forget(base.uid);
+      return { failure, error: failed(key, why, cause) };
     }
   }
 
@@ -260,11 +264,15 @@ class Writer implements StatusWriter {
     const isUnknown = failure === 'unknown' && isMove(task);
     if (!isUnknown && taken(task).length === 0) return;
     const { uid, resourceVersion } = task.base;
+    const known = this.#holds.get(task.key);
+    const before = known?.resourceVersion === resourceVersion ? known : undefined;
+    const may = isUnknown ? given(task) : [];
+    const addresses = [...(before?.addresses ?? []), ...task.from, ...may];
     this.#holds.set(task.key, {
       uid,
       resourceVersion,
-      addresses: isUnknown ? [...task.from, ...given(task)] : task.from,
-      underWay: isUnknown && patch ? { patch, entry: entryOf(task) } : undefined,
+      addresses: [...new Set(addresses)],
+      underWay: isUnknown && patch ? { patch, entry: entryOf(task) } : before?.underWay,
     });
   }
 
