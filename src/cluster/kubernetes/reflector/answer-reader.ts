@@ -29,10 +29,10 @@ export async function readAnswer(
   onPiece: (piece: Uint8Array) => 'more' | 'enough',
 ): Promise<void> {
   const { connection, path, idleTimeoutMs, clock } = link;
+  signal.throwIfAborted();
   const attempt = new AbortController();
   const abort = () => attempt.abort(signal.reason);
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort, { once: true });
+  signal.addEventListener('abort', abort, { once: true });
   const armIdle = () => clock.after(idleTimeoutMs, () => attempt.abort(deadLink(link)));
   let disarmIdle = armIdle();
   let pieces: AsyncIterator<Uint8Array> | undefined;

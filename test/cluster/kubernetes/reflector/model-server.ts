@@ -288,6 +288,7 @@ function createStream({ signal }: ApiRequest, pieceBytes: () => number) {
   let wake = () => {};
   const doneCalls: (() => void)[] = [];
   signal?.addEventListener('abort', () => end(noAnswer('Aborted')));
+  if (signal?.aborted) throw noAnswer('Aborted');
 
   function end(error?: Error) {
     if (ending !== undefined) return;
@@ -307,7 +308,10 @@ function createStream({ signal }: ApiRequest, pieceBytes: () => number) {
       wake();
     },
     end,
-    whenDone: (call: () => void) => void doneCalls.push(call),
+    whenDone(call: () => void) {
+      if (ending === undefined) doneCalls.push(call);
+      else call();
+    },
     async *[Symbol.asyncIterator]() {
       for (;;) {
         const piece = queue.shift();

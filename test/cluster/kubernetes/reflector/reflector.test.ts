@@ -481,6 +481,6 @@ test('a reflector’s world is always one that the server had, goes back only as
         await fixture.reflector.stop();
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 400 },
   );
 });
