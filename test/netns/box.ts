@@ -14,6 +14,8 @@ const TRAFFIC = fileURLToPath(new URL('traffic.ts', import.meta.url));
 export interface Box {
   /** Writes a manifest; empty removes it. */
   write(name: string, text: string): void;
+  /** Adds settings to the box's own; whoever starts next takes them. */
+  configure(added: AddedSettings): void;
   /** Starts a process with these roles (`controller,speaker`), by default with all. */
   start(roles?: string): Promise<void>;
   /** Ends the process that was started with these roles. */
@@ -26,27 +28,38 @@ export interface Box {
   ask(...words: readonly string[]): Promise<Finished>;
 }
 
+/** Lines of tidegate.yaml below the part of this name. */
+export interface AddedSettings {
+  readonly loadBalancer?: string;
+  readonly forwarder?: string;
+}
+
 const ALL_ROLES = 'controller,speaker,forwarder';
 
 export function createBox(lab: Lab, site: EdgeSite): Box {
   const manifests = `${lab.directory}/manifests`;
   const settings = `${lab.directory}/tidegate.yaml`;
   mkdirSync(manifests);
-  writeFileSync(
-    settings,
-    `stateDir: ${lab.directory}/state
+  const configure = ({ loadBalancer = 'target: pod', forwarder = '' }: AddedSettings) =>
+    writeFileSync(
+      settings,
+      `stateDir: ${lab.directory}/state
 runDir: ${lab.directory}/run
 cluster: { files: { path: ${manifests} } }
+loadBalancer: { ${loadBalancer} }
 speaker: { interfaces: [front] }
 forwarder:
   interfaces: [front, back]
   bpfDir: ${lab.bpffs}/edge
   limits: { flows: 65536, servers: 1024, backends: 4096, affinity: 1024 }
   health: { interval: 200ms, timeout: 100ms }
+  ${forwarder}
 `,
-  );
+    );
+  configure({});
   const running = new Map<string, LabProcess>();
   return {
+    configure,
     write(name, text) {
       if (text === '') rmSync(`${manifests}/${name}.yaml`, { force: true });
       else writeFileSync(`${manifests}/${name}.yaml`, text);
