@@ -1,5 +1,6 @@
 import test from 'ava';
 import { REPORTS_SETTLE_MS } from '../../src/controller/controller.ts';
+import { DEPARTURE_LIMIT_MS } from '../../src/controller/departures.ts';
 import { CONDITIONS_PER_WRITE } from '../../src/controller/work.ts';
 import { EVENTS_PER_SERVICE } from '../../src/domain/service.ts';
 import { bench, fakeSource, run, settled } from './fake-cluster.ts';
@@ -352,3 +353,195 @@ test('stop() ends after the write under way, and lets go of the reports', async 
   await settled();
   t.is(source.attempts.length, 1);
 });
+
+test('startController() stands by while another leads, and begins with nothing when it leads', async (t) => {
+  const source = fakeSource();
+  source.lead('edge-2');
+  const { controller, ips } = bench((c) => c.pool('p', POOL).set('a'), source);
+  await settled();
+  t.is(source.attempts.length, 0);
+  t.is(controller.allocation(), undefined);
+  t.deepEqual(controller.readiness(), { ready: true, reason: 'Standing by; "edge-2" leads' });
+  source.lead('');
+  await settled();
+  t.deepEqual(ips('a'), ['192.0.2.0']);
+  t.deepEqual(controller.readiness(), { ready: true, reason: '' });
+  source.lead('edge-2');
+  await settled();
+  t.is(controller.allocation(), undefined);
+  // What the other decides counts, whatever was decided here.
+  source.change((c) => c.status('a', ['192.0.2.3'], { pool: 'p' }));
+  await settled();
+  source.lead('');
+  await settled();
+  t.deepEqual(ips('a'), ['192.0.2.3']);
+});
+
+test('startController() decides nothing on what an earlier process remembered', async (t) => {
+  const source = fakeSource();
+  const remember = (remembered: boolean) =>
+    source.change((c) => {
+      c.snapshot = { ...c.snapshot, remembered };
+    });
+  source.change((c) => c.pool('p', POOL).set('a'));
+  remember(true);
+  const { controller } = run(source);
+  await settled();
+  t.is(source.attempts.length, 0);
+  t.false(controller.readiness().ready);
+  remember(false);
+  await settled();
+  t.is(source.writes.length, 1);
+});
+
+test('startController() tries again what could not be written, and holds up nobody else', async (t) => {
+  const source = fakeSource();
+  source.refused.set('default/a', new Error('409 Conflict'));
+  const { clock, controller, ips, events, log } = bench(
+    (c) => c.pool('p', POOL).set('a').set('b'),
+    source,
+  );
+  await settled();
+  t.deepEqual([ips('a'), ips('b')], [undefined, ['192.0.2.1']]);
+  t.deepEqual(controller.readiness(), {
+    ready: true,
+    reason: '1 statuses could not be written yet',
+  });
+  t.like(controller.counters(), { updates: 1, updateErrors: 1 });
+  t.like(log.lines.at(-1), { level: 'warn', fields: { count: 1 } });
+  source.change((c) => c.set('c'));
+  await settled();
+  t.deepEqual(ips('c'), ['192.0.2.2']);
+  t.is(source.attempts.length, 2);
+  source.refused.clear();
+  clock.advance(100);
+  await settled();
+  t.deepEqual([ips('a'), events('a')], [['192.0.2.0'], ['IPAllocated 1']]);
+  t.is(controller.readiness().reason, '');
+  const attempts = source.attempts.length;
+  clock.advance(60_000);
+  await settled();
+  t.is(source.attempts.length, attempts);
+});
+
+test('startController() writes together who gives an address up and who gets it', async (t) => {
+  const source = fakeSource();
+  const { ips, clock } = bench((c) => c.pool('p', ['192.0.2.0/32']).set('a'), source);
+  await settled();
+  source.refused.set('default/a', new Error('409 Conflict'));
+  source.change((c) => c.edit('a', { ports: [] }));
+  clock.advance(60_000);
+  source.change((c) => c.set('b').edit('a', { type: 'ClusterIP' }));
+  await settled();
+  const last = source.attempts.at(-1);
+  t.deepEqual([...(last?.keys() ?? [])].sort(), ['default/a', 'default/b']);
+  source.refused.clear();
+  clock.advance(100);
+  await settled();
+  t.deepEqual([ips('a'), ips('b')], [undefined, ['192.0.2.0']]);
+});
+
+test('startController() keeps the address of a deleted Service until no box announces it', async (t) => {
+  const { source, observed, clock, ips } = bench((c) =>
+    c.pool('p', ['192.0.2.0/32']).set('a').set('b'),
+  );
+  await settled();
+  observed.boxes.set('default/a', ['edge-1']);
+  source.change((c) => c.edit('a', { deleting: true }));
+  await settled();
+  t.deepEqual([ips('a'), ips('b')], [['192.0.2.0'], []]);
+  observed.boxes.delete('default/a');
+  observed.tell({ services: ['default/a'] });
+  clock.advance(REPORTS_SETTLE_MS);
+  await settled();
+  t.deepEqual([ips('a'), ips('b')], [undefined, ['192.0.2.0']]);
+});
+
+test('startController() waits so long for a box, and no longer', async (t) => {
+  const { source, observed, clock, ips, log } = bench((c) => c.pool('p', POOL).set('a'));
+  await settled();
+  observed.boxes.set('default/a', ['edge-1']);
+  source.change((c) => c.edit('a', { deleting: true }));
+  await settled();
+  clock.advance(DEPARTURE_LIMIT_MS - 1);
+  await settled();
+  t.deepEqual(ips('a'), ['192.0.2.0']);
+  clock.advance(1);
+  await settled();
+  t.is(ips('a'), undefined);
+  t.like(
+    log.lines.find(({ level }) => level === 'warn'),
+    { fields: { object: 'Service default/a', boxes: ['edge-1'] } },
+  );
+});
+
+test('startController() gives nothing to a Service that is being deleted', async (t) => {
+  const { source, ips } = bench((c) => c.pool('p', POOL).set('a', { deleting: true }).set('b'));
+  await settled();
+  t.deepEqual([ips('a'), ips('b')], [undefined, ['192.0.2.0']]);
+  t.is(source.attempts.length, 1);
+});
+
+test('startController() gives a Service of another type back, also after a restart', async (t) => {
+  const { source } = bench((c) =>
+    c
+      .set('web', { type: 'ClusterIP' })
+      .status('web', [], { conditions: [condition('tidegate.io/Allocated')] })
+      .set('theirs', { type: 'ClusterIP' })
+      .status('theirs', [], { conditions: [condition('x/y')] }),
+  );
+  await settled();
+  t.deepEqual([...(source.writes[0] ?? [])], [['default/web', undefined]]);
+});
+
+test('startController() guards a Service before it is deleted, and says which ports are not served', async (t) => {
+  const { source, status } = bench((c) =>
+    c
+      .pool('p', POOL)
+      .set('web', { ports: [80, '90/SCTP'] })
+      .status('web', ['192.0.2.3'], { pool: 'p', guarded: false }),
+  );
+  await settled();
+  t.is(source.attempts.length, 1);
+  t.true(status('web')?.guarded);
+  t.deepEqual(status('web')?.ports, [
+    { port: 90, protocol: 'SCTP', error: 'tidegate.io/ProtocolNotSupported' },
+  ]);
+  source.change((c) => c.edit('web', { labels: { a: 'b' } }));
+  await settled();
+  t.is(source.attempts.length, 1);
+});
+
+test('startController() says nothing anew over a restart where events are forgotten', async (t) => {
+  const first = bench((c) => c.pool('p', ['192.0.2.0/32']).set('a').set('b'));
+  await settled();
+  await first.controller.stop();
+  first.source.change((c) => {
+    for (const name of ['a', 'b']) {
+      const held = c.snapshot.statuses.get(`default/${name}`);
+      if (held) c.status(name, [], { ...held, events: [] });
+    }
+  });
+  const writes = first.source.attempts.length;
+  run(first.source);
+  await settled();
+  t.is(first.source.attempts.length, writes);
+});
+
+test('startController() reports the use of pools, and what is wrong with them, when it changes', async (t) => {
+  const { source } = bench((c) => c.pool('p', POOL).set('a'));
+  await settled();
+  const counts = () => [...(source.reports.at(-1)?.pools ?? [])];
+  t.like(counts()[0], { name: 'p', assignedIPv4: 1n, availableIPv4: 3n });
+  const reports = source.reports.length;
+  source.change((c) => c.edit('a', { labels: { a: 'b' } }));
+  await settled();
+  t.is(source.reports.length, reports);
+  source.change((c) => c.pool('q', ['192.0.2.0/24'], { createdMs: 9 }));
+  await settled();
+  t.is(source.reports.at(-1)?.problems[0]?.object?.key, 'metallb-system/q');
+});
+
+function condition(type: string) {
+  return { type, status: 'True', reason: 'R', message: '', sinceMs: 0 } as const;
+}

@@ -8,7 +8,7 @@ import {
 } from '../../src/controller/observed.ts';
 import { type Address, formatAddress } from '../../src/domain/address.ts';
 import type { ClusterSource } from '../../src/domain/cluster-source.ts';
-import { ALONE } from '../../src/domain/leadership.ts';
+import type { ConfigurationReport } from '../../src/domain/configuration-report.ts';
 import type { ObjectKey } from '../../src/domain/object.ts';
 import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
@@ -32,10 +32,17 @@ export interface FakeSource extends ClusterSource {
   failure: Error | undefined;
   /** Set to make writes wait for it. */
   delay: Promise<void> | undefined;
+  /** Services whose status cannot be written. */
+  readonly refused: Map<ObjectKey, Error>;
+  /** Who leads; the controller itself when empty. */
+  lead(leader: string): void;
+  readonly reports: ConfigurationReport[];
 }
 
 export function fakeSource(cluster = new Cluster()): FakeSource {
   const listeners = new Set<(snapshot: Snapshot) => void>();
+  const followers = new Set<() => void>();
+  let leader = '';
   const publish = () => {
     const { snapshot } = cluster;
     cluster.snapshot = { ...snapshot, revision: snapshot.revision + 1 };
@@ -48,7 +55,20 @@ export function fakeSource(cluster = new Cluster()): FakeSource {
     attempts: [],
     failure: undefined,
     delay: undefined,
-    leadership: ALONE,
+    refused: new Map(),
+    reports: [],
+    leadership: {
+      leads: () => leader === '',
+      leader: () => leader,
+      subscribe(follower) {
+        followers.add(follower);
+        return () => void followers.delete(follower);
+      },
+    },
+    lead(next) {
+      leader = next;
+      for (const follower of followers) follower();
+    },
     current: () => cluster.snapshot,
     subscribe(listener) {
       listeners.add(listener);
@@ -62,13 +82,15 @@ export function fakeSource(cluster = new Cluster()): FakeSource {
       source.attempts.push(changes);
       await source.delay;
       if (source.failure) throw source.failure;
-      const statuses = cluster.snapshot.statuses.withAll(changes);
+      const errors = new Map([...source.refused].filter(([key]) => changes.has(key)));
+      const written = new Map([...changes].filter(([key]) => !errors.has(key)));
+      const statuses = cluster.snapshot.statuses.withAll(written);
       cluster.snapshot = { ...cluster.snapshot, statuses };
-      source.writes.push(changes);
+      source.writes.push(written);
       publish();
-      return new Map();
+      return errors;
     },
-    reportConfiguration: () => {},
+    reportConfiguration: (report) => void source.reports.push(report),
     async stop() {},
   };
   return source;

@@ -5,7 +5,7 @@ import type { Snapshot } from '../../domain/snapshot.ts';
 import type { Allocation, AllocationSettings } from './allocation.ts';
 import type { PlannedEvent, Refusal } from './assignment.ts';
 import { type Candidate, candidateOf, compareAge } from './candidate.ts';
-import { type Held, keep } from './keep.ts';
+import { type Held, keep, ownerOf } from './keep.ts';
 import { unreadableRequest } from './request.ts';
 import type { Scope } from './scope.ts';
 import type { StepView } from './step-view.ts';
@@ -61,10 +61,9 @@ export function keepValid(step: Step, services: readonly Service[]): void {
 export function keepLeaving(step: Step, services: readonly Service[]): void {
   for (const service of services.toSorted(compareAge)) {
     const who = candidateOf(service, step.settings.scopeSharingKeys);
-    const status = step.snapshot.statuses.get(service.key);
-    const held = status?.addresses ?? [];
+    const held = step.snapshot.statuses.get(service.key)?.addresses ?? [];
     const addresses = held.filter((address) => !step.draft.conflict(who, address));
-    const pool = addresses.length > 0 ? (status?.pool ?? '') : '';
+    const pool = (addresses.length > 0 && ownerOf(addresses, step)?.pool.name) || '';
     const outcome = { service, who, addresses, pool, refusal: undefined, waits: false, events: [] };
     step.outcomes.set(service.key, outcome);
     if (addresses.length > 0) claim(step, outcome);

@@ -5,7 +5,7 @@ import { laneSize } from './lane.ts';
 import { laneRuns, type Occupancy } from './occupancy.ts';
 import { type PoolTable, slotOf, type TablePool } from './pool-table.ts';
 
-/** The counters after a step; of pools that it did not touch they are the same objects. */
+/** The counters after a step; of pools whose numbers it did not change they are the same objects. */
 export function usageOf(
   before: KeyedMap<PoolUsage> | undefined,
   table: PoolTable,
@@ -25,7 +25,9 @@ export function usageOf(
     const entry = table.byName.get(name);
     if (!entry) continue;
     const services = (before?.get(name)?.services ?? 0) + (changes.services.get(name) ?? 0);
-    counted.push([name, count(entry, occupancy, services)]);
+    const usage = count(entry, occupancy, services);
+    const known = before?.get(name);
+    counted.push([name, known && sameUsage(known, usage) ? known : usage]);
   }
   return (before ?? KeyedMap.empty<PoolUsage>()).withAll(counted);
 }
@@ -45,4 +47,14 @@ function count({ pool, lanes }: TablePool, occupancy: Occupancy, services: numbe
     availableIPv6: total(6) - assigned(6),
     services,
   };
+}
+
+function sameUsage(a: PoolUsage, b: PoolUsage): boolean {
+  return (
+    a.services === b.services &&
+    a.assignedIPv4 === b.assignedIPv4 &&
+    a.assignedIPv6 === b.assignedIPv6 &&
+    a.availableIPv4 === b.availableIPv4 &&
+    a.availableIPv6 === b.availableIPv6
+  );
 }

@@ -143,3 +143,18 @@ test('allocate() does not give away a decision that could not be written', (t) =
   c.edit('a', { labels: { x: 'y' } }).plan();
   t.deepEqual([c.ips('a'), c.ips('b')], [['192.0.2.0'], ['192.0.2.1']]);
 });
+
+test('allocate() keeps the address of a Service that is being deleted, whatever rules say, and gives it none', (t) => {
+  const c = cluster().pool('p', ['192.0.2.0/32']).set('a').step().set('b').step();
+  c.edit('a', { deleting: true }).dropPool('p').pool('q', ['192.0.2.0/31']).step();
+  t.deepEqual([c.ips('a'), c.ips('b')], [['192.0.2.0'], ['192.0.2.1']]);
+  t.deepEqual(c.events('a'), []);
+  c.set('c', { deleting: true })
+    .set('d', { ips: ['192.0.2.0'] })
+    .step();
+  t.deepEqual([c.ips('c'), c.ips('d')], [[], []]);
+  // Its status goes first, the object after it.
+  c.snapshot = { ...c.snapshot, statuses: c.snapshot.statuses.without('default/a') };
+  c.step();
+  t.deepEqual([c.ips('a'), c.ips('d')], [[], ['192.0.2.0']]);
+});
