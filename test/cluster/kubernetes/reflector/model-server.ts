@@ -101,7 +101,8 @@ export function createModelServer(pieceBytes: () => number = () => 1_000_000) {
       items,
       kind: 'ThingList',
       metadata: {
-        resourceVersion: String(at),
+        // Pages show the moment of the first, whatever they say.
+        resourceVersion: String(from === 0 ? at : revision),
         ...(more ? { continue: `${at}/${from + size}` } : {}),
       },
     });
@@ -209,12 +210,12 @@ export function createModelServer(pieceBytes: () => number = () => 1_000_000) {
     compact() {
       compacted = revision;
     },
-    /** Is as it was at an earlier revision, and counts on from there; watches end. */
-    restore(at: number) {
+    /** Is as it was at an earlier revision, and counts on from there. */
+    restore(at: number, watchesEnd = true) {
       changes = changes.filter(({ revision: when }) => when <= at);
       revision = at;
       compacted = Math.min(compacted, at);
-      for (const watch of [...watches]) watch.end();
+      if (watchesEnd) for (const watch of [...watches]) watch.end();
     },
     break(how: Break) {
       for (const watch of [...watches]) {

@@ -143,6 +143,7 @@ for (const how of BREAKS) {
     server.remove('n3');
     await pass(IDLE_MS + 5_000);
     t.deepEqual(sorted(world), sorted(server.world()));
+    t.is(reflector.state().garbage, how === 'garbage' || how === 'half a line' ? 1 : 0);
     await reflector.stop();
   });
 }
@@ -253,14 +254,39 @@ test('startReflector() sees by a silent watch that the server was taken back', a
   const server = serverWith(6);
   const { reflector, world, pass } = startFixture(server);
   await settle();
-  // As behind an address with two servers: the watch of the other one is silent, and ends in time.
-  server.restore(3);
-  server.fail();
-  await pass(100);
-  await pass(16_000);
-  server.break('ends');
-  await pass(2_000);
+  // A watch from beyond a server's present is silent, and ends when its time is over.
+  server.restore(3, false);
+  await pass(10_000);
+  t.not(world.size, server.world().size);
+  await pass(6_000);
   t.deepEqual(sorted(world), sorted(server.world()));
+  await reflector.stop();
+});
+
+test('startReflector() lists after a dead link: history may have been replaced and have caught up', async (t) => {
+  const server = serverWith(6);
+  const { reflector, world, pass } = startFixture(server);
+  await settle();
+  server.break('freezes');
+  server.restore(3, false);
+  for (let i = 0; i < 9; i += 1) server.set(`other${i}`, i);
+  await pass(IDLE_MS + 1_000);
+  t.deepEqual(sorted(world), sorted(server.world()));
+  await reflector.stop();
+});
+
+test('startReflector() resumes at once when a watch that worked for a while breaks, however often', async (t) => {
+  const server = serverWith(1);
+  const { reflector, pass } = startFixture(server, { random: () => 0.999 });
+  await settle();
+  for (let i = 0; i < 10; i += 1) {
+    await pass(6_000);
+    server.break('breaks');
+    await settle();
+    await pass(1_000);
+    t.is(server.openWatches(), 1);
+  }
+  t.is(reflector.state().lists, 1);
   await reflector.stop();
 });
 
