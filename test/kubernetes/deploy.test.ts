@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { parseAllDocuments } from 'yaml';
+import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import { parseSettings } from '../../src/settings/load.ts';
+import { realClock } from '../../src/system/real-clock.ts';
+import { recordingLog } from '../support/recording-log.ts';
 import { createApiClient } from './api-client.ts';
 import { findAssets } from './assets.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
@@ -275,11 +278,22 @@ test.serial('renew-tokens gives each role of a box a new token by its own right'
   const renewed = spawnSync('sh', [`${ROOT}bin/renew-tokens`, folder], { env });
   t.is(renewed.status, 0, renewed.stderr.toString());
   for (const [i, token] of tokens().entries()) t.not(token, before[i]);
-  const kubeconfig = `${folder}/speaker.kubeconfig`;
-  const whoami = spawnSync(kubectl, ['--kubeconfig', kubeconfig, 'auth', 'whoami', '-o', 'name'], {
-    env,
+  // As a unit of systemd starts the role.
+  const connection = await openConnection({
+    kubeconfig: undefined,
+    context: undefined,
+    userAgent: 'test',
+    clock: realClock,
+    log: recordingLog(),
+    surroundings: {
+      variables: { KUBECONFIG: `${folder}/speaker.kubeconfig` },
+      serviceAccountFolder: `${folder}/none`,
+    },
   });
-  t.is(whoami.status, 0, whoami.stderr.toString());
+  t.teardown(() => connection.close());
+  t.like(await connection.request({ method: 'GET', path: '/api/v1/services' }), {
+    kind: 'ServiceList',
+  });
 
   // With its ServiceAccount gone the box is locked out; the token stays where it is.
   await plane.kubectl([

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { kindsToRead } from '../../src/cluster/kubernetes/kinds.ts';
 import { type ApiClient, createApiClient } from './api-client.ts';
 import { findAssets } from './assets.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
@@ -271,6 +272,20 @@ const OF_EDGE_1: readonly (readonly [string, Rights])[] = [
 for (const [role, rights] of OF_EDGE_1) {
   test(`the ${role} of a box outside the cluster writes for its own box alone`, async (t) => {
     await mayExactly(t, readFileSync(`${plane.folder}/edge-1/${role}.token`, 'utf8'), rights);
+  });
+}
+
+for (const role of ['controller', 'speaker', 'forwarder'] as const) {
+  test(`the ${role} may list and watch all that it reads`, async (t) => {
+    const client = clientOf(await plane.tokenFor('tidegate-system', `tidegate-${role}`));
+    t.teardown(() => client.close());
+    const namespaces = { namespace: 'tidegate-system', metallbNamespace: 'metallb-system' };
+    for (const { kind, path } of kindsToRead({ roles: [role], node: 'edge-1', ...namespaces })) {
+      t.is((await client.request('GET', path)).status, 200, kind);
+      const watch = await client.request('GET', `${path}?watch=true&timeoutSeconds=1`);
+      t.is(watch.status, 200, kind);
+    }
+    t.is((await client.request('GET', `${CORE}/namespaces/kube-system`)).status, 200);
   });
 }
 
