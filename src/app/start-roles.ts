@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Controller, startController } from '../controller/controller.ts';
 import { watchObserved } from '../controller/observed.ts';
+import { observeBoxes } from '../controller/observed-boxes.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { Log } from '../domain/log.ts';
@@ -73,8 +74,8 @@ export async function stopRoles(roles: readonly Role[]): Promise<void> {
 }
 
 async function controllerOf({ settings, source, clock, log }: RoleParts): Promise<Controller> {
-  const { loadBalancer, runDir } = settings;
-  const observed = watchObserved(runDir);
+  const { loadBalancer, runDir, cluster } = settings;
+  const observed = cluster.source === 'kubernetes' ? observeBoxes(source) : watchObserved(runDir);
   return startController({ source, settings: { allocation: loadBalancer }, clock, log, observed });
 }
 
