@@ -64,6 +64,14 @@ const Announcement = Type.Object({
   interfaces: Type.Array(Type.String()),
   reason: Type.String({ description: 'Why not; empty when announced' }),
   since: Time,
+  owner: Type.Optional(
+    Type.String({
+      description: 'The box that is chosen for it; absent when no box is known to be at work',
+    }),
+  ),
+  advertisements: Type.Optional(
+    Type.Array(Key, { description: 'By which this box may announce it' }),
+  ),
 });
 export type Announcement = Type.Static<typeof Announcement>;
 

@@ -7,6 +7,7 @@ import type { Pool } from '../domain/pool.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { Service, ServiceStatus } from '../domain/service.ts';
 import type { PoolUsage } from '../plan/allocation/assignment.ts';
+import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import type { ObjectState } from '../reconcile/target.ts';
 import type { RecordedEvent } from '../telemetry/event-history.ts';
 import type * as api from './api.ts';
@@ -62,14 +63,20 @@ export function encodeTraffic(traffic: TrafficCounts): api.Traffic {
   };
 }
 
-export function encodeAnnouncement(announcement: VipAnnouncement): api.Announcement {
+export function encodeAnnouncement(
+  announcement: VipAnnouncement,
+  planned: PlannedAnnouncement | undefined,
+): api.Announcement {
   const { address, announced, interfaces, reason, sinceMs } = announcement;
+  const { owner = '', advertisements = [] } = planned ?? {};
   return {
     address: formatAddress(address),
     announced,
     interfaces: [...interfaces],
     reason,
     since: timeText(sinceMs),
+    ...(owner !== '' && { owner }),
+    ...(advertisements.length > 0 && { advertisements: [...advertisements] }),
   };
 }
 

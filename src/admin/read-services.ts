@@ -29,6 +29,7 @@ export function summaryOf(view: AdminView, service: Service): ServiceSummary {
   const addresses = assignment?.addresses ?? status?.addresses ?? [];
   const pool = assignment?.pool ?? status?.pool ?? '';
   const announcements = view.announcing?.announcements();
+  const planned = view.announcing?.planned();
   return {
     service: key,
     ours: isOurs(service, view.loadBalancer),
@@ -42,8 +43,9 @@ export function summaryOf(view: AdminView, service: Service): ServiceSummary {
     }),
     ...(announcements && {
       announcements: addresses.flatMap((address) => {
-        const announcement = announcements.get(formatAddress(address));
-        return announcement ? [encodeAnnouncement(announcement)] : [];
+        const text = formatAddress(address);
+        const announcement = announcements.get(text);
+        return announcement ? [encodeAnnouncement(announcement, planned?.get(text))] : [];
       }),
     }),
   };

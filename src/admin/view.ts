@@ -9,6 +9,7 @@ import type { RoleName } from '../domain/role.ts';
 import type { LoadBalancerClass } from '../domain/service-class.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import type { Assignment, PoolUsage } from '../plan/allocation/assignment.ts';
+import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import type { ObjectState } from '../reconcile/target.ts';
 import type { RecordedEvent } from '../telemetry/event-history.ts';
 import type { InspectView } from './inspect-view.ts';
@@ -59,6 +60,8 @@ export interface AllocationView {
 /** The speaker's part; by address text. */
 export interface AnnouncingView {
   announcements(): ReadonlyMap<string, VipAnnouncement>;
+  /** By which advertisements, and which box was chosen. */
+  planned(): KeyedMap<PlannedAnnouncement>;
   counters(): ReadonlyMap<string, AnswerCounters>;
   interfaces(): readonly AnnouncingPort[];
 }

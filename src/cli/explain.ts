@@ -1,11 +1,11 @@
-import type { Backend, Server, ServiceDetail, Status } from '../admin/api.ts';
+import type { Announcement, Backend, Server, ServiceDetail, Status } from '../admin/api.ts';
 import { type Answer, askAll } from './admin-client.ts';
 import { EXIT } from './exit-code.ts';
 import { ago, bytes, endpoint, plural, problemLine, when } from './format.ts';
 import { type Io, paint } from './io.ts';
 import { mergeDetails, valuesOf } from './merge.ts';
 import { nextSteps } from './next-steps.ts';
-import { reasonText } from './reasons.ts';
+import { otherBox, reasonText } from './reasons.ts';
 import { type Cell, paragraph, table } from './table.ts';
 
 /** Where the facts begin, right of their names. */
@@ -69,12 +69,7 @@ export function renderExplanation(io: Io, key: string, explanation: Explanation)
       ['Asks for', requestText(detail)],
       ['Address', detail.addresses.length > 0 ? `${detail.addresses.join(', ')}${pool}` : 'none'],
       ['Refused', detail.refusal ? `${detail.refusal.reason}: ${detail.refusal.message}` : ''],
-      ...(detail.announcements ?? []).map(({ address, announced, interfaces, reason, since }) => [
-        'Announced',
-        announced
-          ? `${address} on ${interfaces.join(', ')} for ${ago(since, io.nowMs())}`
-          : `${address} is not: ${reasonText(reason)}`,
-      ]),
+      ...(detail.announcements ?? []).map((one) => ['Announced', announcedText(io, one)]),
       ...(detail.notes ?? []).map((note) => ['Note', note]),
     ]),
     ...(detail.servers ?? []).map((server) => serverText(io, server)),
@@ -84,6 +79,18 @@ export function renderExplanation(io: Io, key: string, explanation: Explanation)
   ]
     .filter(Boolean)
     .join('\n');
+}
+
+function announcedText(io: Io, announcement: Announcement): string {
+  const { address, announced, interfaces, reason, since, advertisements = [] } = announcement;
+  if (announced) {
+    const by = advertisements.length > 0 ? `, by ${advertisements.join(', ')}` : '';
+    return `${address} on ${interfaces.join(', ')} for ${ago(since, io.nowMs())}${by}`;
+  }
+  const other = otherBox(announcement);
+  if (reason === 'notOwner' && other !== '') return `${address} by the box "${other}"`;
+  const chosen = other === '' ? '' : `; the box "${other}" does`;
+  return `${address} is not: ${reasonText(reason)}${chosen}`;
 }
 
 function typeText({ spec, ours }: ServiceDetail): string {

@@ -1,6 +1,6 @@
 import type { Backend, Problem, Server, ServiceDetail } from '../admin/api.ts';
 import { endpoint } from './format.ts';
-import { reasonText } from './reasons.ts';
+import { otherBox, reasonText } from './reasons.ts';
 
 /** What the user of a Service can do next, most important first; empty when it works. */
 export function nextSteps(detail: ServiceDetail, roles: ReadonlySet<string>): string[] {
@@ -51,7 +51,7 @@ function trafficSteps(detail: ServiceDetail, roles: ReadonlySet<string>): string
     return ['No speaker answers on this box. Start it, or look on the box that runs it.'];
   }
   return (detail.announcements ?? [])
-    .filter(({ announced }) => !announced)
+    .filter((one) => !one.announced && otherBox(one) === '')
     .map(({ address, reason }) => `${address} is not announced: ${reasonText(reason)}.`);
 }
 

@@ -1,3 +1,5 @@
+import type { Announcement } from '../admin/api.ts';
+
 /** Why an address is not announced or served, in a sentence; words that nobody explained stay. */
 const SENTENCES: Readonly<Record<string, string>> = {
   noEndpoints: 'no backend takes new flows',
@@ -6,7 +8,16 @@ const SENTENCES: Readonly<Record<string, string>> = {
   backendsFailing: 'every health check fails (forwarder.health.fallback is fail-closed)',
   backendsUnreachable: 'the way to no backend is known',
   forwardingFailed: 'the kernel refused the entries; see the problems in "tidegate status"',
-  noInterface: 'no interface of the speaker is up',
+  notOwner: 'another box announces it',
+  noMatchingAdvertisement: 'no L2Advertisement lets this box announce it',
+  sharedIPWithServiceSelector:
+    'an L2Advertisement with serviceSelectors cannot be for a shared address',
+  draining: 'this box is drained (spec.drain of its EdgeNode)',
+  nodeNetworkUnavailable: 'the Node of this box has the condition NetworkUnavailable',
+  nodeLabeledExcludeBalancers:
+    'this box has the label node.kubernetes.io/exclude-from-external-load-balancers',
+  serviceDeleted: 'the Service is being deleted',
+  noInterface: 'no interface that may announce it is up',
   announceFailed: 'the interface refused it; see the problems in "tidegate status"',
   speakerStopped: 'the speaker was stopped',
   forwarderNotReady: 'the forwarder of this box has not reported yet',
@@ -15,6 +26,20 @@ const SENTENCES: Readonly<Record<string, string>> = {
 
 export function reasonText(reason: string): string {
   return SENTENCES[reason] ?? reason;
+}
+
+/** Reasons by which the cluster's objects give an address to another box. */
+const GIVEN_AWAY: ReadonlySet<string> = new Set([
+  'notOwner',
+  'noMatchingAdvertisement',
+  'draining',
+  'nodeNetworkUnavailable',
+  'nodeLabeledExcludeBalancers',
+]);
+
+/** The other box that announces an address, as it should be; empty when that is not so. */
+export function otherBox({ announced, reason, owner }: Announcement): string {
+  return !announced && GIVEN_AWAY.has(reason) ? (owner ?? '') : '';
 }
 
 const DROPS: Readonly<Record<string, string>> = {

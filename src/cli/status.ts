@@ -1,10 +1,10 @@
-import type { Problem, ServiceSummary, Status, Vip } from '../admin/api.ts';
+import type { Announcement, Problem, ServiceSummary, Status, Vip } from '../admin/api.ts';
 import { type Answer, askAll, askAllPages } from './admin-client.ts';
 import { EXIT } from './exit-code.ts';
 import { ago, plural, problemLine } from './format.ts';
 import { type Io, paint } from './io.ts';
 import { mergeProblems, mergeSummaries, mergeVips, valuesOf } from './merge.ts';
-import { dropText, reasonText } from './reasons.ts';
+import { dropText, otherBox, reasonText } from './reasons.ts';
 import { type Cell, paragraph, table } from './table.ts';
 
 /** Rows of the address table on a terminal; what is not well comes first. `--json` has them all. */
@@ -114,7 +114,8 @@ function roleDetail(role: string, status: Status): string {
 /** What is not well with an address; empty when it is served and announced, as far as known. */
 function vipState({ serving, announcement }: Vip): string {
   if (serving && !serving.servable) return serving.reason;
-  return announcement && !announcement.announced ? announcement.reason : '';
+  if (!announcement || announcement.announced || otherBox(announcement) !== '') return '';
+  return announcement.reason;
 }
 
 function vipTable(io: Io, vips: readonly Vip[]): string {
@@ -127,7 +128,7 @@ function vipTable(io: Io, vips: readonly Vip[]): string {
       vip.address,
       vip.services.join(','),
       vip.pool ?? '-',
-      announcement ? announcement.interfaces.join(',') || 'no' : '?',
+      announcement ? announcedCell(announcement) : '?',
       serving ? `${serving.usable}/${serving.total}` : '?',
       traffic ? String(traffic.newFlows) : '?',
       stateCell(state, serving !== undefined || announcement !== undefined),
@@ -135,6 +136,11 @@ function vipTable(io: Io, vips: readonly Vip[]): string {
   });
   const headings = ['ADDRESS', 'SERVICE', 'POOL', 'ANNOUNCED', 'BACKENDS', 'FLOWS', 'STATE'];
   return table(io, headings, rows) + rest(vips.length - rows.length, 'address');
+}
+
+function announcedCell(announcement: Announcement): string {
+  const other = otherBox(announcement);
+  return other === '' ? announcement.interfaces.join(',') || 'no' : `by ${other}`;
 }
 
 /** "ok" is said only of what somebody looked at. */

@@ -44,6 +44,8 @@ test('/v1/services lists Services of type LoadBalancer with what every role know
         interfaces: ['eth0'],
         reason: '',
         since: '2026-01-02T03:04:05.000Z',
+        owner: 'edge-1',
+        advertisements: ['metallb-system/lan'],
       },
     ],
   });

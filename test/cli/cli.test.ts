@@ -178,6 +178,48 @@ test('explain tells the whole chain of a Service that works', async (t) => {
   await isGolden(t, 'explain-served', out);
 });
 
+/** As where the box `edge-2` was chosen for the address of shop/web. */
+function elsewhere(view: AdminView, reason: string): AdminView {
+  const { announcing } = view;
+  if (!announcing) return { ...view, problems: () => [] };
+  const services = view.snapshot().services.without('shop/late').without('shop/api');
+  const [vip, other] = ['192.0.2.1', '192.0.2.2'];
+  const announcement = announcing.announcements().get(vip);
+  const planned = announcing.planned().get(vip);
+  if (!announcement || !planned) throw new Error('The fake announces nothing');
+  const withdrawn = { ...announcement, announced: false, interfaces: [], reason };
+  return {
+    ...view,
+    problems: () => [],
+    snapshot: () => ({ ...view.snapshot(), services }),
+    announcing: {
+      ...announcing,
+      announcements: () => new Map([[vip, withdrawn]]),
+      planned: () =>
+        announcing
+          .planned()
+          .without(other)
+          .with(vip, { ...planned, owner: 'edge-2' }),
+    },
+  };
+}
+
+test('an address that another box announces is well, and the box is named', async (t) => {
+  for (const [reason, told] of [
+    ['notOwner', 'Announced  192.0.2.1 by the box "edge-2"'],
+    ['draining', 'is not: this box is drained .*; the box "edge-2" does'],
+  ] as const) {
+    const runDir = await box(t, ['speaker', 'forwarder'], (view) => elsewhere(view, reason));
+    const explained = await cli(['explain', 'service', 'shop/web', '--run-dir', runDir]);
+    t.is(explained.code, 0, explained.out);
+    t.regex(explained.out.replaceAll(/\n +/g, ' '), new RegExp(told));
+  }
+  const runDir = await box(t, ['speaker'], (view) => elsewhere(view, 'notOwner'));
+  const status = await cli(['status', '--run-dir', runDir]);
+  t.is(status.code, 0, status.out);
+  t.regex(status.out, /192\.0\.2\.1 +shop\/web +public +by edge-2 .* ok/);
+});
+
 test('explain asks to mend a manifest, and says what is in force', async (t) => {
   const { code, out } = await cli(['explain', 'service', 'shop/web', '--run-dir', await box(t)]);
   t.is(code, 1);

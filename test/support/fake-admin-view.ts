@@ -11,6 +11,7 @@ import type { RoleName } from '../../src/domain/role.ts';
 import type { ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import type { Assignment } from '../../src/plan/allocation/assignment.ts';
+import type { PlannedAnnouncement } from '../../src/plan/announcing/plan-address.ts';
 import { fakeInspection } from './fake-inspection.ts';
 import { address, backend, pool, service, virtualServer } from './objects.ts';
 
@@ -235,12 +236,31 @@ function announcing(): NonNullable<AdminView['announcing']> {
   return {
     announcements: () =>
       new Map([announcement('192.0.2.1', ''), announcement('192.0.2.2', 'noEndpoints')]),
+    planned: () =>
+      KeyedMap.from([
+        planned('192.0.2.1', 'shop/web', ''),
+        planned('192.0.2.2', 'shop/api', 'noEndpoints'),
+      ]),
     counters: () =>
       new Map([
         ['192.0.2.1', { requestsReceived: 3, responsesSent: 3, gratuitousSent: 5, conflicts: 0 }],
       ]),
     interfaces: () => [{ name: 'eth0', mac: '02:00:00:00:00:01', sendErrors: 0 }],
   };
+}
+
+/** By one advertisement, this box being the one. */
+function planned(text: string, service: string, reason: string): [string, PlannedAnnouncement] {
+  const announcement = {
+    address: address(text),
+    announce: reason === '',
+    reason,
+    services: [service],
+    interfaces: undefined,
+    owner: 'edge-1',
+    advertisements: ['metallb-system/lan'],
+  };
+  return [text, announcement];
 }
 
 function forwardingPart(): NonNullable<AdminView['forwarding']> {
