@@ -7,6 +7,7 @@ import { startAdmin } from '../../src/admin/server.ts';
 import type { AdminView } from '../../src/admin/view.ts';
 import { runCli } from '../../src/cli/cli.ts';
 import type { Actions, RunOptions } from '../../src/cli/command.ts';
+import { parseAddress } from '../../src/domain/address.ts';
 import type { Problem } from '../../src/domain/problem.ts';
 import type { RoleName } from '../../src/domain/role.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -218,6 +219,30 @@ test('an address that another box announces is well, and the box is named', asyn
   const status = await cli(['status', '--run-dir', runDir]);
   t.is(status.code, 0, status.out);
   t.regex(status.out, /192\.0\.2\.1 +shop\/web +public +by edge-2 .* ok/);
+});
+
+/** The box has no route to Pods but the default one. */
+function withoutRoutes(view: AdminView): AdminView {
+  const { forwarding } = view;
+  const router = parseAddress('192.0.2.254');
+  return {
+    ...view,
+    problems: () => [],
+    ...(forwarding && { forwarding: { ...forwarding, defaultRouteTo: async () => router } }),
+  };
+}
+
+test('explain says where only the default route leads to a Pod that does not answer', async (t) => {
+  const runDir = await box(t, ROLES, withoutRoutes);
+  const silent = await cli(['explain', 'service', 'shop/api', '--run-dir', runDir]);
+  const steps = silent.out.slice(silent.out.indexOf('Next step')).replaceAll(/\s+/g, ' ');
+  t.regex(
+    steps,
+    /The backend 10\.0\.0\.9 8443 does not answer\. Only the default route leads to it, by way of 192\.0\.2\.254; .* set forwarder\.podRoutes to auto/,
+  );
+  const working = await cli(['explain', 'service', 'shop/web', '--run-dir', runDir]);
+  t.is(working.code, 0, working.out);
+  t.notRegex(working.out, /default route/);
 });
 
 test('explain asks to mend a manifest, and says what is in force', async (t) => {

@@ -22,6 +22,7 @@ function kernel() {
       addresses: refuse,
       neighbours: refuse,
       routeTo: refuse,
+      matchTo: refuse,
       useNeighbour: refuse,
       setNeighbour: refuse,
       close: () => {
