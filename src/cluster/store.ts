@@ -17,17 +17,24 @@ import type { ClusterObject } from './decode/cluster-object.ts';
 import { createEndpointsIndex } from './endpoints-index.ts';
 
 /**
- * All objects that the documents of a source say should be, composed into snapshots. A document is
- * whatever changes as one: a file, or one object of an API. All changes of one turn of the event loop
- * become one revision; an object that says what it said before stays the same object.
+ * All objects of a source, composed into snapshots. All changes of one turn of the event loop become
+ * one revision; an object that says what it said before stays the same object.
  */
 export interface Store {
   current(): Snapshot;
   /** Calls back with each new snapshot in a later turn; the returned function unsubscribes. */
   subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /** Where an object stands once (in an API): puts it in the place of what stood there before. */
+  put(before: ClusterObject | undefined, now: ClusterObject | undefined): void;
+  /** Puts these in the place of all problems told of the same origin. */
+  tell(origin: string, problems: readonly Problem[]): void;
+  /** Whether what stands here is what an earlier process saw. */
+  setRemembered(remembered: boolean): void;
+  /** Until the returned function is called there are no new revisions; then there is one. */
+  hold(): () => void;
   /**
-   * Puts this in the place of everything that `document` has said. Returns the identities of all
-   * objects for which another claim may count now.
+   * Where an object may stand several times (in files): puts this in the place of everything that
+   * `document` has said. Returns the identities of all objects for which another claim may count now.
    */
   replace(
     document: string,
@@ -66,7 +73,9 @@ export function createStore(): Store {
   const pending = new Map<MapField, Changes>();
   const problems = new Map<string, readonly Problem[]>();
   let problemsChanged = false;
+  let remembered = false;
   let scheduled = false;
+  let holds = 0;
   let snapshot = EMPTY_SNAPSHOT;
 
   function schedule() {
@@ -104,14 +113,16 @@ export function createStore(): Store {
   }
 
   function publish(): Snapshot {
-    settle();
     scheduled = false;
+    if (holds > 0) return snapshot;
+    settle();
     const next = {
       ...snapshot,
       ...Object.fromEntries(
         [...pending].map(([field, changes]) => [field, applied(field, changes)]),
       ),
       problems: problemsChanged ? composeProblems(problems) : snapshot.problems,
+      remembered,
     };
     pending.clear();
     problemsChanged = false;
@@ -129,6 +140,21 @@ export function createStore(): Store {
   return {
     current: () => snapshot,
     subscribe: announcer.subscribe,
+    put: onObject,
+    tell: setProblems,
+    setRemembered(isRemembered) {
+      remembered = isRemembered;
+      schedule();
+    },
+    hold() {
+      let isHeld = true;
+      holds += 1;
+      return () => {
+        if (isHeld) holds -= 1;
+        isHeld = false;
+        publish();
+      };
+    },
     replace(document, said, told) {
       setProblems(document, told);
       const concerned = claims.replace(document, said);

@@ -81,7 +81,8 @@ export function replay(bytes: Buffer, firstLine = 1): Replay {
   return { changes, length, lines, damage };
 }
 
-function decodeLine(bytes: Buffer): (LedgerChange & { readonly more: boolean }) | undefined {
+/** Reads one line without its newline; `undefined` when it cannot be used. */
+export function decodeLine(bytes: Buffer): (LedgerChange & { readonly more: boolean }) | undefined {
   const body = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_LENGTH));
   const checksum = CHECKSUM.exec(bytes.toString('latin1', body.length))?.[1];
   if (checksum === undefined || Number.parseInt(checksum, 16) !== crc32(body)) return undefined;

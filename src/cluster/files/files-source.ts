@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../domain/clock.ts';
 import type { ClusterSource } from '../../domain/cluster-source.ts';
 import { ALONE } from '../../domain/leadership.ts';
 import type { Log } from '../../domain/log.ts';
-import { formatProblem, type Problem } from '../../domain/problem.ts';
-import type { Snapshot } from '../../domain/snapshot.ts';
+import type { Problem } from '../../domain/problem.ts';
+import { createBreather } from '../breathe.ts';
+import { logProblems } from '../log-problems.ts';
 import { createStore, type Store } from '../store.ts';
 import { emptied, type FileState, nextFileState, restoredFileState } from './file-state.ts';
 import { type LastGood, openLastGood } from './last-good.ts';
@@ -28,8 +28,6 @@ export interface FilesSourceOptions {
 
 /** An emptied file keeps its objects for so long: it is most likely about to be written. */
 const EMPTY_SETTLE_MS = 1000;
-/** Work on many files stops after so long, to let the rest of the process have its turn. */
-const SLICE_MS = 10;
 const ALL_WRITTEN: ReadonlyMap<string, Error> = new Map();
 /** Where the store keeps what is wrong with the folder; no file of it has such a path. */
 const FOLDER_DOCUMENT = '/folder';
@@ -174,17 +172,6 @@ function createManifests({ path, clock, log, store, lastGood, breathe }: Manifes
   };
 }
 
-/** A function that waits for the next turn of the event loop once its time slice is over. */
-function createBreather(clock: Clock): () => Promise<void> | undefined {
-  let sliceEndMs = clock.monotonicMs() + SLICE_MS;
-  return () => {
-    if (clock.monotonicMs() < sliceEndMs) return undefined;
-    return nextTurn().then(() => {
-      sliceEndMs = clock.monotonicMs() + SLICE_MS;
-    });
-  };
-}
-
 function folderProblems({ errors, watchFailure }: FolderNews, path: string): Problem[] {
   const problems = [...errors].map(
     ([folder, error]): Problem => ({
@@ -203,17 +190,4 @@ function folderProblems({ errors, watchFailure }: FolderNews, path: string): Pro
     });
   }
   return problems;
-}
-
-/** Logs each problem when it comes and when it goes. */
-function logProblems(store: Store, log: Log): () => void {
-  let told = new Set<string>();
-  return store.subscribe((snapshot: Snapshot) => {
-    const now = new Map(snapshot.problems.map((problem) => [formatProblem(problem), problem]));
-    for (const [line, { severity }] of now) {
-      if (!told.has(line)) log[severity === 'error' ? 'error' : 'warn'](line);
-    }
-    for (const line of told) if (!now.has(line)) log.info(`No longer: ${line}`);
-    told = new Set(now.keys());
-  });
 }

@@ -1,0 +1,53 @@
+import type { Clock } from '../../domain/clock.ts';
+import type { ClusterObject } from '../decode/cluster-object.ts';
+import { createLiveness } from './box/liveness.ts';
+import type { ReflectorSink } from './reflector/reflector-sink.ts';
+import type { Memory } from './remembered.ts';
+
+/** Whether boxes live, for their EdgeNodes. */
+export interface BoxLife {
+  /** Takes heartbeat Leases. */
+  readonly sink: ReflectorSink;
+  /** An EdgeNode with what is known of its box. */
+  complete(object: ClusterObject): ClusterObject;
+  /** As an earlier process saw it. */
+  recall(box: string, alive: boolean): void;
+}
+
+export interface BoxLifeOptions {
+  readonly lifetimeMs: number;
+  readonly clock: Clock;
+  readonly memory: Memory | undefined;
+  readonly onChange: (box: string) => void;
+}
+
+export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOptions): BoxLife {
+  /** Until the first list of Leases. */
+  const recalled = new Map<string, boolean>();
+  const liveness = createLiveness({
+    lifetimeMs,
+    clock,
+    onChange(box, alive) {
+      memory?.setAlive(box, alive);
+      onChange(box);
+    },
+  });
+  return {
+    sink: {
+      replace(leases) {
+        liveness.replace(leases);
+        const boxes = [...recalled.keys()];
+        recalled.clear();
+        boxes.forEach(onChange);
+      },
+      apply: liveness.apply,
+    },
+    complete(object) {
+      if (object.kind !== 'EdgeNode') return object;
+      const { kind, value } = object;
+      const alive = liveness.isAlive(value.name) ?? recalled.get(value.name) ?? value.alive;
+      return alive === value.alive ? object : { kind, value: { ...value, alive } };
+    },
+    recall: (box, alive) => void recalled.set(box, alive),
+  };
+}

@@ -1,0 +1,80 @@
+import type { Clock } from '../../domain/clock.ts';
+import type { Log } from '../../domain/log.ts';
+import type { Problem } from '../../domain/problem.ts';
+
+/** A kind that cannot be read now. */
+export interface Trouble {
+  readonly kind: string;
+  readonly error: Error;
+}
+
+/** Whether the API server can be read; says in the log when that changes. */
+export interface Contact {
+  /** What cannot be read has changed, or is the same still. */
+  update(troubles: readonly Trouble[]): void;
+  /** Since when there is trouble, ms ago; 0 when there is none. */
+  troubleMs(): number;
+  problems(): readonly Problem[];
+  stop(): void;
+}
+
+export interface ContactOptions {
+  /** For messages; may change with the kubeconfig. */
+  readonly server: () => string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Trouble that goes on is told again so often. */
+const REPEAT_MS = 60_000;
+
+export function createContact({ server, clock, log }: ContactOptions): Contact {
+  let troubles: readonly Trouble[] = [];
+  let sinceMs: number | undefined;
+  let cancel: (() => void) | undefined;
+
+  function repeat() {
+    cancel = clock.after(REPEAT_MS, () => {
+      tell('Still no news from the API server; what is known stays in force');
+      repeat();
+    });
+  }
+
+  function tell(message: string) {
+    const ms = clock.monotonicMs() - (sinceMs ?? 0);
+    log.warn(message, {
+      server: server(),
+      kinds: kindsOf(troubles),
+      ms,
+      error: troubles[0]?.error,
+    });
+  }
+
+  return {
+    update(now) {
+      troubles = now;
+      if (now.length > 0 && sinceMs === undefined) {
+        sinceMs = clock.monotonicMs();
+        tell('Cannot read from the API server; what is known stays in force');
+        repeat();
+      }
+      if (now.length > 0 || sinceMs === undefined) return;
+      const ms = clock.monotonicMs() - sinceMs;
+      log.info('Reading from the API server again', { server: server(), ms });
+      sinceMs = undefined;
+      cancel?.();
+    },
+    troubleMs: () => (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs),
+    problems: () =>
+      [...Map.groupBy(troubles, ({ error }) => error.message)].map(([message, some]) => ({
+        severity: 'error',
+        message: `${kindsOf(some)} cannot be read: ${message}`,
+        remedy: 'What is known stays in force, and it is tried again by itself',
+      })),
+    stop: () => cancel?.(),
+  };
+}
+
+function kindsOf(troubles: readonly Trouble[]): string {
+  return troubles.map(({ kind }) => kind).join(', ');
+}

@@ -1,0 +1,64 @@
+import type { Json } from '../../system/json.ts';
+import type { Kind } from '../decode/cluster-object.ts';
+import type { KubeObject } from './kube-object.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Parts of an object besides its metadata that a decoder of ours reads. */
+const PARTS: Readonly<Record<Kind, readonly string[]>> = {
+  Service: ['spec', 'status'],
+  EndpointSlice: ['addressType', 'ports', 'endpoints'],
+  Endpoints: ['subsets'],
+  Node: ['spec', 'status'],
+  Namespace: [],
+  Pod: ['spec'],
+  Secret: [],
+  IPAddressPool: ['spec'],
+  L2Advertisement: ['spec'],
+  EdgeNode: ['spec', 'status'],
+  ServiceL2Status: ['status'],
+};
+
+/** Where parts are large: the fields that matter. */
+const FIELDS: Readonly<Partial<Record<Kind, readonly string[]>>> = {
+  Node: ['taints', 'podCIDR', 'podCIDRs', 'addresses', 'conditions'],
+  Pod: ['nodeName'],
+};
+
+const METADATA = [
+  'name',
+  'namespace',
+  'uid',
+  'resourceVersion',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'labels',
+  'finalizers',
+];
+const OUR_ANNOTATIONS = /^(tidegate\.io|metallb\.io|metallb\.universe\.tf)\//;
+
+/** What is worth remembering of an object over a restart: all that we read, hardly anything else. */
+export function essentialsOf(kind: Kind, object: KubeObject): Json {
+  const { annotations } = object.metadata;
+  const ours = Object.entries((annotations ?? {}) as Fields).filter(([name]) =>
+    OUR_ANNOTATIONS.test(name),
+  );
+  const fields = FIELDS[kind];
+  const parts = PARTS[kind].map((part) => {
+    const value = object[part];
+    return [part, fields && typeof value === 'object' ? pick(value as Fields, fields) : value];
+  });
+  return {
+    metadata: {
+      ...pick(object.metadata, METADATA),
+      ...(ours.length > 0 && { annotations: Object.fromEntries(ours) }),
+    },
+    ...Object.fromEntries(parts.filter(([, value]) => value !== undefined)),
+  } as Json;
+}
+
+function pick(fields: Fields, names: readonly string[]): Fields {
+  const picked: Record<string, unknown> = {};
+  for (const name of names) if (fields[name] !== undefined) picked[name] = fields[name];
+  return picked;
+}

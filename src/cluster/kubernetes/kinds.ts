@@ -1,0 +1,81 @@
+import type { RoleName } from '../../domain/role.ts';
+import { WEIGHT_LABEL } from '../../domain/weight.ts';
+import type { Kind } from '../decode/cluster-object.ts';
+import { EDGE_NODE_LABEL } from './box/lease-fields.ts';
+
+/** Heartbeat Leases are read, too; they become `EdgeNode.alive` and are no objects of the snapshot. */
+export type ReadKind = Kind | 'Lease';
+
+/** One kind that a process reads, and where. */
+export interface KindToRead {
+  readonly kind: ReadKind;
+  /** `/apis/discovery.k8s.io/v1/endpointslices` */
+  readonly path: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  /** By a CustomResourceDefinition, which may be missing: then there are no objects of the kind. */
+  readonly custom: CustomResource | undefined;
+}
+
+/** Where a custom kind stands in the API server's list of what it knows. */
+export interface CustomResource {
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+}
+
+export interface KindsOptions {
+  readonly roles: readonly RoleName[];
+  /** Name of this box. */
+  readonly node: string;
+  /** Of the heartbeat Leases. */
+  readonly namespace: string;
+  readonly metallbNamespace: string;
+}
+
+const METALLB = { group: 'metallb.io', version: 'v1beta1' };
+const TIDEGATE = { group: 'tidegate.io', version: 'v1alpha1' };
+
+/**
+ * What the roles of one process need, and no more.
+ *
+ * Of Pods only those with a weight are read: Pods are many, and everything else that the forwarder takes
+ * from them (the node, that they are being deleted) their EndpointSlices say, too, milliseconds later.
+ */
+export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
+  const { roles, node, namespace, metallbNamespace } = options;
+  const isFor = (...some: readonly RoleName[]) => some.some((role) => roles.includes(role));
+  const metallb = (kind: Kind, plural: string): KindToRead => ({
+    kind,
+    path: `/apis/metallb.io/v1beta1/namespaces/${metallbNamespace}/${plural}`,
+    custom: { ...METALLB, plural },
+  });
+  const edgeNodes: KindToRead = {
+    kind: 'EdgeNode',
+    path: '/apis/tidegate.io/v1alpha1/edgenodes',
+    custom: { ...TIDEGATE, plural: 'edgenodes' },
+  };
+  const kinds: readonly (KindToRead | false)[] = [
+    core('Service', '/api/v1/services'),
+    isFor('forwarder') && core('EndpointSlice', '/apis/discovery.k8s.io/v1/endpointslices'),
+    isFor('forwarder') && { ...core('Pod', '/api/v1/pods'), labelSelector: WEIGHT_LABEL },
+    isFor('forwarder', 'speaker') && core('Node', '/api/v1/nodes'),
+    isFor('controller', 'speaker') && core('Namespace', '/api/v1/namespaces'),
+    isFor('controller', 'speaker') && metallb('IPAddressPool', 'ipaddresspools'),
+    isFor('speaker') && metallb('L2Advertisement', 'l2advertisements'),
+    isFor('controller') && metallb('ServiceL2Status', 'servicel2statuses'),
+    // A forwarder looks only whether its own box is to be drained.
+    isFor('controller', 'speaker')
+      ? edgeNodes
+      : { ...edgeNodes, fieldSelector: `metadata.name=${node}` },
+    isFor('controller', 'speaker') && {
+      ...core('Lease', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`),
+      labelSelector: EDGE_NODE_LABEL,
+    },
+  ];
+  return kinds.filter((kind) => kind !== false);
+}
+
+function core(kind: ReadKind, path: string): KindToRead {
+  return { kind, path, custom: undefined };
+}

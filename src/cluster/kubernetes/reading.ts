@@ -1,0 +1,214 @@
+import type { Clock } from '../../domain/clock.ts';
+import type { KindState } from '../../domain/cluster-state.ts';
+import type { Log } from '../../domain/log.ts';
+import type { ObjectKey } from '../../domain/object.ts';
+import type { Kind } from '../decode/cluster-object.ts';
+import type { Store } from '../store.ts';
+import { ApiError } from './api-error.ts';
+import { type BoxLife, createBoxLife } from './box-life.ts';
+import type { ApiConnection } from './connection.ts';
+import type { Trouble } from './contact.ts';
+import { createFeed, type Feed } from './feed.ts';
+import { createClusterIdentity } from './identity.ts';
+import { isSurelyMissing } from './installed.ts';
+import type { KindToRead, ReadKind } from './kinds.ts';
+import { type Reflector, startReflector } from './reflector/reflector.ts';
+import type { Memory } from './remembered.ts';
+import type { ServiceStatuses } from './service-statuses.ts';
+
+export interface ReadingOptions {
+  readonly kinds: readonly KindToRead[];
+  readonly connection: ApiConnection;
+  readonly idleTimeoutMs: number;
+  /** Of boxes' heartbeats. */
+  readonly lifetimeMs: number;
+  readonly store: Pick<Store, 'put' | 'tell'>;
+  readonly statuses: ServiceStatuses;
+  readonly memory: Memory | undefined;
+  readonly breathe: () => Promise<void> | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Called once: the uid of the namespace kube-system. */
+  readonly onCluster: (uid: string) => void;
+  /** Called once: every kind has been read completely, or is surely not there. */
+  readonly onComplete: () => void;
+  /** Something can be read that could not, or the other way round. */
+  readonly onChange: () => void;
+}
+
+/** Reads all kinds that a process needs. */
+export interface Reading {
+  kinds(): readonly KindState[];
+  troubles(): readonly Trouble[];
+  /** An answer to a request of ours. */
+  take: Feed['take'];
+  /** An object, or whether a box lives, as an earlier process saw it. */
+  recall(kind: string, key: ObjectKey, object: unknown): void;
+  recallAlive(box: string, alive: boolean): void;
+  /** What there is, by kind. */
+  keys(): ReadonlyMap<Kind, ReadonlySet<ObjectKey>>;
+  /** Makes fresh complete lists of these kinds, as far as they are installed. Rejects when one fails. */
+  relist(kinds: readonly ReadKind[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One kind, being read. */
+interface Reader {
+  readonly toRead: KindToRead;
+  readonly feed: Feed | undefined;
+  readonly reflector: Reflector;
+  /** Its definition is surely missing. */
+  isMissing: boolean;
+  isAsking: boolean;
+}
+
+export function startReading(options: ReadingOptions): Reading {
+  const { connection, clock, log, memory } = options;
+  const identity = createClusterIdentity(connection, options.onCluster);
+  const life = createBoxLife({
+    lifetimeMs: options.lifetimeMs,
+    ...{ clock, memory },
+    onChange: (box) => feedOf('EdgeNode')?.refresh(box),
+  });
+  const readers: Reader[] = [];
+  let isComplete = false;
+  const feedOf = (kind: string) => readers.find(({ toRead }) => toRead.kind === kind)?.feed;
+
+  function start(toRead: KindToRead) {
+    const { kind, path, labelSelector, fieldSelector } = toRead;
+    const feed = kind === 'Lease' ? undefined : feedFor(kind, life);
+    const reflector = startReflector({
+      ...{ kind, connection, path, clock, random: options.random },
+      ...(labelSelector !== undefined && { labelSelector }),
+      ...(fieldSelector !== undefined && { fieldSelector }),
+      ...(feed && { trim: feed.trim }),
+      idleTimeoutMs: options.idleTimeoutMs,
+      log: quiet(log),
+      sink: feed?.sink ?? life.sink,
+    });
+    const reader: Reader = { toRead, feed, reflector, isMissing: false, isAsking: false };
+    readers.push(reader);
+    reflector.onState(() => onState(reader));
+  }
+
+  function feedFor(kind: Kind, { complete }: BoxLife): Feed {
+    return createFeed({
+      ...{ kind, clock, memory },
+      store: options.store,
+      breathe: options.breathe,
+      confirm: identity.confirm,
+      onRestored: () => readAgain(kind),
+      ...(kind === 'Service' && { statuses: options.statuses }),
+      ...(kind === 'EdgeNode' && { complete }),
+    });
+  }
+
+  /** The history of the cluster is another: what a watch says builds on what is not there any more. */
+  function readAgain(except: Kind) {
+    log.warn('The API server has gone back in time; everything is read again', {
+      server: connection.server,
+    });
+    for (const { toRead, feed, reflector } of readers) {
+      if (toRead.kind === except || !reflector.state().synced) continue;
+      feed?.distrust();
+      // One that fails is made again by the reflector.
+      reflector.relist().catch(() => undefined);
+    }
+  }
+
+  function onState(reader: Reader) {
+    if (isUnknown(reader)) void askWhetherMissing(reader);
+    options.onChange();
+    checkComplete();
+  }
+
+  async function askWhetherMissing(reader: Reader) {
+    const { custom, kind } = reader.toRead;
+    if (!custom || reader.isMissing || reader.isAsking) return;
+    reader.isAsking = true;
+    try {
+      await identity.confirm();
+      reader.isMissing = await isSurelyMissing(connection, custom);
+      if (!reader.isMissing || reader.reflector.state().synced) return;
+      reader.feed?.clear();
+      log.info(`${kind} is not installed; it is read as soon as it is`, { kind });
+      checkComplete();
+    } catch {
+      // It is asked again after the next try to list the kind.
+    } finally {
+      reader.isAsking = false;
+      options.onChange();
+    }
+  }
+
+  function checkComplete() {
+    if (isComplete || !readers.every(isRead)) return;
+    isComplete = true;
+    options.onComplete();
+  }
+
+  for (const toRead of options.kinds) start(toRead);
+  return {
+    kinds: () => readers.map((reader) => stateOf(reader, clock.monotonicMs())),
+    troubles: () =>
+      readers.flatMap((reader) => {
+        const { failures, lastError: error } = reader.reflector.state();
+        const isNormal = isUnknown(reader) && (reader.isMissing || reader.isAsking);
+        const isTrouble = failures > 0 && !isNormal;
+        return isTrouble && error ? [{ kind: reader.toRead.kind, error }] : [];
+      }),
+    take: (object) => feedOf('Service')?.take(object),
+    recall: (kind, key, object) => feedOf(kind)?.recall(key, object),
+    recallAlive: life.recall,
+    keys: () =>
+      new Map(
+        readers.flatMap(({ toRead: { kind }, feed }) =>
+          feed && kind !== 'Lease' ? [[kind, new Set(feed.keys())] as const] : [],
+        ),
+      ),
+    async relist(kinds) {
+      const wanted = readers.filter(({ toRead }) => kinds.includes(toRead.kind));
+      const present = wanted.filter((reader) => !reader.isMissing || isSynced(reader));
+      await Promise.all(present.map(({ reflector }) => reflector.relist()));
+    },
+    async stop() {
+      await Promise.all(readers.map(({ reflector }) => reflector.stop()));
+    },
+  };
+}
+
+function isSynced({ reflector }: Reader): boolean {
+  return reflector.state().synced;
+}
+
+function isRead(reader: Reader): boolean {
+  return reader.isMissing || isSynced(reader);
+}
+
+/** Whether the server, or whatever answers there, says that it does not know the kind. */
+function isUnknown({ toRead, reflector }: Reader): boolean {
+  const { lastError } = reflector.state();
+  return toRead.custom !== undefined && lastError instanceof ApiError && lastError.status === 404;
+}
+
+function stateOf(reader: Reader, nowMs: number): KindState {
+  const state = reader.reflector.state();
+  const { synced, failures, lastContactMs, lists, watches, events, garbage } = state;
+  return {
+    kind: reader.toRead.kind,
+    installed: synced || !reader.isMissing,
+    synced,
+    objects: reader.feed?.size ?? 0,
+    contactAgeMs: lastContactMs === undefined ? undefined : nowMs - lastContactMs,
+    failures,
+    error: state.lastError?.message ?? '',
+    ...{ lists, watches, events, garbage },
+  };
+}
+
+/** Each kind's own words are for those who look closely: contact.ts tells the whole. */
+function quiet(log: Log): Log {
+  return { ...log, info: log.debug, warn: log.debug, child: (fields) => quiet(log.child(fields)) };
+}

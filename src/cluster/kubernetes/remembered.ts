@@ -1,0 +1,172 @@
+import type { Clock } from '../../domain/clock.ts';
+import type { Log } from '../../domain/log.ts';
+import type { ObjectKey } from '../../domain/object.ts';
+import { openDiskMap } from '../../system/disk-map.ts';
+import type { Json } from '../../system/json.ts';
+import { encodeLine } from '../../system/ledger-line.ts';
+import type { Kind } from '../decode/cluster-object.ts';
+import { essentialsOf } from './essentials.ts';
+import type { KubeObject } from './kube-object.ts';
+
+/**
+ * What was last seen of the cluster, on disk, so that a box that restarts while the API server is away
+ * goes on as before. No Secrets. Best effort: what is lost costs at worst an older version.
+ */
+export interface Memory {
+  /** A line for `put`; `undefined` when the object is too large to be remembered. */
+  encode(kind: Kind, key: ObjectKey, object: KubeObject): Uint8Array | undefined;
+  put(kind: Kind, key: ObjectKey, line: Uint8Array): void;
+  delete(kind: Kind, key: ObjectKey): void;
+  /** Whether a box lives. */
+  setAlive(box: string, alive: boolean): void;
+  /** Whose objects these are from now on. */
+  setCluster(cluster: ClusterMark): void;
+  /**
+   * What an earlier process saw, when that was by this server; until `isWanted` says no. Returns which
+   * cluster it was; `undefined` when there is nothing.
+   */
+  recall(
+    server: string,
+    visit: Recollection,
+    isWanted: () => boolean,
+  ): Promise<ClusterMark | undefined>;
+  /** Forgets all objects but these. */
+  keepOnly(keys: ReadonlyMap<Kind, ReadonlySet<ObjectKey>>): void;
+  /** Writes what waits, as far as the disk takes it. */
+  close(): Promise<void>;
+}
+
+/** Tells one cluster from another. */
+export interface ClusterMark {
+  /** `https://10.0.0.1:6443` */
+  readonly server: string;
+  /** Of the namespace kube-system. */
+  readonly uid: string;
+}
+
+export interface Recollection {
+  object(kind: string, key: ObjectKey, object: Json): void;
+  alive(box: string, alive: boolean): void;
+}
+
+export interface MemoryOptions {
+  readonly path: string;
+  readonly breathe: () => Promise<void> | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Changes are collected for so long, or until they have so many bytes. */
+export const WRITE_EVERY_MS = 5000;
+const WRITE_EARLY_BYTES = 4 * 1024 * 1024;
+/** While the disk takes nothing, no more waits than this. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const RETRY_MS = 60_000;
+
+/** Key of the {@link ClusterMark}; objects have `<kind> <key>`, and whether a box lives `Alive <name>`. */
+const CLUSTER = 'Cluster';
+const ALIVE = 'Alive';
+
+/** Rejects when the file cannot be opened. */
+export async function openMemory({ path, breathe, clock, log }: MemoryOptions): Promise<Memory> {
+  const map = await openDiskMap(path, breathe);
+  const waiting = new Map<string, Uint8Array | undefined>();
+  let waitingBytes = 0;
+  let cancel: (() => void) | undefined;
+  let writing: Promise<void> | undefined;
+  let isFailing = false;
+
+  function set(name: string, line: Uint8Array | undefined) {
+    waitingBytes += (line?.length ?? 0) - (waiting.get(name)?.length ?? 0);
+    waiting.set(name, line);
+    if (waitingBytes > MAX_WAITING_BYTES) drop();
+    else if (waitingBytes > WRITE_EARLY_BYTES && !isFailing) flush();
+    else cancel ??= clock.after(isFailing ? RETRY_MS : WRITE_EVERY_MS, flush);
+  }
+
+  function drop() {
+    log.warn('Cannot save what was seen of the cluster; it is left as it was', { path });
+    waiting.clear();
+    waitingBytes = 0;
+  }
+
+  function flush() {
+    cancel?.();
+    cancel = undefined;
+    writing ??= write().finally(() => {
+      writing = undefined;
+      if (waiting.size > 0 && !cancel) {
+        cancel = clock.after(isFailing ? RETRY_MS : WRITE_EVERY_MS, flush);
+      }
+    });
+  }
+
+  async function write() {
+    const lines = new Map(waiting);
+    waiting.clear();
+    waitingBytes = 0;
+    try {
+      await map.write(lines);
+      isFailing = false;
+    } catch (error) {
+      for (const [name, line] of lines) if (!waiting.has(name)) set(name, line);
+      if (!isFailing) {
+        const meaning =
+          'a restart while the API server is away would begin with what was saved before';
+        log.warn(`Cannot save what was seen of the cluster; ${meaning}`, { path, error });
+      }
+      isFailing = true;
+    }
+  }
+
+  async function findMark(): Promise<ClusterMark | undefined> {
+    let mark: Json | undefined;
+    await map.read((name, value) => {
+      if (name === CLUSTER) mark = value;
+      return mark === undefined;
+    });
+    return mark as ClusterMark | undefined;
+  }
+
+  return {
+    encode(kind, key, object) {
+      try {
+        return encodeLine(`${kind} ${key}`, essentialsOf(kind, object), false);
+      } catch (error) {
+        if (error instanceof RangeError) return undefined;
+        throw error;
+      }
+    },
+    put: (kind, key, line) => set(`${kind} ${key}`, line),
+    delete: (kind, key) => set(`${kind} ${key}`, undefined),
+    setAlive: (box, alive) => set(`${ALIVE} ${box}`, encodeLine(`${ALIVE} ${box}`, alive, false)),
+    setCluster: (mark) => set(CLUSTER, encodeLine(CLUSTER, { ...mark }, false)),
+    async recall(server, visit, isWanted) {
+      const mark = await findMark();
+      if (mark?.server !== server) return undefined;
+      await map.read((name, value) => {
+        const [kind = '', key = ''] = name.split(' ');
+        if (kind === ALIVE) visit.alive(key, value === true);
+        else if (kind !== CLUSTER) visit.object(kind, key, value);
+        return isWanted();
+      });
+      return mark;
+    },
+    keepOnly(keys) {
+      for (const name of map.keys()) {
+        const [kind = '', key = ''] = name.split(' ');
+        if (kind === CLUSTER || waiting.has(name)) continue;
+        const ofKind = kind === ALIVE ? 'EdgeNode' : (kind as Kind);
+        if (!keys.get(ofKind)?.has(key)) set(name, undefined);
+      }
+    },
+    async close() {
+      cancel?.();
+      await writing;
+      cancel?.();
+      if (waiting.size > 0) await write();
+      cancel?.();
+      await map.close();
+    },
+  };
+}

@@ -1,0 +1,147 @@
+import type { Clock } from '../../domain/clock.ts';
+import type { ClusterSource } from '../../domain/cluster-source.ts';
+import type { Log } from '../../domain/log.ts';
+import type { ServiceEvent } from '../../domain/service.ts';
+import { isOurCondition } from '../../domain/service-conditions.ts';
+import type { ApiConnection } from './connection.ts';
+import type { KubeObject } from './kube-object.ts';
+import { fenceJournal } from './leader/fence-journal.ts';
+import type { LeaseDurations } from './leader/leader.ts';
+import { startLeader } from './leader/start-leader.ts';
+import type { ServiceStatuses } from './service-statuses.ts';
+import { CLEANUP_FINALIZER } from './status/status-base.ts';
+import { createConfigurationReporter } from './write/configuration-reporter.ts';
+import { createEventRecorder } from './write/event-recorder.ts';
+import { createStatusWriter, FIELD_MANAGER } from './write/status-writer.ts';
+
+export interface WritingOptions {
+  readonly connection: ApiConnection;
+  /** Of the Lease. */
+  readonly namespace: string;
+  readonly metallbNamespace: string;
+  readonly durations: LeaseDurations;
+  /** Name of this box, or of the Pod that this runs in. */
+  readonly node: string;
+  readonly statuses: ServiceStatuses;
+  /** A Service as the API server has just answered it. */
+  readonly take: (object: KubeObject) => void;
+  /** Makes complete lists of all that allocation is decided on. */
+  readonly relist: () => Promise<void>;
+  /** Makes what was taken visible. */
+  readonly publish: () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+/** The controller's side of a source: it stands for leadership, and writes while it leads. */
+export interface Writing
+  extends Pick<ClusterSource, 'leadership' | 'writeStatuses' | 'reportConfiguration'> {
+  eventsOf(uid: string): readonly ServiceEvent[];
+  stop(): Promise<void>;
+}
+
+const LEASE_NAME = 'tidegate-controller';
+/** Statuses that a restored API server has lost are looked for so often. */
+const LOST_CHECK_MS = 1000;
+
+export function startWriting(options: WritingOptions): Writing {
+  const { connection, statuses, take, node, clock, log } = options;
+  const leader = startLeader({
+    connection,
+    namespace: options.namespace,
+    name: LEASE_NAME,
+    identity: node,
+    durations: options.durations,
+    ...{ clock, log, random: options.random },
+    async takeOver(journal) {
+      await options.relist();
+      await fenceJournal(journal, {
+        connection,
+        fieldManager: FIELD_MANAGER,
+        identity: leader.state().identity,
+        end: leader.end,
+        touched: () => touchedOf(statuses),
+        onRead: take,
+        wallMs: () => clock.wallMs(),
+      });
+      options.publish();
+    },
+  });
+  const events = createEventRecorder({
+    connection,
+    component: FIELD_MANAGER,
+    host: node,
+    clock,
+    log,
+  });
+  const writer = createStatusWriter({
+    connection,
+    leader,
+    events,
+    baseOf: statuses.base,
+    onWritten: take,
+    onEvents: statuses.refresh,
+    clock,
+    log,
+  });
+  const reporter = createConfigurationReporter({
+    connection,
+    namespace: options.metallbNamespace,
+    leads: leader.leads,
+    clock,
+    log,
+  });
+  let last: Promise<unknown> = Promise.resolve();
+  let cancel = clock.after(LOST_CHECK_MS, writeLost);
+
+  const writeStatuses: Writing['writeStatuses'] = (changes) => {
+    const done = last.then(async () => {
+      try {
+        return await writer.write(changes);
+      } finally {
+        options.publish();
+      }
+    });
+    last = done.catch(() => undefined);
+    return done;
+  };
+
+  /** What a restored API server does not know any more, the leader has in memory. */
+  async function writeLost() {
+    const lost = statuses.lost();
+    if (lost.size > 0 && leader.leads()) {
+      log.warn('Writing again what the API server has lost', { services: lost.size });
+      // Tried again as long as anything is lost.
+      await writeStatuses(lost).catch(() => undefined);
+    }
+    cancel = clock.after(LOST_CHECK_MS, writeLost);
+  }
+
+  return {
+    leadership: leader,
+    writeStatuses,
+    reportConfiguration: (report) => reporter.report(report),
+    eventsOf: (uid) => writer.eventsOf(uid),
+    async stop() {
+      cancel();
+      reporter.stop();
+      await last;
+      cancel();
+      await leader.stop();
+      events.stop();
+    },
+  };
+}
+
+/** Services that some leader may have written to. */
+function* touchedOf(statuses: ServiceStatuses) {
+  for (const [service, { uid, resourceVersion, finalizers, conditions }] of statuses.bases()) {
+    if (
+      finalizers.includes(CLEANUP_FINALIZER) ||
+      conditions.some(({ type }) => isOurCondition(type))
+    ) {
+      yield { service, uid, resourceVersion };
+    }
+  }
+}
