@@ -16,8 +16,12 @@ const FIRST_PORT = 6443;
 /** The least that the API server grants is ten minutes. */
 const TOKEN_LIFETIME_SEC = 3600;
 
-/** Somebody by certificate (`system:node:n1` in `system:nodes`), or a service account that exists. */
+/**
+ * The admin by token, somebody by certificate (`system:node:n1` in `system:nodes`), or a service
+ * account that exists.
+ */
 export type User =
+  | 'admin'
   | { readonly name: string; readonly groups?: readonly string[] }
   | { readonly serviceAccount: { readonly namespace: string; readonly name: string } };
 
@@ -173,6 +177,7 @@ async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane
     kubectl: (args, stdin = '') =>
       kubectl({ program: assets.kubectl, folder, kubeconfig, host: setting.host, args, stdin }),
     kubeconfigFor: async (user, to = url) => {
+      if (user === 'admin') return write({ token: adminToken }, to);
       if ('serviceAccount' in user) {
         const { namespace, name } = user.serviceAccount;
         return write({ token: await tokenFor(namespace, name) }, to);
