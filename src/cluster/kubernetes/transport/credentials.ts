@@ -11,7 +11,13 @@ export interface Credentials {
   readonly server: URL;
   /** Undefined for http://. */
   readonly tls:
-    | { readonly context: SecureContext; readonly name: string; readonly verify: boolean }
+    | {
+        readonly context: SecureContext;
+        readonly name: string;
+        readonly verify: boolean;
+        /** PEM; undefined: the authorities that Node knows. */
+        readonly authority: string | undefined;
+      }
     | undefined;
   readonly proxyUrl: string | undefined;
   /** `Authorization`, `Impersonate-…` */
@@ -44,7 +50,9 @@ export async function loadCredentials(access: Access, clock: Clock): Promise<Cre
   return {
     origin,
     server,
-    tls: secure ? { context: contextOf({ ca, cert, key }, origin), name, verify } : undefined,
+    tls: secure
+      ? { context: contextOf({ ca, cert, key }, origin), name, verify, authority: ca }
+      : undefined,
     proxyUrl,
     headers: {
       ...access.impersonation,

@@ -1,7 +1,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectTls } from 'node:tls';
+import { checkServerIdentity, connect as connectTls, rootCertificates } from 'node:tls';
 import type { Credentials } from './credentials.ts';
 
 export interface DialOptions {
@@ -22,7 +22,7 @@ export async function dial(
 ): Promise<Socket> {
   const host = server.hostname.replace(/^\[|\]$/g, '');
   const port = Number(server.port) || (tls === undefined ? 80 : 443);
-  const raw = await openRaw({ host, port }, proxy, signal);
+  const raw = await openRaw({ host, port, authority: tls?.authority }, proxy, signal);
   raw.setKeepAlive(true, KEEP_ALIVE_MS);
   raw.setNoDelay(true);
   if (tls === undefined) return raw;
@@ -41,17 +41,24 @@ export async function dial(
 interface Target {
   readonly host: string;
   readonly port: number;
+  /** Who may have signed a proxy's certificate, too. */
+  readonly authority: string | undefined;
 }
 
 async function openRaw(target: Target, proxy: URL | undefined, signal: AbortSignal) {
-  if (proxy === undefined) return opened(connect(target), 'connect', signal);
+  if (proxy === undefined)
+    return opened(connect({ host: target.host, port: target.port }), 'connect', signal);
   return proxy.protocol.startsWith('socks')
     ? openSocks(target, proxy, signal)
     : openTunnel(target, proxy, signal);
 }
 
 /** An HTTP proxy, by CONNECT (RFC 9110 §9.3.6). */
-function openTunnel({ host, port }: Target, proxy: URL, signal: AbortSignal): Promise<Socket> {
+function openTunnel(
+  { host, port, authority: signer }: Target,
+  proxy: URL,
+  signal: AbortSignal,
+): Promise<Socket> {
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const { request } = proxy.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
@@ -62,6 +69,7 @@ function openTunnel({ host, port }: Target, proxy: URL, signal: AbortSignal): Pr
       path: authority,
       headers: { Host: authority, ...authorizationFor(proxy) },
       agent: false,
+      ...(signer === undefined ? {} : { ca: [...rootCertificates, signer] }),
       signal,
     });
     asked.once('connect', (response, socket, head) => {
@@ -104,7 +112,7 @@ async function openSocks(target: Target, proxy: URL, signal: AbortSignal): Promi
   try {
     await SocksClient.createConnection({
       command: 'connect',
-      destination: target,
+      destination: { host: target.host, port: target.port },
       existing_socket: raw,
       proxy: {
         // Not used, as the socket exists, yet demanded.

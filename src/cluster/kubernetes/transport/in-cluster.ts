@@ -21,7 +21,7 @@ export async function inClusterAccess(
   if (!mounted || !host || !port) {
     throw credentialError(
       'No kubeconfig is named and no ServiceAccount is mounted: ' +
-        'set cluster.kubernetes.kubeconfig or KUBECONFIG, or run in a Pod with a ServiceAccount',
+        'set cluster.kubernetes.kubeconfig, or run in a Pod with a ServiceAccount',
     );
   }
   return {
