@@ -278,17 +278,12 @@ test.serial('renew-tokens gives each role of a box a new token by its own right'
   const renewed = spawnSync('sh', [`${ROOT}bin/renew-tokens`, folder], { env });
   t.is(renewed.status, 0, renewed.stderr.toString());
   for (const [i, token] of tokens().entries()) t.not(token, before[i]);
-  // As a unit of systemd starts the role.
   const connection = await openConnection({
-    kubeconfig: undefined,
+    kubeconfig: `${folder}/speaker.kubeconfig`,
     context: undefined,
     userAgent: 'test',
     clock: realClock,
     log: recordingLog(),
-    surroundings: {
-      variables: { KUBECONFIG: `${folder}/speaker.kubeconfig` },
-      serviceAccountFolder: `${folder}/none`,
-    },
   });
   t.teardown(() => connection.close());
   t.like(await connection.request({ method: 'GET', path: '/api/v1/services' }), {

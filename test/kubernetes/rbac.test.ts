@@ -280,11 +280,12 @@ for (const role of ['controller', 'speaker', 'forwarder'] as const) {
     const client = clientOf(await plane.tokenFor('tidegate-system', `tidegate-${role}`));
     t.teardown(() => client.close());
     const namespaces = { namespace: 'tidegate-system', metallbNamespace: 'metallb-system' };
-    for (const { kind, path } of kindsToRead({ roles: [role], node: 'edge-1', ...namespaces })) {
-      t.is((await client.request('GET', path)).status, 200, kind);
-      const watch = await client.request('GET', `${path}?watch=true&timeoutSeconds=1`);
-      t.is(watch.status, 200, kind);
-    }
+    const kinds = kindsToRead({ roles: [role], node: 'edge-1', ...namespaces });
+    const answers = kinds.flatMap(({ path }) => [
+      client.request('GET', path),
+      client.request('GET', `${path}?watch=true&timeoutSeconds=1`),
+    ]);
+    for (const { status, body } of await Promise.all(answers)) t.is(status, 200, body.message);
     t.is((await client.request('GET', `${CORE}/namespaces/kube-system`)).status, 200);
   });
 }

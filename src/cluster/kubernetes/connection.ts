@@ -44,10 +44,7 @@ export interface ApiConnection {
 }
 
 export interface ConnectionOptions {
-  /**
-   * Path of a kubeconfig; when undefined, the one that `KUBECONFIG` names, else the ServiceAccount of
-   * the Pod that we run in.
-   */
+  /** Path of a kubeconfig; when undefined, the ServiceAccount of the Pod that we run in. */
   readonly kubeconfig: string | undefined;
   /** Name of a context in it; its current one when undefined. */
   readonly context: string | undefined;
@@ -81,12 +78,11 @@ type Take<T> = (response: IncomingMessage, attempt: Attempt) => Promise<T> | T;
  * Connections are of HTTP/1.1, a watch having one to itself: a link that dies takes one watch along.
  */
 export async function openConnection(options: ConnectionOptions): Promise<ApiConnection> {
-  const { context, clock, log } = options;
+  const { kubeconfig, context, clock, log } = options;
   const { variables, serviceAccountFolder } = options.surroundings ?? {
     variables: process.env,
     serviceAccountFolder: SERVICE_ACCOUNT_FOLDER,
   };
-  const kubeconfig = options.kubeconfig ?? (variables['KUBECONFIG'] || undefined);
   const closing = new AbortController();
   const credentials = await openFreshCredentials({
     readAccess: () =>
