@@ -1,31 +1,40 @@
-import type { AdminView, Identity } from '../admin/view.ts';
+import type { AdminView, ClusterView, Identity } from '../admin/view.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
+import type { ClusterState } from '../domain/cluster-state.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { Problem } from '../domain/problem.ts';
+import type { Role } from '../domain/role.ts';
 import type { LoadBalancerClass } from '../domain/service-class.ts';
 import type { Forwarder } from '../forwarder/forwarder.ts';
+import { advertisementProblems } from '../plan/announcing/advertisement-problems.ts';
 import type { EventHistory } from '../telemetry/event-history.ts';
 import type { RunningRoles } from './start-roles.ts';
+
+/** A folder, or an API server, which can say how its reading goes. */
+export type AnySource = ClusterSource & { readonly state?: () => ClusterState };
 
 /** What the admin API reads of this process. */
 export function adminView(
   identity: Identity,
   loadBalancer: LoadBalancerClass,
-  source: ClusterSource,
+  source: AnySource,
   roles: RunningRoles,
   history: EventHistory,
 ): AdminView {
   const { controller, forwarder, health, speaker } = roles;
+  const cluster = source.state && clusterView(source, source.state);
   return {
     identity,
     loadBalancer,
-    roles: () => roles.all.map((role) => ({ role: role.name, ...role.readiness() })),
+    roles: () => roles.all.map((role) => ({ role: role.name, ...readinessOf(role, source) })),
     snapshot: source.current,
     problems: () => problemsOf(source, roles),
+    ...(cluster && { cluster }),
     events: (limit, object) => history.newest(limit, object),
     ...(controller && {
       allocation: {
         assignments: () => controller.allocation()?.services ?? KeyedMap.empty(),
+        counters: () => controller.counters(),
         pools: () => controller.allocation()?.pools ?? KeyedMap.empty(),
       },
     }),
@@ -51,16 +60,38 @@ export function adminView(
 
 const FORWARDER_REMEDY = 'See the part "forwarder" of the settings';
 
+function clusterView(source: ClusterSource, state: () => ClusterState): ClusterView {
+  const { leadership } = source;
+  return {
+    state,
+    isRemembered: () => source.current().remembered,
+    leads: leadership.leads,
+    leader: leadership.leader,
+  };
+}
+
+/** A role that has nothing to go by yet waits for the cluster, whatever it says itself. */
+function readinessOf(role: Role, source: AnySource): ReturnType<Role['readiness']> {
+  const readiness = role.readiness();
+  const state = source.current().revision === 0 ? source.state?.() : undefined;
+  if (readiness.ready || !state) return readiness;
+  const missing = state.kinds.filter(({ installed, synced }) => installed && !synced);
+  const why = state.problems[0]?.message ?? `${missing.map(({ kind }) => kind).join(', ')} to come`;
+  return { ready: false, reason: `Waiting for the API server ${state.server}: ${why}` };
+}
+
 /** The input's problems and the roles', errors first. */
 function problemsOf(
-  source: ClusterSource,
+  source: AnySource,
   { controller, forwarder, speaker }: RunningRoles,
 ): Problem[] {
   const all = [
+    ...(source.state?.().problems ?? []),
     ...source.current().problems,
     ...(controller?.allocation()?.problems ?? []),
     ...(forwarder?.problems() ?? []).map((message) => ofBox(message, FORWARDER_REMEDY)),
     ...alarmsOf(forwarder),
+    ...(speaker ? advertisementProblems(source.current()) : []),
     ...(speaker?.failures() ?? []).map(({ object, error }) =>
       ofBox(`Cannot announce ${object}: ${error}`, 'It is tried again; look at the interface'),
     ),

@@ -5,6 +5,7 @@ import { openFilesSource } from '../cluster/files/files-source.ts';
 import type { Log } from '../domain/log.ts';
 import type { Problem } from '../domain/problem.ts';
 import { allocate } from '../plan/allocate.ts';
+import { advertisementProblems } from '../plan/announcing/advertisement-problems.ts';
 import { realClock } from '../system/real-clock.ts';
 
 /** The problems are the answer; nobody reads them twice. */
@@ -32,7 +33,11 @@ export async function checkManifests(folder: string): Promise<readonly Problem[]
     });
     const snapshot = source.current();
     await source.stop();
-    return [...snapshot.problems, ...allocate(undefined, snapshot, ANY_SERVICE).problems];
+    return [
+      ...snapshot.problems,
+      ...allocate(undefined, snapshot, ANY_SERVICE).problems,
+      ...advertisementProblems(snapshot),
+    ];
   } finally {
     await rm(scratch, { recursive: true });
   }

@@ -17,6 +17,9 @@ const START = [
 
 const BLOCK = 64;
 
+/** Written anew for each block. */
+const schedule = new Uint32Array(64);
+
 /**
  * SHA-256 (FIPS 180-4) as eight 32-bit words. Planning has no access to `node:crypto`, and must choose
  * among boxes as MetalLB does, whose choice is by this hash.
@@ -27,9 +30,9 @@ export function sha256(message: Uint8Array): Uint32Array {
   padded.set(message);
   padded[message.length] = 0x80;
   const view = new DataView(padded.buffer);
-  view.setBigUint64(padded.length - 8, BigInt(message.length) * 8n);
+  // The length in bits; messages stay far below 2^32 of them.
+  view.setUint32(padded.length - 4, message.length * 8);
   const hash = Uint32Array.from(START);
-  const schedule = new Uint32Array(64);
   for (let offset = 0; offset < padded.length; offset += BLOCK) {
     expand(view, offset, schedule);
     compress(hash, schedule);
@@ -49,21 +52,31 @@ function expand(view: DataView, offset: number, w: Uint32Array): void {
 }
 
 function compress(hash: Uint32Array, w: Uint32Array): void {
-  let [a, b, c, d, e, f, g, h] = hash as unknown as Octet;
+  let [a, b, c, d, e, f, g, h] = hash as unknown as [...Quartet, ...Quartet];
   for (let t = 0; t < 64; t++) {
     const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
     const choice = (e & f) ^ (~e & g);
     const t1 = (h + s1 + choice + (ROUND[t] as number) + (w[t] as number)) | 0;
     const s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
     const majority = (a & b) ^ (a & c) ^ (b & c);
-    [h, g, f, e] = [g, f, e, (d + t1) | 0];
-    [d, c, b, a] = [c, b, a, (t1 + s0 + majority) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t1) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (t1 + s0 + majority) | 0;
   }
-  const worked = [a, b, c, d, e, f, g, h];
-  for (let i = 0; i < 8; i++) hash[i] = (hash[i] as number) + (worked[i] as number);
+  add(hash, 0, a, b, c, d);
+  add(hash, 4, e, f, g, h);
 }
 
-type Octet = [number, number, number, number, number, number, number, number];
+function add(hash: Uint32Array, at: number, ...words: Quartet): void {
+  for (let i = 0; i < 4; i++) hash[at + i] = (hash[at + i] as number) + (words[i] as number);
+}
+
+type Quartet = [number, number, number, number];
 
 function rotate(word: number, bits: number): number {
   return (word >>> bits) | (word << (32 - bits));
