@@ -304,6 +304,30 @@ export const Status = Type.Object({
     withAddress: Count,
     refused: Type.Optional(Count),
   }),
+  cluster: Type.Optional(
+    Type.Object(
+      {
+        server: Type.String(),
+        synced: Type.Boolean({ description: 'All that is needed has been read' }),
+        remembered: Type.Boolean({ description: 'What an earlier process saw is in force' }),
+        troubleSeconds: Type.Number({ description: 'For how long something cannot be read' }),
+        leads: Type.Boolean({ description: 'This process may write' }),
+        leader: Type.String({ description: 'Who may; empty when not known here' }),
+        kinds: Type.Array(
+          Type.Object({
+            kind: Type.String(),
+            installed: Type.Boolean(),
+            synced: Type.Boolean(),
+            objects: Count,
+            contactAgeSeconds: Type.Optional(Type.Number()),
+            failures: Count,
+            error: Type.String({ description: 'Why the last of the failures' }),
+          }),
+        ),
+      },
+      { description: 'How the API server is read' },
+    ),
+  ),
   flows: Type.Optional(Type.Object({ used: Count, limit: Count })),
   drops: Type.Optional(
     Type.Record(Type.String(), Count, { description: 'Dropped packets by reason, without zeros' }),

@@ -2,6 +2,7 @@ import { formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Backend, VirtualServer } from '../domain/forwarding.ts';
 import type { MetricFamily, Sample } from '../telemetry/metrics.ts';
+import { clusterFamilies, writeFamilies } from './cluster-metrics.ts';
 import type { ServerTotals } from './inspect-view.ts';
 import { statusOf } from './read-status.ts';
 import { vipIndex, vipOf } from './read-vips.ts';
@@ -28,6 +29,7 @@ type Read = () => Iterable<Sample>;
 export function metricFamilies(view: AdminView, clock: Clock): MetricFamily[] {
   return [
     ...processFamilies(view, clock),
+    ...(view.cluster ? clusterFamilies(view.cluster) : []),
     ...(view.allocation ? allocationFamilies(view.allocation) : []),
     ...(view.announcing ? announcingFamilies(view.announcing) : []),
     ...(view.forwarding ? forwardingFamilies(view, view.forwarding, clock) : []),
@@ -78,6 +80,7 @@ function processFamilies(view: AdminView, clock: Clock): MetricFamily[] {
 
 function allocationFamilies(allocation: AllocationView): MetricFamily[] {
   return [
+    ...writeFamilies(allocation),
     gauge('pool_addresses', 'Addresses of a pool', ['pool', 'state', 'family'], function* () {
       for (const [pool, usage] of allocation.pools()) {
         for (const state of ['assigned', 'available'] as const) {

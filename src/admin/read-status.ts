@@ -1,7 +1,7 @@
 import { isOurs } from '../domain/service-class.ts';
 import type { Readiness, Status } from './api.ts';
 import { encodeProblem, timeText } from './encode.ts';
-import type { AdminView } from './view.ts';
+import type { AdminView, ClusterView } from './view.ts';
 
 /** Problems in one status answer; errors come first. */
 const PROBLEMS_MAX = 200;
@@ -23,6 +23,7 @@ export function statusOf(view: AdminView): Status {
     ...readinessOf(view),
     problems: view.problems().slice(0, PROBLEMS_MAX).map(encodeProblem),
     services: countServices(view),
+    ...(view.cluster && { cluster: clusterOf(view.cluster) }),
     ...(forwarding && {
       flows: { ...forwarding.usage().flows },
       drops: dropsOf(forwarding.counters()),
@@ -34,6 +35,27 @@ export function statusOf(view: AdminView): Status {
         .map(({ name, mac, sendErrors }) => ({ name, mac, sendErrors })),
     }),
   };
+}
+
+function clusterOf(view: ClusterView): NonNullable<Status['cluster']> {
+  const { server, synced, troubleMs, kinds } = view.state();
+  return {
+    server,
+    synced,
+    remembered: view.isRemembered(),
+    troubleSeconds: seconds(troubleMs),
+    leads: view.leads(),
+    leader: view.leader(),
+    kinds: kinds.map(({ kind, installed, synced, objects, contactAgeMs, failures, error }) => ({
+      ...{ kind, installed, synced, objects, failures, error },
+      ...(contactAgeMs !== undefined && { contactAgeSeconds: seconds(contactAgeMs) }),
+    })),
+  };
+}
+
+/** To the millisecond. */
+function seconds(ms: number): number {
+  return Math.round(ms) / 1000;
 }
 
 /** Counters of packets dropped, by reason, those at zero left out. */

@@ -1,4 +1,5 @@
 import type { Address } from '../domain/address.ts';
+import type { ClusterState } from '../domain/cluster-state.ts';
 import type { ForwardPlan } from '../domain/forwarding.ts';
 import type { CheckHealth, CheckId } from '../domain/health.ts';
 import type { KeyedMap } from '../domain/keyed-map.ts';
@@ -28,6 +29,8 @@ export interface AdminView {
   problems(): readonly Problem[];
   /** The newest `limit` events, newest last; only about `object` (a key) when it is given. */
   events(limit: number, object?: string): readonly RecordedEvent[];
+  /** Where the cluster is read from an API server. */
+  readonly cluster?: ClusterView;
   readonly allocation?: AllocationView;
   readonly announcing?: AnnouncingView;
   readonly forwarding?: ForwardingView;
@@ -49,12 +52,32 @@ export interface RoleState {
   readonly reason: string;
 }
 
+/** How the cluster is read. */
+export interface ClusterView {
+  state(): ClusterState;
+  /** What is in force is what an earlier process saw. */
+  isRemembered(): boolean;
+  /** This process may write. */
+  leads(): boolean;
+  /** Who may; empty when not known here. */
+  leader(): string;
+}
+
 /** The controller's part. */
 export interface AllocationView {
+  counters(): WriteCounters;
   /** By Service key. */
   assignments(): KeyedMap<Assignment>;
   /** By pool name. */
   pools(): KeyedMap<PoolUsage>;
+}
+
+/** What the controller wrote, and by which configuration. */
+export interface WriteCounters {
+  readonly updates: number;
+  readonly updateErrors: number;
+  readonly configLoaded: boolean;
+  readonly configStale: boolean;
 }
 
 /** The speaker's part; by address text. */

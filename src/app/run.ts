@@ -3,15 +3,14 @@ import { metricFamilies } from '../admin/metrics.ts';
 import { instanceName, startAdmin } from '../admin/server.ts';
 import { openFilesSource } from '../cluster/files/files-source.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { Log } from '../domain/log.ts';
 import type { RoleName } from '../domain/role.ts';
 import type { Settings } from '../settings/settings.ts';
 import { createEventHistory } from '../telemetry/event-history.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
-import { adminView } from './admin-view.ts';
+import { type AnySource, adminView } from './admin-view.ts';
 import { healthMetrics } from './health-metrics.ts';
-import { publishBox } from './publish-box.ts';
+import type { PublishBoxOptions } from './publish-box.ts';
 import { recordEvents } from './record-events.ts';
 import { type RunningRoles, startRoles, stopRoles } from './start-roles.ts';
 
@@ -47,7 +46,7 @@ export async function run(options: RunOptions): Promise<Running> {
     undo.push(() => stopRoles(roles.all));
     const { speaker } = roles;
     if (speaker && settings.cluster.source === 'kubernetes')
-      undo.push(await publishBox({ ...options, source, speaker }));
+      undo.push(await publishBoxOf({ ...options, source, speaker }));
     const history = createEventHistory(clock);
     undo.push(recordEvents(settings.runDir, source, roles, history));
     const identity = {
@@ -75,13 +74,29 @@ export async function run(options: RunOptions): Promise<Running> {
   }
 }
 
-/** Only the controller writes statuses; the others follow the ledger. */
-function openSource({ settings, roles, clock, log }: RunOptions): Promise<ClusterSource> {
+/** Only the controller writes statuses; the others follow. What speaks to an API server is loaded for that. */
+async function openSource(options: RunOptions): Promise<AnySource> {
+  const { settings, roles, version, clock, log } = options;
+  const { cluster, stateDir, node } = settings;
+  if (cluster.source === 'kubernetes') {
+    const { openKubernetesSource } = await import('../cluster/kubernetes/kubernetes-source.ts');
+    const memoryFile = join(stateDir, `cluster-${instanceName(roles)}.ledger`);
+    const part = log.child({ part: 'cluster' });
+    return openKubernetesSource({
+      ...{ roles, node, version, settings: cluster.kubernetes, memoryFile, clock, log: part },
+      random: Math.random,
+    });
+  }
   return openFilesSource({
-    path: settings.cluster.files.path,
-    statusLedger: join(settings.stateDir, 'status.ledger'),
+    path: cluster.files.path,
+    statusLedger: join(stateDir, 'status.ledger'),
     writable: roles.includes('controller'),
     clock,
     log,
   });
+}
+
+async function publishBoxOf(options: PublishBoxOptions) {
+  const { publishBox } = await import('./publish-box.ts');
+  return publishBox(options);
 }

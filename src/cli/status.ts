@@ -70,6 +70,7 @@ export function renderStatus(io: Io, status: BoxStatus): string {
   return [
     `${paint(io, 'bold', box)}: ${verdict}\n`,
     roleTable(io, status.processes),
+    clusterTable(io, valuesOf(status.processes)),
     vipTable(io, status.vips),
     refusedList(io, status.refused),
     problemList(io, status.problems),
@@ -95,6 +96,28 @@ function roleTable(io: Io, processes: readonly Answer<Status>[]): string {
     ]);
   });
   return table(io, ['ROLE', 'READY', 'REVISION', 'UP', 'DETAIL'], rows);
+}
+
+/** How each process reads the API server; nothing where none does. */
+function clusterTable(io: Io, processes: readonly Status[]): string {
+  const rows = processes.flatMap(({ instance, cluster }): Cell[][] => {
+    if (!cluster) return [];
+    const objects = cluster.kinds.reduce((sum, kind) => sum + kind.objects, 0);
+    const leader = cluster.leads ? 'this one' : cluster.leader || '-';
+    return [[instance, cluster.server, contactCell(cluster), String(objects), leader]];
+  });
+  if (rows.length === 0) return '';
+  return table(io, ['PROCESS', 'API SERVER', 'CONTACT', 'OBJECTS', 'LEADER'], rows);
+}
+
+function contactCell(cluster: NonNullable<Status['cluster']>): Cell {
+  const { synced, remembered, troubleSeconds } = cluster;
+  const since = troubleSeconds > 0 ? `, cannot read for ${Math.ceil(troubleSeconds)} s` : '';
+  if (remembered) return { text: `remembered${since}`, tone: 'warn' };
+  if (!synced) return { text: `waiting${since}`, tone: 'bad' };
+  return since === ''
+    ? { text: 'ok', tone: 'good' }
+    : { text: since.slice(', '.length), tone: 'warn' };
 }
 
 function roleDetail(role: string, status: Status): string {

@@ -59,3 +59,54 @@ test('metricFamilies() reads the servers once for all families of a scrape', (t)
   }
   t.is(reads, 1);
 });
+
+test('metricFamilies() counts writes under the names that dashboards of MetalLB know', (t) => {
+  const families = metricFamilies(fakeAdminView(['controller']), realClock);
+  const values = families
+    .filter(({ name }) => name.startsWith('metallb_'))
+    .map(({ name, collect }) => [name, [...collect()][0]?.value]);
+  t.deepEqual(Object.fromEntries(values), {
+    metallb_k8s_client_updates_total: 3,
+    metallb_k8s_client_update_errors_total: 1,
+    metallb_k8s_client_config_loaded_bool: 1,
+    metallb_k8s_client_config_stale_bool: 0,
+  });
+});
+
+test('metricFamilies() tells how the API server is read, kind by kind', (t) => {
+  const kind = {
+    ...{ kind: 'Pod', installed: true, synced: true, objects: 7, contactAgeMs: 1500 },
+    ...{ failures: 2, error: 'away', lists: 3, watches: 4, events: 5, garbage: 6 },
+  };
+  const fresh = { ...kind, kind: 'Node', synced: false, contactAgeMs: undefined };
+  const families = metricFamilies(
+    {
+      ...fakeAdminView(['forwarder']),
+      cluster: {
+        state: () => ({
+          ...{ server: 'https://10.0.0.1:6443', synced: false, problems: [], troubleMs: 2500 },
+          kinds: [kind, fresh],
+        }),
+        isRemembered: () => true,
+        leads: () => false,
+        leader: () => '',
+      },
+    },
+    realClock,
+  );
+  const samples = (name: string) => [
+    ...(families.find((one) => one.name === `tidegate_cluster_${name}`)?.collect() ?? []),
+  ];
+  t.deepEqual(samples('remembered'), [{ value: 1 }]);
+  t.deepEqual(samples('leader'), [{ value: 0 }]);
+  t.deepEqual(samples('trouble_seconds'), [{ value: 2.5 }]);
+  t.deepEqual(samples('kind_synced'), [
+    { labels: { kind: 'Pod' }, value: 1 },
+    { labels: { kind: 'Node' }, value: 0 },
+  ]);
+  t.deepEqual(samples('contact_age_seconds'), [{ labels: { kind: 'Pod' }, value: 1.5 }]);
+  t.deepEqual(
+    samples('events_total').map(({ value }) => value),
+    [5, 5],
+  );
+});

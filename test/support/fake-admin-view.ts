@@ -196,6 +196,7 @@ export function fakeAdminView(roles: readonly RoleName[]): AdminView {
 
 function allocation(): NonNullable<AdminView['allocation']> {
   return {
+    counters: () => ({ updates: 3, updateErrors: 1, configLoaded: true, configStale: false }),
     assignments: () =>
       KeyedMap.from(
         [
