@@ -25,6 +25,8 @@ export interface WrittenL2Status {
   readonly name: string;
   /** `undefined` when only the first of its two writes was done. */
   readonly interfaces: readonly string[] | undefined;
+  /** Goes with the EdgeNode that there is now, and not with an earlier one or a Pod of MetalLB's. */
+  readonly isOwned: boolean;
 }
 
 const PAGE = '500';
@@ -56,7 +58,9 @@ export function createL2StatusApi({ connection, namespace, box, owner }: L2Statu
         if (!status) continue;
         const told = isObject(item) && item['status'] !== undefined;
         const interfaces = told ? status.interfaces.toSorted() : undefined;
-        found.push({ service: status.service, object: { name: status.name, interfaces } });
+        const isOwned = ownersOf(item).includes(owner());
+        const object = { name: status.name, interfaces, isOwned };
+        found.push({ service: status.service, object });
       }
       const { metadata } = answer;
       const next = isObject(metadata) ? metadata['continue'] : undefined;
@@ -118,6 +122,13 @@ export function createL2StatusApi({ connection, namespace, box, owner }: L2Statu
   }
 
   return { list, create, setStatus, remove };
+}
+
+/** The uids of those it goes with. */
+function ownersOf(item: unknown): unknown[] {
+  const metadata = isObject(item) ? item['metadata'] : undefined;
+  const owners = isObject(metadata) ? metadata['ownerReferences'] : undefined;
+  return Array.isArray(owners) ? owners.filter(isObject).map(({ uid }) => uid) : [];
 }
 
 function namespaceOf(service: ObjectKey): string {

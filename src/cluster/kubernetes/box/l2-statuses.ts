@@ -39,13 +39,14 @@ const PARALLEL = 8;
 export const RELIST_MS = 600_000;
 
 export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
-  const { box, clock, log, onBegin } = options;
+  const { box, owner, clock, log, onBegin } = options;
   const api = createL2StatusApi(options);
   let wanted: ReadonlyMap<ObjectKey, readonly string[]> | undefined;
   const known = new Map<ObjectKey, WrittenL2Status>();
   /** Services that are known to be announced from here; `undefined` before the first list. */
   let begun: Set<ObjectKey> | undefined;
   let listedMs: number | undefined;
+  let listedFor: string | undefined;
   let isInstalled = true;
   let running: Promise<void> | undefined;
   let again = false;
@@ -54,17 +55,19 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
   let cancel = () => {};
 
   async function list(): Promise<void> {
-    if (listedMs !== undefined && clock.monotonicMs() - listedMs < RELIST_MS) return;
+    const isRecent = listedMs !== undefined && clock.monotonicMs() - listedMs < RELIST_MS;
+    if (isRecent && listedFor === owner()) return;
+    listedFor = owner();
     const found = await api.list();
     isInstalled = found !== undefined;
     known.clear();
     for (const { service, object } of found ?? []) {
-      // Two about one Service: somebody's retry, or MetalLB's and ours.
-      if (known.has(service)) await api.remove(object.name);
+      // Two about one Service, or one that the garbage collector is about to take.
+      if (known.has(service) || !object.isOwned) await api.remove(object.name);
       else known.set(service, object);
     }
     // Without anything to go by, what is announced at first is not news.
-    begun ??= new Set(found ? known.keys() : wanted?.keys());
+    begun ??= new Set(found ? found.map(({ service }) => service) : wanted?.keys());
     listedMs = clock.monotonicMs();
   }
 
@@ -96,8 +99,9 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
       return;
     }
     const name = object?.name ?? (await api.create(key));
-    known.set(key, { name, interfaces: object?.interfaces });
-    if (await api.setStatus(name, key, interfaces)) known.set(key, { name, interfaces });
+    known.set(key, { name, interfaces: object?.interfaces, isOwned: true });
+    if (await api.setStatus(name, key, interfaces))
+      known.set(key, { name, interfaces, isOwned: true });
     else {
       // Somebody removed it: it is made again.
       known.delete(key);
