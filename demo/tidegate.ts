@@ -17,8 +17,8 @@ const LOG_LINES = 10;
 export interface Tidegate {
   /** The command line that starts it. */
   readonly runCommand: readonly string[];
-  /** Starts it and waits until every role does its work. */
-  start(): Promise<void>;
+  /** Starts it and waits until every role does its work; those named, when some cannot. */
+  start(roles?: readonly string[]): Promise<void>;
   /** Ends it by SIGKILL. */
   kill(): Promise<void>;
   pid(): number;
@@ -52,12 +52,13 @@ forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
   let running: LabProcess | undefined;
   return {
     runCommand,
-    start: async () => {
+    start: async (roles = ROLES) => {
       const started = site.edge.start(runCommand);
       running = started;
       const ready = until('Tidegate is ready', async () => {
         const readiness = await get<Readiness>(socket, '/readyz');
-        return readiness?.ready || undefined;
+        const ready = readiness?.roles.filter(({ ready }) => ready).map(({ role }) => role) ?? [];
+        return roles.every((role) => ready.includes(role)) || undefined;
       });
       const ended = started.exited.then((code) => {
         throw new Error(`Tidegate ended with ${code}`);

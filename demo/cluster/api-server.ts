@@ -8,7 +8,9 @@ import { output, command as showWords } from '../transcript.ts';
 import { type DemoCluster, MANIFESTS } from './demo-cluster.ts';
 import { endpointSlices } from './endpoint-slices.ts';
 
-const DEPLOY = fileURLToPath(new URL('../../config/deploy/edge-boxes', import.meta.url));
+const DEPLOY = fileURLToPath(new URL('../../config/deploy', import.meta.url));
+/** What a cluster without MetalLB needs for boxes outside of it (docs/install.md). */
+const PARTS = ['metallb-kinds', 'overlays/edge-boxes'];
 
 /** Its address on the segment of the nodes. */
 const ADDRESS = '10.10.0.2';
@@ -34,7 +36,9 @@ export async function apiServer(lab: Lab, { lan }: EdgeSite): Promise<DemoCluste
     return said;
   }
 
-  await plane.kubectl(['apply', '--server-side', '-k', DEPLOY]);
+  for (const part of PARTS) {
+    await plane.kubectl(['apply', '--server-side', '-k', `${DEPLOY}/${part}`]);
+  }
   return {
     settings: `cluster: { source: kubernetes, kubernetes: { kubeconfig: ${plane.kubeconfig} } }`,
     wayIn: [['kubectl', `nsenter --net=/run/netns/${host.netns} ${assets.kubectl} ${flag}`]],

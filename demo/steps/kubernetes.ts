@@ -49,7 +49,7 @@ const surviveDeadApiServer: Step = {
     await tidegate.kill();
     await sleep(DOWN_MS);
     showCommand(edge, tidegate.runCommand);
-    await tidegate.start();
+    await tidegate.start(['speaker', 'forwarder']);
     await sleep(ALONE_MS);
     const results = await finishLoad(load);
     const failures = results.filter((result) => result.error !== undefined);

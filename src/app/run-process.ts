@@ -1,6 +1,8 @@
+import { instanceName } from '../admin/server.ts';
 import type { Log } from '../domain/log.ts';
 import type { RoleName } from '../domain/role.ts';
 import type { Settings } from '../settings/settings.ts';
+import { settingsFor } from '../settings/settings-for.ts';
 import { realClock } from '../system/real-clock.ts';
 import { serviceManager } from '../system/systemd.ts';
 import { createLog } from '../telemetry/log.ts';
@@ -20,7 +22,9 @@ const KEEP_ALIVE_MS = 2 ** 30;
  * Runs roles as a service until SIGTERM or SIGINT, telling systemd how it goes. Resolves with the
  * exit code: 0 after a clean stop, 1 when it could not start or not stop.
  */
-export async function runProcess({ settings, roles, version }: ProcessOptions): Promise<number> {
+export async function runProcess(options: ProcessOptions): Promise<number> {
+  const { roles, version } = options;
+  const settings = settingsFor(options.settings, instanceName(roles));
   const log = createLog(settings.log);
   const stopAsked = signalled();
   // Sockets and timers of the roles hold no process alive: whether it lives is decided here.
