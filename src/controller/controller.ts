@@ -37,9 +37,6 @@ export interface ControllerCounters {
   readonly configStale: boolean;
 }
 
-/** Changed reports are collected for so long before they are written as conditions. */
-export const REPORTS_SETTLE_MS = 200;
-
 /**
  * Starts to allocate addresses: for each new snapshot plans, writes the statuses that differ, and
  * awaits that before it plans again, so that it always plans on its own decisions. What could not
@@ -54,7 +51,7 @@ export function startController(deps: ControllerDeps): Controller {
   const followLeader = source.leadership.subscribe(() => loop.run());
   const unobserve = observed.subscribe((concerned) => {
     loop.report(concerned);
-    cancelSettle ??= clock.after(REPORTS_SETTLE_MS, () => {
+    cancelSettle ??= clock.after(observed.settleMs, () => {
       cancelSettle = undefined;
       loop.settle();
     });

@@ -8,6 +8,8 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
 import { isObstacleOfBox } from '../plan/announcing/reasons.ts';
 import { type Concerned, notServed, type Observed, served, type Verdict } from './observed.ts';
 
+/** An address that goes from one box to another is written as one change, not as two. */
+const BOXES_SETTLE_MS = 1000;
 /** Boxes named in a message; of more only the number. */
 const NAMED_BOXES = 4;
 
@@ -35,6 +37,7 @@ export function observeBoxes(source: Pick<ClusterSource, 'current' | 'subscribe'
       refresh()
         .announcing(service)
         .map(({ node }) => node),
+    settleMs: BOXES_SETTLE_MS,
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -25,6 +25,8 @@ export interface Observed {
   announced(service: ObjectKey, address: Address): Verdict;
   /** Who still announces a Service: as long as there is anybody, its addresses cannot be given away. */
   announcers(service: ObjectKey): readonly string[];
+  /** Changes are collected for so long before they are written as conditions, ms. */
+  readonly settleMs: number;
   subscribe(listener: (concerned: Concerned) => void): () => void;
   close(): void;
 }
@@ -34,6 +36,9 @@ export type Concerned =
   | { readonly addresses: readonly Address[] }
   | { readonly services: Iterable<ObjectKey> }
   | 'all';
+
+/** Of one box, whose changes are milliseconds apart. */
+const REPORTS_SETTLE_MS = 200;
 
 /** Follows the reports of this box, in its run directory, which need not be there yet. */
 export function watchObserved(runDir: string): Observed {
@@ -55,6 +60,7 @@ export function watchObserved(runDir: string): Observed {
       announcedVerdict(address, decodeAnnouncement(speaker.entries.get(formatAddress(address)))),
     // One box alone, where nothing is deleted in two steps.
     announcers: () => [],
+    settleMs: REPORTS_SETTLE_MS,
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

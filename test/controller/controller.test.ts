@@ -1,9 +1,8 @@
 import test from 'ava';
-import { REPORTS_SETTLE_MS } from '../../src/controller/controller.ts';
 import { DEPARTURE_LIMIT_MS } from '../../src/controller/departures.ts';
 import { CONDITIONS_PER_WRITE } from '../../src/controller/work.ts';
 import { EVENTS_PER_SERVICE } from '../../src/domain/service.ts';
-import { bench, fakeSource, run, settled } from './fake-cluster.ts';
+import { bench, fakeSource, REPORTS_SETTLE_MS, run, settled } from './fake-cluster.ts';
 
 const POOL = ['192.0.2.0/30'];
 const full = () => Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });

@@ -18,6 +18,8 @@ import { fakeClock } from '../support/fake-clock.ts';
 import { address as addr } from '../support/objects.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
+export const REPORTS_SETTLE_MS = 200;
+
 export type Changes = ReadonlyMap<ObjectKey, ServiceStatus | undefined>;
 
 /** A cluster in memory, with a disk that can be slow or full. */
@@ -126,6 +128,7 @@ export function fakeObserved(): FakeObserved {
     },
     announced: (_, address) => announcedVerdict(address, announcements.get(address)),
     announcers: (service) => boxes.get(service) ?? [],
+    settleMs: REPORTS_SETTLE_MS,
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

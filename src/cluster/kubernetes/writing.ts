@@ -12,7 +12,8 @@ import type { ServiceStatuses } from './service-statuses.ts';
 import { CLEANUP_FINALIZER } from './status/status-base.ts';
 import { createConfigurationReporter } from './write/configuration-reporter.ts';
 import { createEventRecorder } from './write/event-recorder.ts';
-import { createStatusWriter, FIELD_MANAGER } from './write/status-writer.ts';
+import { FIELD_MANAGER } from './write/field-manager.ts';
+import { createStatusWriter } from './write/status-writer.ts';
 
 export interface WritingOptions {
   readonly connection: ApiConnection;

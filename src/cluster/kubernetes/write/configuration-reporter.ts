@@ -4,8 +4,8 @@ import type { Log } from '../../../domain/log.ts';
 import type { Problem } from '../../../domain/problem.ts';
 import type { ApiConnection, ApiRequest } from '../connection.ts';
 import { nextConfigurationStatus } from './configuration-state.ts';
+import { FIELD_MANAGER } from './field-manager.ts';
 import { failureOf } from './outcome.ts';
-import { FIELD_MANAGER } from './status-writer.ts';
 
 export interface ConfigurationReporterOptions {
   readonly connection: Pick<ApiConnection, 'request'>;

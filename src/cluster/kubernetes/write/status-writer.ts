@@ -11,22 +11,20 @@ import type { Leader } from '../leader/leader.ts';
 import { addressesOf } from '../status/api-status.ts';
 import { type StatusBase, statusBaseOf } from '../status/status-base.ts';
 import { type StatusPatch, statusPatch } from '../status/status-patch.ts';
-import { createBoundedMap } from './bounded-map.ts';
 import { createContest } from './contest.ts';
 import type { EventRecorder } from './event-recorder.ts';
+import { FIELD_MANAGER } from './field-manager.ts';
 import { type Hold, holdersOf, holdState } from './hold.ts';
 import { type Failure, failureOf } from './outcome.ts';
 import { parallel } from './parallel.ts';
 import { given, kept, type Move, nextRound, taken } from './rounds.ts';
-import { contestedStatus, otherManager } from './stand-off.ts';
+import { createSaidEvents, type SaidEvents, subjectOf } from './said-events.ts';
+import { contestOf } from './stand-off.ts';
 
-export const FIELD_MANAGER = 'tidegate-controller';
 /** Patches under way at once. */
 export const WRITES_IN_FLIGHT = 16;
 /** Address changes noted in the journal at once; it has its place in one annotation. */
 export const JOURNAL_BATCH = 256;
-/** Services whose events are remembered. */
-const REMEMBERED = 20_000;
 
 export interface StatusWriterOptions {
   readonly connection: Pick<ApiConnection, 'request'>;
@@ -84,15 +82,16 @@ interface Batch {
 class Writer implements StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #contest = createContest();
-  readonly #said = createBoundedMap<string, readonly ServiceEvent[]>(REMEMBERED);
+  readonly #said: SaidEvents;
   readonly #holds = new Map<ObjectKey, Hold>();
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
+    this.#said = createSaidEvents(options.events);
   }
 
   eventsOf(uid: string): readonly ServiceEvent[] {
-    return this.#said.get(uid) ?? NO_EVENTS;
+    return this.#said.of(uid);
   }
 
   async write(
@@ -304,33 +303,19 @@ class Writer implements StatusWriter {
   }
 
   /** Says what is new among the events of a status. Returns whether anything changed. */
-  #say({ key, base, wanted }: Task): boolean {
-    const before = this.eventsOf(base.uid);
-    const events = wanted?.events ?? NO_EVENTS;
-    if (events === before || (events.length === 0 && before.length === 0)) return false;
-    if (wanted) this.#said.set(base.uid, events);
-    else this.#said.delete(base.uid);
-    const subject = { apiVersion: 'v1', kind: 'Service', ...identityOf(base) };
-    for (const event of events) {
-      const known = before.find((one) => isSameEvent(one, event));
-      const count = event.count - (known?.count ?? 0);
-      if (count > 0) this.#options.events.record(subject, event, count);
-    }
-    this.#options.log.debug('Said events', { object: `Service ${key}` });
-    return true;
+  #say({ base, wanted }: Task): boolean {
+    return this.#said.say(base, wanted?.events ?? []);
   }
 
-  /** Refuses to fight: says who else writes the status and what to do, once a pause. */
+  /** Refuses to fight, and says on the Service who else writes it. */
   async #standOff({ key, base }: Task, pauseMs: number): Promise<void> {
-    const { connection, events, log } = this.#options;
+    const { connection, events, log, clock } = this.#options;
     try {
       const object = await connection.request({ method: 'GET', path: pathOf(base) });
       if (!isKubeObject(object)) return;
-      const manager = otherManager(object, FIELD_MANAGER);
-      const now = statusBaseOf(object);
-      const { status, event } = contestedStatus(now, manager, this.#options.clock.wallMs());
+      const { base: now, status, event, manager } = contestOf(object, clock.wallMs());
       log.warn(event.message, { object: `Service ${key}`, manager, pauseMs });
-      events.record({ apiVersion: 'v1', kind: 'Service', ...identityOf(base) }, event);
+      events.record(subjectOf(now), event);
       const patch = statusPatch(now, status);
       const result = patch && (await this.#patch(key, now, patch, () => {}));
       if (result) throw result.error;
@@ -344,8 +329,6 @@ class Writer implements StatusWriter {
   }
 }
 
-const NO_EVENTS: readonly ServiceEvent[] = [];
-
 function isMove({ from, to }: Move): boolean {
   return from.length !== to.length || from.some((address, index) => address !== to[index]);
 }
@@ -354,7 +337,7 @@ function isMove({ from, to }: Move): boolean {
 function withoutTaken(task: Task): Task {
   const to = kept(task);
   const pool = to.length > 0 ? (task.wanted?.pool ?? '') : '';
-  const wanted = task.wanted && { ...task.wanted, addresses: to, pool, events: NO_EVENTS };
+  const wanted = task.wanted && { ...task.wanted, addresses: to, pool, events: [] };
   return { ...task, to, wanted };
 }
 
@@ -369,16 +352,8 @@ function isOver(entry: JournalEntry, baseOf: StatusWriterOptions['baseOf']): boo
   return base?.uid !== entry.uid || base.resourceVersion !== entry.resourceVersion;
 }
 
-function identityOf({ namespace, name, uid }: StatusBase) {
-  return { namespace, name, uid };
-}
-
 function pathOf({ namespace, name }: StatusBase): string {
   return `/api/v1/namespaces/${namespace}/services/${name}`;
-}
-
-function isSameEvent(a: ServiceEvent, b: ServiceEvent): boolean {
-  return a.type === b.type && a.reason === b.reason && a.message === b.message;
 }
 
 function isConflict(cause: unknown): boolean {
