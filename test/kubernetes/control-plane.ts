@@ -112,7 +112,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       credentials: await createCredentials(folder),
       launch: createLauncher(options.on?.host),
       address: options.on?.address ?? address,
-      port,
+      port: options.on ? FIRST_PORT : port,
       audit: options.audit ?? 'Metadata',
       host: options.on?.host,
     });
