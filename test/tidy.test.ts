@@ -40,6 +40,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['settings', 'cluster/files'],
   'raw-socket': ['system'],
   '@kubernetes/client-node': ['cluster/kubernetes'],
+  socks: ['cluster/kubernetes'],
 };
 
 /** What the pure core may take from Node: nothing that touches the world. */

@@ -23,7 +23,7 @@ export interface ApiRequest {
   readonly contentType?: string;
   /** Breaks the request off. When its reason is an ApiError, that is what the request rejects with. */
   readonly signal?: AbortSignal;
-  /** For the whole answer (`request`) or its head (`stream`), ms; {@link REQUEST_TIMEOUT_MS} unless said. */
+  /** For the whole answer (`request`) or its head (`stream`), ms; {@link REQUEST_TIMEOUT_MS} else. */
   readonly timeoutMs?: number;
 }
 

@@ -19,8 +19,8 @@ export interface Link {
 const TURN_MS = 5;
 
 /**
- * Reads one answer while it arrives, until it ends or `onPiece` says `enough`. Rejects with ApiError, with what `onPiece` throws, or with the signal's reason,
- * at once and whatever the connection does.
+ * Reads one answer while it arrives, until it ends or `onPiece` says `enough`. Rejects with ApiError,
+ * with what `onPiece` throws, or with the signal's reason, at once and whatever the connection does.
  */
 export async function readAnswer(
   link: Link,

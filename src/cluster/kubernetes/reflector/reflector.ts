@@ -28,7 +28,7 @@ export interface ReflectorOptions {
   readonly path: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** Drops what is not needed, right after parsing; must keep `metadata` name, namespace, uid, resourceVersion. */
+  /** Drops what is not needed, right after parsing; name, namespace, uid, resourceVersion must stay. */
   readonly trim?: (object: KubeObject) => KubeObject;
   /** A link without any sign for so long is dead, ms; 2 s at least. */
   readonly idleTimeoutMs: number;

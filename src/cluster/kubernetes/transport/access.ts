@@ -5,7 +5,7 @@ export type Material =
   | { readonly field: string; readonly file: string }
   | { readonly field: string; readonly bytes: Buffer };
 
-/** How to reach one API server, and as whom: what a kubeconfig says, before the files that it names are read. */
+/** How to reach one API server, and as whom; the files that are named have not been read. */
 export interface Access {
   /** For messages: `Kubeconfig "/etc/tidegate/kubeconfig"`. */
   readonly origin: string;

@@ -20,7 +20,10 @@ export interface ExchangeOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sends a request and resolves with the answer's head. A GET is sent again over a connection that the server had just closed. */
+/**
+ * Sends a request and resolves with the answer's head. A GET is sent again when the connection that
+ * it went over had just been closed by the server.
+ */
 export async function exchange(
   request: ApiRequest,
   options: ExchangeOptions,
