@@ -207,14 +207,15 @@ class RunningLoop implements Loop {
     startedMs: number,
   ): void {
     const { clock, log } = this.#deps;
-    const { work, departures } = this.#term;
+    const { work, departures, allocation } = this.#term;
     for (const key of keys) {
       if (errors.has(key)) {
         work.failed(key, clock.monotonicMs());
         continue;
       }
       this.#logEvents(key, startedMs);
-      if (changes.has(key) && changes.get(key) === undefined) departures.forget(key);
+      const isLeaving = allocation?.basis.snapshot.services.get(key)?.deleting === true;
+      if (!isLeaving || (changes.has(key) && !changes.get(key))) departures.forget(key);
       work.done(key);
     }
     const [first] = errors.values();
