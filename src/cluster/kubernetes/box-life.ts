@@ -24,6 +24,8 @@ export interface BoxLifeOptions {
 export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOptions): BoxLife {
   /** Until the first list of Leases. */
   const recalled = new Map<string, boolean>();
+  /** Boxes whose life was asked for before that. */
+  const unsettled = new Set<string>();
   const liveness = createLiveness({
     lifetimeMs,
     clock,
@@ -36,8 +38,9 @@ export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOp
     sink: {
       replace(leases) {
         liveness.replace(leases);
-        const boxes = [...recalled.keys()];
+        const boxes = [...unsettled];
         recalled.clear();
+        unsettled.clear();
         boxes.forEach(onChange);
       },
       apply: liveness.apply,
@@ -45,7 +48,9 @@ export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOp
     complete(object) {
       if (object.kind !== 'EdgeNode') return object;
       const { kind, value } = object;
-      const alive = liveness.isAlive(value.name) ?? recalled.get(value.name) ?? value.alive;
+      const told = liveness.isAlive(value.name);
+      if (told === undefined) unsettled.add(value.name);
+      const alive = told ?? recalled.get(value.name) ?? value.alive;
       return alive === value.alive ? object : { kind, value: { ...value, alive } };
     },
     recall: (box, alive) => void recalled.set(box, alive),

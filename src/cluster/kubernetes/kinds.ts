@@ -1,7 +1,6 @@
 import type { RoleName } from '../../domain/role.ts';
 import { WEIGHT_LABEL } from '../../domain/weight.ts';
 import type { Kind } from '../decode/cluster-object.ts';
-import { EDGE_NODE_LABEL } from './box/lease-fields.ts';
 
 /** Heartbeat Leases are read, too; they become `EdgeNode.alive` and are no objects of the snapshot. */
 export type ReadKind = Kind | 'Lease';
@@ -68,10 +67,9 @@ export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
     isFor('controller', 'speaker')
       ? edgeNodes
       : { ...edgeNodes, fieldSelector: `metadata.name=${node}` },
-    isFor('controller', 'speaker') && {
-      ...core('Lease', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`),
-      labelSelector: EDGE_NODE_LABEL,
-    },
+    // Without a selector: the leader's Lease shows that news would come when no box lives.
+    isFor('controller', 'speaker') &&
+      core('Lease', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`),
   ];
   return kinds.filter((kind) => kind !== false);
 }
