@@ -53,6 +53,10 @@ export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOp
       const alive = told ?? recalled.get(value.name) ?? value.alive;
       return alive === value.alive ? object : { kind, value: { ...value, alive } };
     },
-    recall: (box, alive) => void recalled.set(box, alive),
+    recall(box, alive) {
+      recalled.set(box, alive);
+      // Its EdgeNode may have been recalled before.
+      if (unsettled.has(box)) onChange(box);
+    },
   };
 }
