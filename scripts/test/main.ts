@@ -4,13 +4,16 @@
  *
  * `npm test -- maglev lab/` runs only the files whose path contains one of the words.
  *
+ * Files in `test/kubernetes` need a real API server, see `scripts/kubernetes-assets`.
+ *
  * Each file gets an ava of its own: in a common run one file that hangs or exits takes the results of
  * the others with it.
  */
-import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { finish } from './finish.ts';
+import { countTests, describeNotRun, needsKubernetes, prepareKubernetes } from './kubernetes.ts';
 import { existingThings, findLeftovers, RUN_VARIABLE } from './leftovers.ts';
 import { type FileResult, readTap } from './tap.ts';
 
@@ -19,6 +22,8 @@ const LEFTOVERS_WAIT_MS = 2000;
 const STDERR_LINES_SHOWN = 40;
 
 const run = `${process.pid}`;
+// What the tests start inherits it.
+process.env[RUN_VARIABLE] = run;
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 function report(name: string, result: FileResult, seconds: number, noise = ''): void {
@@ -43,35 +48,6 @@ function report(name: string, result: FileResult, seconds: number, noise = ''): 
   }
 }
 
-interface Finished {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly seconds: number;
-}
-
-function finish(command: string, args: readonly string[]): Promise<Finished> {
-  return new Promise((resolve, reject) => {
-    const start = performance.now();
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, [RUN_VARIABLE]: run },
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      resolve({ code, stdout, stderr, seconds: (performance.now() - start) / 1000 });
-    });
-  });
-}
-
 /** A command that is one check: it passes or it fails. */
 async function check(name: string, command: string, args: readonly string[]): Promise<void> {
   const { code, stdout, stderr, seconds } = await finish(command, args);
@@ -80,15 +56,43 @@ async function check(name: string, command: string, args: readonly string[]): Pr
   report(name, result, seconds, stdout + stderr);
 }
 
-async function testFiles(files: readonly string[]): Promise<void> {
+async function testFiles(files: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
   const queue = [...files];
   const work = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const { code, stdout, stderr, seconds } = await finish('ava', ['--tap', file]);
+      const { code, stdout, stderr, seconds } = await finish('ava', ['--tap', file], env);
       report(file, readTap(stdout, code), seconds, stderr);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
+}
+
+/**
+ * After the others and beside nothing but one another: each file has an API server of its own, which
+ * takes a core while it starts. Without the programs they are skipped, which is said at the end; where
+ * nobody reads that (`CI=true`) it is a failure.
+ */
+async function kubernetesFiles(files: readonly string[]): Promise<string> {
+  if (files.length === 0) return '';
+  const start = performance.now();
+  const kubernetes = await prepareKubernetes();
+  if ('env' in kubernetes) {
+    await testFiles(files, kubernetes.env);
+    return '';
+  }
+  const { missing } = kubernetes;
+  const isFailure = process.env['CI'] === 'true';
+  report(
+    'programs of a Kubernetes control plane',
+    {
+      passed: 0,
+      failed: isFailure ? 1 : 0,
+      skipped: files.map(countTests).reduce((sum, count) => sum + count, 0),
+      failures: isFailure ? [{ title: missing, details: [] }] : [],
+    },
+    (performance.now() - start) / 1000,
+  );
+  return describeNotRun(files, missing);
 }
 
 async function checkLeftovers(before: ReadonlySet<string>): Promise<void> {
@@ -117,8 +121,10 @@ await Promise.all([
   check('types', 'tsc', ['--project', '.']),
   check('lint', 'biome', ['check', '--error-on-warnings', '.']),
 ]);
-await testFiles(files);
+await testFiles(files.filter((file) => !needsKubernetes(file)));
+const notRun = await kubernetesFiles(files.filter(needsKubernetes));
 await checkLeftovers(before);
+if (notRun !== '') console.log(notRun);
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
 console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
 process.exitCode = total.failed > 0 ? 1 : 0;

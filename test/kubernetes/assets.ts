@@ -13,11 +13,16 @@ export interface Assets {
 
 /** Rejects with what is missing and how to get it. Never builds: `npm test` has done so before. */
 export async function findAssets(): Promise<Assets> {
-  const { stdout } = await promisify(execFile)('sh', [SCRIPT, '--find']);
-  const folder = stdout.trim();
-  return {
-    etcd: `${folder}/etcd`,
-    apiServer: `${folder}/kube-apiserver`,
-    kubectl: `${folder}/kubectl`,
-  };
+  try {
+    const { stdout } = await promisify(execFile)('sh', [SCRIPT, '--find']);
+    const folder = stdout.trim();
+    return {
+      etcd: `${folder}/etcd`,
+      apiServer: `${folder}/kube-apiserver`,
+      kubectl: `${folder}/kubectl`,
+    };
+  } catch (error) {
+    const said = (error as { stderr?: string }).stderr?.trim() ?? '';
+    throw new Error(said || (error as Error).message, { cause: error });
+  }
 }
