@@ -55,6 +55,8 @@ async function serverNames(): Promise<string[]> {
   return (items as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name).sort();
 }
 
+const UNHEARD = { open() {}, batch() {} };
+
 interface Read {
   readonly reflector: Reflector;
   readonly names: Set<string>;
@@ -221,10 +223,7 @@ test.serial(
     await compact(Number(metadata.resourceVersion) + 1);
     await plane.restartApiServer();
     const { resourceVersion } = metadata;
-    const watch = await failureOf(
-      t,
-      watchFrom(resourceVersion, to, reader, signal, () => {}),
-    );
+    const watch = await failureOf(t, watchFrom(resourceVersion, to, reader, signal, UNHEARD));
     t.is(watch.status, 410);
     const late = await failureOf(t, page({ continue: metadata.continue }));
     t.is(late.status, 410);

@@ -19,14 +19,16 @@ export interface Link {
 const TURN_MS = 5;
 
 /**
- * Reads one answer while it arrives, until it ends or `onPiece` says `enough`. Rejects with ApiError,
- * with what `onPiece` throws, or with the signal's reason, at once and whatever the connection does.
+ * Reads one answer while it arrives, until it ends or `onPiece` says `enough`. `onHead` is called when
+ * the server begins to answer. Rejects with ApiError, with what `onPiece` throws, or with the
+ * signal's reason, at once and whatever the connection does.
  */
 export async function readAnswer(
   link: Link,
   query: Readonly<Record<string, string>>,
   signal: AbortSignal,
   onPiece: (piece: Uint8Array) => 'more' | 'enough',
+  onHead: () => void = () => {},
 ): Promise<void> {
   const { connection, path, idleTimeoutMs, clock } = link;
   signal.throwIfAborted();
@@ -45,6 +47,7 @@ export async function readAnswer(
       timeoutMs: idleTimeoutMs,
     });
     pieces = (await untilAborted(asked, attempt.signal))[Symbol.asyncIterator]();
+    onHead();
     let turnedMs = clock.monotonicMs();
     for (;;) {
       const next = await untilAborted(pieces.next(), attempt.signal);

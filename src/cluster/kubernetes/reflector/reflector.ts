@@ -14,7 +14,7 @@ import {
   presentVersion,
 } from './complete-list.ts';
 import { createKindReader } from './kind-reader.ts';
-import { createPauses } from './pause.ts';
+import { createOutlook } from './outlook.ts';
 import type { ReflectorSink } from './reflector-sink.ts';
 import { INITIAL_STATE, type ReflectorState } from './reflector-state.ts';
 import { isOlder } from './resource-version.ts';
@@ -53,16 +53,10 @@ export interface Reflector {
   stop(): Promise<void>;
 }
 
-/**
- * Out of contact for longer, the kind is listed and not resumed: a server's history may have been
- * replaced meanwhile, and have caught up with the resourceVersion that we know.
- */
-const RESUME_WITHIN_MS = 10_000;
+/** A watch that is open for so long is what was asked for, and no page of somebody else. */
+const SETTLED_MS = 1_000;
 /** A watch that lasted so long was a working one, however it ended. */
 const WORKING_WATCH_MS = 5_000;
-/** Answers after which resuming again and again would lead nowhere: the second time, a list is made. */
-const HOPELESS = new Set(['Garbage', 'TooLarge', 'BadRequest', 'InternalError', 'Invalid']);
-
 interface Waiter {
   resolve(): void;
   reject(error: unknown): void;
@@ -76,7 +70,7 @@ const RELIST = Symbol('relist');
  * by a complete list. The server is asked one thing at a time.
  */
 export function startReflector(options: ReflectorOptions): Reflector {
-  const { path, clock, sink, random } = options;
+  const { path, clock, sink } = options;
   const link: Link = {
     connection: options.connection,
     path,
@@ -89,7 +83,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
   };
   const reader = createKindReader(options.kind, path, options.trim ?? ((object) => object));
   const complaints = createComplaints(options.log.child({ path }), clock);
-  const pauses = createPauses(random);
+  const outlook = createOutlook(clock, options.random);
   const listeners = new Set<(state: ReflectorState) => void>();
   const stopping = new AbortController();
   let state = INITIAL_STATE;
@@ -97,13 +91,8 @@ export function startReflector(options: ReflectorOptions): Reflector {
   let waiting: Waiter[] = [];
   /** The present step must not be broken off by a wish for a fresh list: it is one, or hands one over. */
   let isWanted = false;
-  let mustList = true;
-  /** When the watch ended in a way that leaves its history in doubt; undefined when it did not. */
-  let doubtSinceMs: number | undefined;
   let hasStreaming = true;
   let mustStream = false;
-  let hopelessTries = 0;
-  let expiredTries = 0;
 
   function update(change: Partial<ReflectorState>) {
     const before = state;
@@ -124,8 +113,9 @@ export function startReflector(options: ReflectorOptions): Reflector {
     while (!stopping.signal.aborted) {
       step = new AbortController();
       try {
-        if (mustList || waiting.length > 0) await list(step.signal);
-        else if (doubtSinceMs !== undefined) await verify(doubtSinceMs, step.signal);
+        const next = waiting.length > 0 ? 'list' : outlook.next();
+        if (next === 'list') await list(step.signal);
+        else if (next === 'verify') await verify(step.signal);
         else await watch(step.signal);
       } catch (error) {
         if (!stopping.signal.aborted && error !== RELIST) await recover(error as Error);
@@ -144,8 +134,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
       const taken = sink.replace(made.objects, made.resourceVersion, isRestored);
       // Only the end breaks this off: the sink is called for one thing at a time.
       if (taken !== undefined) await untilAborted(taken, stopping.signal);
-      mustList = false;
-      doubtSinceMs = undefined;
+      outlook.listed();
       contact({
         synced: true,
         resourceVersion: made.resourceVersion,
@@ -179,11 +168,9 @@ export function startReflector(options: ReflectorOptions): Reflector {
   }
 
   /** Asks where the server is now: before what we know, its history is another. */
-  async function verify(sinceMs: number, signal: AbortSignal) {
+  async function verify(signal: AbortSignal) {
     const present = await presentVersion(link, reader, signal);
-    const isLate = clock.monotonicMs() - sinceMs > RESUME_WITHIN_MS;
-    doubtSinceMs = undefined;
-    mustList = isLate || isOlder(present, state.resourceVersion);
+    outlook.verified(isOlder(present, state.resourceVersion));
     // Good news only when the watch works, too: the right to list is not the right to watch.
     update({ lastContactMs: clock.monotonicMs() });
   }
@@ -193,19 +180,26 @@ export function startReflector(options: ReflectorOptions): Reflector {
     const beganAt = state.resourceVersion;
     let isSilent = true;
     update({ watches: state.watches + 1 });
-    const take = ({ events, resourceVersion }: WatchBatch) => {
+    let cancelSettled = () => {};
+    const batch = ({ events, resourceVersion }: WatchBatch) => {
       isSilent = false;
-      if (resourceVersion !== beganAt) working();
+      if (resourceVersion !== beganAt) outlook.works();
       if (events.length > 0) sink.apply(events);
       contact({ resourceVersion, events: state.events + events.length });
     };
     const isShort = () =>
       clock.monotonicMs() - beganMs < Math.min(WORKING_WATCH_MS, watchDurationMs(link) / 2);
+    // Silence is what most watches bring: one that is still open after a moment is a good sign.
+    const open = () => {
+      cancelSettled = clock.after(SETTLED_MS, contact);
+    };
     try {
-      await watchFrom(beganAt, link, reader, signal, take);
+      await watchFrom(beganAt, link, reader, signal, { open, batch });
     } catch (error) {
-      if (!isShort()) working();
+      if (!isShort()) outlook.works();
       throw error;
+    } finally {
+      cancelSettled();
     }
     if (isShort() && state.resourceVersion === beganAt) {
       throw new ApiError(`${path}: the server ends each watch at once`, {
@@ -213,31 +207,16 @@ export function startReflector(options: ReflectorOptions): Reflector {
         reason: 'ConnectionLost',
       });
     }
-    working();
+    outlook.works();
     contact();
     // A server whose history lies before ours says nothing, too.
-    if (isSilent) doubtSinceMs = clock.monotonicMs();
+    if (isSilent) outlook.doubts();
   }
 
-  function working() {
-    pauses.reset();
-    hopelessTries = 0;
-    expiredTries = 0;
-  }
-
-  /** Decides what to do after a failure, and when. */
   async function recover(error: Error) {
-    const reason = error instanceof ApiError ? error.reason : '';
-    if (isExpired(error)) {
-      mustList = true;
-      expiredTries += 1;
-      // The way of things, once; the second time in a row something is wrong.
-      if (expiredTries === 1) return;
-    }
-    if (!(error instanceof ApiError)) mustList = true;
-    if (HOPELESS.has(reason)) hopelessTries += 1;
-    if (hopelessTries >= 2 || reason === 'Timeout') mustList = true;
-    doubtSinceMs ??= clock.monotonicMs();
+    const pauseMs = outlook.failed(error);
+    if (pauseMs === undefined) return;
+    const { reason } = error instanceof ApiError ? error : { reason: '' };
     const isGarbage = reason === 'Garbage' || reason === 'TooLarge';
     update({
       failures: state.failures + 1,
@@ -245,7 +224,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
       garbage: state.garbage + (isGarbage ? 1 : 0),
     });
     complaints.failed(error);
-    await pause(pauses.next(error instanceof ApiError ? error.retryAfterMs : undefined));
+    await pause(pauseMs);
   }
 
   function pause(delayMs: number): Promise<void> {

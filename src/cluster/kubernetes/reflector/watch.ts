@@ -12,6 +12,12 @@ export interface WatchBatch {
   readonly resourceVersion: string;
 }
 
+export interface WatchListener {
+  /** The server has begun the watch. */
+  open(): void;
+  batch(batch: WatchBatch): void;
+}
+
 /** Of the idle time-out: the server ends a silent watch before we would think that it is dead. */
 const WATCH_SHARE = 0.75;
 
@@ -30,7 +36,7 @@ export async function watchFrom(
   link: Link,
   reader: KindReader,
   signal: AbortSignal,
-  onBatch: (batch: WatchBatch) => void,
+  on: WatchListener,
 ): Promise<void> {
   const lines = createLineSplitter();
   let reached = resourceVersion;
@@ -57,7 +63,7 @@ export async function watchFrom(
         messages += 1;
       });
     } finally {
-      if (messages > 0) onBatch({ events, resourceVersion: reached });
+      if (messages > 0) on.batch({ events, resourceVersion: reached });
     }
   }
 
@@ -67,9 +73,10 @@ export async function watchFrom(
     allowWatchBookmarks: 'true',
     timeoutSeconds: String(watchDurationMs(link) / 1_000),
   };
-  await readAnswer(link, query, signal, (piece) => {
+  const onPiece = (piece: Uint8Array) => {
     take(piece);
-    return 'more';
-  });
+    return 'more' as const;
+  };
+  await readAnswer(link, query, signal, onPiece, () => on.open());
   if (lines.isInside()) throw garbage(`${link.path}: the watch ended within a line`);
 }

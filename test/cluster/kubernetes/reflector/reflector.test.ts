@@ -169,6 +169,31 @@ test('startReflector() keeps everything while the server is away, and tells it o
   await reflector.stop();
 });
 
+test('startReflector() takes an open watch for a good sign, also where nothing happens', async (t) => {
+  const server = serverWith(1);
+  const { reflector, pass } = startFixture(server);
+  await settle();
+  server.break('breaks');
+  await settle();
+  t.is(reflector.state().failures, 1);
+  await pass(2_000);
+  t.is(reflector.state().failures, 0);
+  t.is(reflector.state().lists, 1);
+  await reflector.stop();
+});
+
+test('startReflector() takes a watch that broke in its first moment for no good sign', async (t) => {
+  const server = serverWith(1);
+  const { reflector, pass } = startFixture(server);
+  await settle();
+  const failures: number[] = [];
+  reflector.onState((state) => failures.push(state.failures));
+  server.setDown(true);
+  await pass(3_000);
+  t.deepEqual(failures, [1, 2, 3]);
+  await reflector.stop();
+});
+
 test('startReflector() asks a refusing server ever less often', async (t) => {
   const server = serverWith(0);
   server.setDown(true);
