@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { EDGE_INTERFACES, type EdgeSite } from '../lab/edge-site.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';
-import type { Backend, Readiness, ServiceDetail } from '../src/admin/api.ts';
+import type { Backend, Readiness, ServiceDetail, Status } from '../src/admin/api.ts';
 import type { DemoCluster } from './cluster/demo-cluster.ts';
 import { until } from './until.ts';
 
@@ -12,6 +12,8 @@ const PROGRAM = fileURLToPath(new URL('../bin/tidegate', import.meta.url));
 const ROLES = ['controller', 'speaker', 'forwarder'];
 
 const LOG_LINES = 10;
+/** A killed leader's Lease runs out first. */
+const LEASE_WAIT_MS = 20_000;
 
 /** Tidegate on the edge box of the demo. */
 export interface Tidegate {
@@ -28,6 +30,10 @@ export interface Tidegate {
   command(...words: readonly string[]): readonly string[];
   /** A Service, as soon as its addresses are announced and packets to them forwarded. */
   servedService(key: string): Promise<ServiceDetail>;
+  /** Waits until it may write to the cluster. */
+  leads(): Promise<void>;
+  /** Waits until a Service is forgotten. */
+  forgets(key: string): Promise<void>;
   /** The backends of a Service on all of its servers. */
   backends(key: string): Promise<readonly Backend[]>;
 }
@@ -76,6 +82,14 @@ forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
         const service = await detail(key);
         return service && isServed(service) ? service : undefined;
       }),
+    leads: async () => {
+      const leads = async () =>
+        (await get<Status>(socket, '/v1/status'))?.cluster?.leads || undefined;
+      await until('Tidegate leads', leads, LEASE_WAIT_MS);
+    },
+    forgets: async (key) => {
+      await until(`${key} is forgotten`, async () => !(await detail(key)) || undefined);
+    },
     backends: async (key) =>
       (await detail(key))?.servers?.flatMap((server) => server.backends) ?? [],
   };

@@ -56,7 +56,10 @@ const surviveDeadApiServer: Step = {
     expect(failures.length === 0, `${failures.length} requests failed: ${failures[0]?.error}`);
     command('control-plane', ['kube-apiserver', '…']);
     await api.start();
-    return `no failure in ${results.length} new connections`;
+    const start = performance.now();
+    await tidegate.leads();
+    const took = ((performance.now() - start) / 1000).toFixed(0);
+    return `no failure in ${results.length} new connections; leads again after ${took} s`;
   },
 };
 
@@ -74,6 +77,7 @@ const deleteService: Step = {
     showCommand(client, words);
     const { code } = await client.finish(words);
     expect(code !== 0, `${v4} still answers`);
+    await tidegate.forgets('default/web-sticky');
     return `gone after ${took} ms, and ${v4} does not answer`;
   },
 };
