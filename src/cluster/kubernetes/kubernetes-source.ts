@@ -6,7 +6,7 @@ import type { RoleName } from '../../domain/role.ts';
 import type { KubernetesPart } from '../../settings/settings.ts';
 import { createBreather } from '../breathe.ts';
 import { logProblems } from '../log-problems.ts';
-import { createStore, type Store } from '../store.ts';
+import { createStore } from '../store.ts';
 import { type ApiConnection, openConnection } from './connection.ts';
 import { createContact } from './contact.ts';
 import { kindsToRead } from './kinds.ts';
@@ -55,7 +55,7 @@ export async function openKubernetesSource(
   const breathe = createBreather(clock);
   const isRemembering = roles.includes('forwarder') || roles.includes('speaker');
   const memory = isRemembering ? await memoryOf(options, breathe) : undefined;
-  return createSource(options, { connection, memory, breathe, store: createStore() });
+  return createKubernetesSource(options, { connection, memory, breathe });
 }
 
 async function memoryOf(
@@ -73,16 +73,22 @@ async function memoryOf(
   }
 }
 
-interface Parts {
+/** What a source is made of. */
+export interface SourceParts {
+  /** Closed by `stop`, as is the memory. */
   readonly connection: ApiConnection;
   readonly memory: Memory | undefined;
   readonly breathe: () => Promise<void> | undefined;
-  readonly store: Store;
 }
 
-function createSource(options: KubernetesSourceOptions, parts: Parts): KubernetesSource {
+/** As `openKubernetesSource`, over parts that are open. */
+export function createKubernetesSource(
+  options: KubernetesSourceOptions,
+  parts: SourceParts,
+): KubernetesSource {
   const { roles, settings, clock, log } = options;
-  const { connection, memory, store } = parts;
+  const { connection, memory } = parts;
+  const store = createStore();
   const server = () => connection.server;
   const startedMs = clock.monotonicMs();
   const contact = createContact({ server, clock, log });
@@ -102,6 +108,7 @@ function createSource(options: KubernetesSourceOptions, parts: Parts): Kubernete
   const reading: Reading = startReading({
     kinds: kindsToRead({ ...settings, roles, node: options.node }),
     ...parts,
+    store,
     idleTimeoutMs: settings.idleTimeoutMs,
     lifetimeMs: settings.heartbeat.lifetimeMs,
     statuses,

@@ -56,9 +56,9 @@ export interface MemoryOptions {
   readonly log: Log;
 }
 
-/** Changes are collected for so long, or until they have so many bytes. */
+/** Changes are collected for so long, or until they have so many bytes; no more are written at once. */
 export const WRITE_EVERY_MS = 5000;
-const WRITE_EARLY_BYTES = 4 * 1024 * 1024;
+const BATCH_BYTES = 1024 * 1024;
 /** While the disk takes nothing, no more waits than this. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const RETRY_MS = 60_000;
@@ -80,7 +80,7 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
     waitingBytes += (line?.length ?? 0) - (waiting.get(name)?.length ?? 0);
     waiting.set(name, line);
     if (waitingBytes > MAX_WAITING_BYTES) drop();
-    else if (waitingBytes > WRITE_EARLY_BYTES && !isFailing) flush();
+    else if (waitingBytes > BATCH_BYTES && !isFailing) flush();
     else cancel ??= clock.after(isFailing ? RETRY_MS : WRITE_EVERY_MS, flush);
   }
 
@@ -93,29 +93,43 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
   function flush() {
     cancel?.();
     cancel = undefined;
-    writing ??= write().finally(() => {
+    writing ??= writeAll().finally(() => {
       writing = undefined;
-      if (waiting.size > 0 && !cancel) {
-        cancel = clock.after(isFailing ? RETRY_MS : WRITE_EVERY_MS, flush);
-      }
+      if (waiting.size > 0) cancel ??= clock.after(RETRY_MS, flush);
     });
   }
 
+  async function writeAll() {
+    do await write();
+    while (waiting.size > 0 && !isFailing);
+  }
+
+  function takeBatch() {
+    const lines = new Map<string, Uint8Array | undefined>();
+    let bytes = 0;
+    for (const [name, line] of waiting) {
+      if (bytes > BATCH_BYTES) break;
+      bytes += line?.length ?? 0;
+      lines.set(name, line);
+      waiting.delete(name);
+    }
+    waitingBytes -= bytes;
+    return lines;
+  }
+
   async function write() {
-    const lines = new Map(waiting);
-    waiting.clear();
-    waitingBytes = 0;
+    const lines = takeBatch();
     try {
       await map.write(lines);
       isFailing = false;
     } catch (error) {
-      for (const [name, line] of lines) if (!waiting.has(name)) set(name, line);
-      if (!isFailing) {
-        const meaning =
-          'a restart while the API server is away would begin with what was saved before';
-        log.warn(`Cannot save what was seen of the cluster; ${meaning}`, { path, error });
-      }
+      const isNews = !isFailing;
       isFailing = true;
+      for (const [name, line] of lines) if (!waiting.has(name)) set(name, line);
+      if (!isNews) return;
+      const meaning =
+        'a restart while the API server is away would begin with what was saved before';
+      log.warn(`Cannot save what was seen of the cluster; ${meaning}`, { path, error });
     }
   }
 
@@ -163,8 +177,7 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
     async close() {
       cancel?.();
       await writing;
-      cancel?.();
-      if (waiting.size > 0) await write();
+      await writeAll();
       cancel?.();
       await map.close();
     },
