@@ -49,17 +49,24 @@ export function createWork(): Work {
     for (const key of keys) if ((retries.get(key)?.dueMs ?? 0) <= nowMs) yield key;
   }
 
+  /** What it holds others may be about to get: both have to go into one write. */
+  function hurry(key: ObjectKey) {
+    const retry = retries.get(key);
+    if (retry) retries.set(key, { ...retry, dueMs: 0 });
+  }
+
   return {
     addDecisions(before, now) {
       for (const key of now.services.changedKeys(before?.services ?? KeyedMap.empty())) {
         decided.add(key);
         if (now.services.has(key)) released.delete(key);
         else released.add(key);
-        // What it holds others may be about to get: both have to go into one write.
-        const retry = retries.get(key);
-        if (retry) retries.set(key, { ...retry, dueMs: 0 });
+        hurry(key);
       }
-      for (const key of changedStatuses(before, now)) decided.add(key);
+      for (const key of changedStatuses(before, now)) {
+        decided.add(key);
+        if (holdsOthers(key, now)) hurry(key);
+      }
       for (const [key, raised] of now.events) {
         decided.add(key);
         events.set(key, [...(events.get(key) ?? []), ...raised]);
@@ -93,6 +100,13 @@ export function createWork(): Work {
       return { count: retries.size, dueMs };
     },
   };
+}
+
+/** Whether the status of a Service has an address that was not decided to be its own. */
+function holdsOthers(key: ObjectKey, { services, basis }: Allocation): boolean {
+  const decided = services.get(key)?.addresses ?? [];
+  const said = basis.snapshot.statuses.get(key)?.addresses ?? [];
+  return said.some((address) => !decided.includes(address));
 }
 
 /** Services whose status, or right to have one, is another than before. */

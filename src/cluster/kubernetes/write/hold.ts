@@ -11,8 +11,14 @@ export interface Hold {
   /** The version that the write was to change; nothing is known as long as there is no other. */
   readonly resourceVersion: string;
   readonly addresses: readonly Address[];
+  /** Those of them that it has and is to lose: the only ones in question once there is another version. */
+  readonly leaving: readonly Address[];
   /** `undefined` when it is known that nothing will arrive any more. */
   readonly underWay: UnderWay | undefined;
+  /** There is another version, which we have not seen yet. */
+  readonly stale: boolean;
+  /** Another version with such an address has been seen, and whoever decides has been told of it. */
+  readonly told: boolean;
 }
 
 /** What was sent and may still arrive. */
@@ -21,15 +27,20 @@ export interface UnderWay {
   readonly entry: JournalEntry;
 }
 
-/** How a hold stands, by the newest that is known of its Service. */
-export type HoldState = 'over' | 'holds' | 'underWay';
+/**
+ * How a hold stands, by the newest that is known of its Service. `arrived`: it has an address by what
+ * was sent, and who decides does not know that yet, but will with the next batch.
+ */
+export type HoldState = 'over' | 'holds' | 'underWay' | 'arrived';
 
 export function holdState(hold: Hold, base: StatusBase | undefined): HoldState {
   if (base?.uid !== hold.uid) return 'over';
   // Every write makes a new version: what was sent has arrived, or will be refused.
   if (base.resourceVersion === hold.resourceVersion) return hold.underWay ? 'underWay' : 'holds';
   const held = addressesOf(base);
-  return hold.addresses.some((address) => held.includes(address)) ? 'holds' : 'over';
+  const has = (address: Address) => held.includes(address);
+  if (hold.leaving.some(has)) return 'holds';
+  return hold.addresses.some(has) && !hold.told ? 'arrived' : 'over';
 }
 
 /** Who may have which address, though a status does not say so: by failed writes and the journal. */

@@ -119,8 +119,7 @@ class Writer implements StatusWriter {
     if (!base) return undefined;
     const task: Task = { key, base, wanted, from: addressesOf(base), to: wanted?.addresses ?? [] };
     if (!statusPatch(base, wanted)) {
-      // Seen at another version than the one that could not be written: this is what there is.
-      if (this.#holds.get(key)?.resourceVersion !== base.resourceVersion) this.#holds.delete(key);
+      this.#endHold(base, key);
       if (this.#say(task)) this.#options.onEvents(key);
       return undefined;
     }
@@ -129,6 +128,13 @@ class Writer implements StatusWriter {
     batch.answered = true;
     this.#fail(task, { failure: 'refused', error }, batch);
     return undefined;
+  }
+
+  /** It says what it should: nothing is in question, unless something else may be there by now. */
+  #endHold({ resourceVersion }: StatusBase, key: ObjectKey): void {
+    const hold = this.#holds.get(key);
+    const isCurrent = hold?.resourceVersion !== resourceVersion;
+    if (isCurrent || !(hold.underWay || hold.stale)) this.#holds.delete(key);
   }
 
   #objectionTo(task: Task): Error | undefined {
@@ -174,6 +180,7 @@ class Writer implements StatusWriter {
       const holder = holders.get(address);
       if (holder === undefined || holder === task.key) continue;
       const why = `Service "${holder}" may still have ${formatAddress(address)}`;
+      batch.answered = true;
       this.#fail(task, { failure: 'refused', error: failed(task.key, why) }, batch);
       return false;
     }
@@ -265,12 +272,15 @@ class Writer implements StatusWriter {
     const { uid, resourceVersion } = task.base;
     const known = this.#holds.get(task.key);
     const before = known?.resourceVersion === resourceVersion ? known : undefined;
+    const leaving = new Set([...(before?.leaving ?? []), ...taken(task)]);
     const may = isUnknown ? given(task) : [];
-    const addresses = [...(before?.addresses ?? []), ...task.from, ...may];
     this.#holds.set(task.key, {
       uid,
       resourceVersion,
-      addresses: [...new Set(addresses)],
+      addresses: [...leaving.union(new Set([...(before?.addresses ?? []), ...may]))],
+      leaving: [...leaving],
+      stale: before?.stale === true || isConflict(error.cause),
+      told: false,
       underWay: isUnknown && patch ? { patch, entry: entryOf(task) } : before?.underWay,
     });
   }
@@ -282,7 +292,7 @@ class Writer implements StatusWriter {
       const next = (await this.#sendAgain(key, hold, batch)) ?? hold;
       const state = holdState(next, baseOf(key));
       if (state === 'over') this.#holds.delete(key);
-      else this.#holds.set(key, next);
+      else this.#holds.set(key, state === 'arrived' ? { ...next, told: true } : next);
     });
     leader.end([...leader.pending().values()].filter((entry) => isOver(entry, baseOf)));
   }
@@ -299,7 +309,7 @@ class Writer implements StatusWriter {
     if (!isKnown) return undefined;
     leader.end([hold.underWay.entry]);
     const addresses = result?.failure === 'gone' ? [] : hold.addresses;
-    return { ...hold, addresses, underWay: undefined };
+    return { ...hold, addresses, underWay: undefined, stale: result !== undefined };
   }
 
   /** Says what is new among the events of a status. Returns whether anything changed. */

@@ -286,12 +286,14 @@ const step = fc.record({
   fates: fc.array(fate, { minLength: 12, maxLength: 12 }),
   meanwhile: fc.constantFrom('nothing', 'watch', 'arrive', 'touch', 'recreate'),
   who: fc.constantFrom(...NAMES),
+  /** The cache learns something between a decision and its write. */
+  late: fc.boolean(),
 });
 
 test('write() never has an address in two statuses, whatever becomes of requests, and gets there', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
-      const { write, server, watch, ips, leader } = bench(...NAMES);
+      const { write, server, watch, ips, leader, status: read } = bench(...NAMES);
       watchForTwins(t, server);
       const wanted = new Map<string, Address | undefined>();
       const statusOf = (name: string) => {
@@ -300,16 +302,22 @@ test('write() never has an address in two statuses, whatever becomes of requests
       };
       const changes = (names: readonly string[]) =>
         Object.fromEntries(names.map((name) => [name, statusOf(name)]));
-      for (const { order, asked, fates, meanwhile, who } of steps) {
+      for (const { order, asked, fates, meanwhile, who, late } of steps) {
         for (const [index, name] of NAMES.entries()) {
           const value = order[index]?.value ?? 0;
           wanted.set(name, value === 0 ? undefined : addr(`192.0.2.${value}`));
         }
         let next = 0;
         server.fate = () => fates[next++] ?? 'pass';
-        // All that were decided anew go into one batch; a retry may be of some.
+        // All that were decided anew go into one batch; a retry is of some, and of those who are
+        // seen to have what was not decided to be theirs.
         await write(changes(NAMES)).catch(() => {});
-        await write(changes(asked)).catch(() => {});
+        const strays = NAMES.filter((name) => {
+          const held = read(`default/${name}`)?.addresses ?? [];
+          return held.some((address) => address !== wanted.get(name));
+        });
+        if (late) watch();
+        await write(changes([...new Set([...asked, ...strays])])).catch(() => {});
         if (meanwhile === 'watch') watch();
         if (meanwhile === 'arrive') server.arrive();
         if (meanwhile === 'touch') server.put(`default/${who}`);
@@ -319,7 +327,7 @@ test('write() never has an address in two statuses, whatever becomes of requests
         }
       }
       server.fate = () => 'pass';
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 5; round++) {
         watch();
         await write(changes(NAMES));
       }
