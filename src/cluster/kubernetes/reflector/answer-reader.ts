@@ -15,8 +15,10 @@ export interface Link {
   readonly clock: Clock;
 }
 
-/** Pieces that are there already are taken for so long before the event loop turns, ms. */
+/** What is there already is taken for so long before the event loop turns, ms. */
 const TURN_MS = 5;
+/** Taken at once, at most: while nobody reads, megabytes gather in one piece. */
+const PART_BYTES = 65_536;
 
 /**
  * Reads one answer while it arrives, until it ends or `onPiece` says `enough`. `onHead` is called when
@@ -51,12 +53,16 @@ export async function readAnswer(
     let turnedMs = clock.monotonicMs();
     for (;;) {
       const next = await untilAborted(pieces.next(), attempt.signal);
-      if (next.done || onPiece(next.value) === 'enough') return;
+      if (next.done) return;
       disarmIdle();
       disarmIdle = armIdle();
-      if (clock.monotonicMs() - turnedMs < TURN_MS) continue;
-      await nextTurn();
-      turnedMs = clock.monotonicMs();
+      for (let at = 0; at < next.value.length; at += PART_BYTES) {
+        if (onPiece(next.value.subarray(at, at + PART_BYTES)) === 'enough') return;
+        if (clock.monotonicMs() - turnedMs < TURN_MS) continue;
+        await nextTurn();
+        attempt.signal.throwIfAborted();
+        turnedMs = clock.monotonicMs();
+      }
     }
   } finally {
     disarmIdle();

@@ -14,6 +14,6 @@ export interface ReflectorSink {
     resourceVersion: string,
     restored: boolean,
   ): void | Promise<void>;
-  /** Changes in batches as they arrived: what one piece of the stream held is one call. */
+  /** Changes in batches as they arrived: what one piece of the stream held (64 KiB at most) is one call. */
   apply(events: readonly WatchEvent[]): void;
 }
