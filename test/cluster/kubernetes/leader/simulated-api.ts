@@ -34,10 +34,11 @@ const LEASE = 'tidegate-system/tidegate-controller';
 export function simulatedApi(onChange: (kind: SimKind, event: SimEvent) => void): SimulatedApi {
   let version = 100;
   let uids = 0;
-  const kinds = { services: new Map(), pools: new Map(), lease: new Map() } as const satisfies Record<
-    SimKind,
-    Map<ObjectKey, KubeObject>
-  >;
+  const kinds = {
+    services: new Map(),
+    pools: new Map(),
+    lease: new Map(),
+  } as const satisfies Record<SimKind, Map<ObjectKey, KubeObject>>;
   const log: Record<SimKind, SimEvent[]> = { services: [], pools: [], lease: [] };
 
   const tell = (kind: SimKind, event: SimEvent) => {
@@ -76,7 +77,8 @@ export function simulatedApi(onChange: (kind: SimKind, event: SimEvent) => void)
     return object;
   };
   const checked = (object: KubeObject, metadata: Json): KubeObject => {
-    const { uid = object.metadata.uid, resourceVersion = object.metadata.resourceVersion } = metadata;
+    const { uid = object.metadata.uid, resourceVersion = object.metadata.resourceVersion } =
+      metadata;
     const isSame =
       uid === object.metadata.uid && resourceVersion === object.metadata.resourceVersion;
     if (!isSame) throw refusal(409, 'Conflict');

@@ -8,7 +8,7 @@ const RANGES = [
   ['10.0.0.0/32'],
   ['10.0.0.2-10.0.0.4'],
 ];
-const OTHER_RANGES = [['10.0.1.0/31'], ['10.0.1.1-10.0.1.2'], ['10.0.0.3-10.0.0.4']];
+const OTHER_RANGES = [['10.0.1.0/31'], ['10.0.1.1-10.0.1.2'], ['10.0.1.0-10.0.1.2']];
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
 
 /** Somebody changes Services or pools; returns what, in words. 0–99: pools, 100–: Services. */
@@ -39,7 +39,10 @@ export function changeCluster(api: SimulatedApi, which: number): string {
     const kept = Object.entries(annotations ?? {}).filter(([name]) => name.endsWith('-pool'));
     return {
       ...object,
-      metadata: { ...object.metadata, annotations: { ...Object.fromEntries(kept), ...metadata.annotations } },
+      metadata: {
+        ...object.metadata,
+        annotations: { ...Object.fromEntries(kept), ...metadata.annotations },
+      },
       spec,
     };
   });

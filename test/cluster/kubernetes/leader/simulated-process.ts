@@ -19,7 +19,9 @@ import { createSimulatedStore } from './simulated-store.ts';
 
 /** Parts of the protocol that a test takes out, to see that the model misses them. */
 export interface Protocol {
+  /** Changes are noted in the Lease before they are written. */
   readonly journal: boolean;
+  /** What stands in the journal is seen to before its addresses count as free. */
   readonly fence: boolean;
 }
 
@@ -133,6 +135,7 @@ const OBSERVED: Observed = {
   serving: () => NOTHING,
   announced: () => NOTHING,
   announcers: () => [],
+  settleMs: 200,
   subscribe: () => () => {},
   close: () => {},
 };
@@ -194,6 +197,7 @@ export function startProcess(
     term = world.nextTerm();
     await list('services');
     await world.gate(process);
+    if (!protocol.fence) leader.end(journal.entries);
     if (!protocol.fence || !protocol.journal) return;
     await fenceJournal(journal, {
       connection,

@@ -22,8 +22,15 @@ export interface Rules {
   unrest(processes: readonly SimulatedProcess[]): string | undefined;
 }
 
-export function createRules(api: () => SimulatedApi): Rules {
-  const held = new Map<ObjectKey, { uid: string; addresses: readonly Address[] }>();
+interface Held {
+  readonly uid: string;
+  readonly addresses: readonly Address[];
+  readonly sharingKey: string;
+}
+
+/** `which`: all, or only that no address is given twice. */
+export function createRules(api: () => SimulatedApi, which: 'all' | 'twice'): Rules {
+  const held = new Map<ObjectKey, Held>();
   /** Services that some rule allowed to lose what they have now. */
   const losable = new Set<ObjectKey>();
   let ledTerm = 0;
@@ -43,7 +50,7 @@ export function createRules(api: () => SimulatedApi): Rules {
   }
 
   function checkGrant(key: ObjectKey, object: KubeObject, given: readonly Address[], call: Call) {
-    if (call.term < ledTerm) {
+    if (which === 'all' && call.term < ledTerm) {
       throw new Error(`${call.process.name} gave ${texts(given)} to ${key} after another led`);
     }
     const { service } = decodedService(object);
@@ -64,12 +71,16 @@ export function createRules(api: () => SimulatedApi): Rules {
       const given = addresses.filter((address) => !had.includes(address));
       const taken = had.filter((address) => !addresses.includes(address));
       if (call && given.length > 0) checkGrant(key, object, given, call);
-      if (call && taken.length > 0 && type !== 'DELETED' && !losable.has(key)) {
+      const mayLose = losable.has(key) || !call || !keeps(call.view, key, had);
+      if (which === 'all' && taken.length > 0 && type !== 'DELETED' && !mayLose) {
         throw new Error(`${texts(taken)} was taken from ${key} without a reason`);
       }
+      const { sharingKey = '' } = decodedService(object).service ?? {};
       if (type === 'DELETED') held.delete(key);
-      else held.set(key, { uid: object.metadata.uid, addresses });
+      else held.set(key, { uid: object.metadata.uid, addresses, sharingKey });
       if (given.length + taken.length > 0) losable.delete(key);
+      // Of two sharers the one that changes loses, also where the other is yet to be written.
+      if (!call && (sharingKey !== '' || before?.sharingKey)) losable.add(key);
       noteLosable();
     },
     afterPool: noteLosable,
@@ -84,6 +95,12 @@ export function createRules(api: () => SimulatedApi): Rules {
       return difference(now());
     },
   };
+}
+
+/** Whether a Service keeps what it has, by what a process knew when it sent its request. */
+function keeps(view: Snapshot, key: ObjectKey, addresses: readonly Address[]): boolean {
+  const { services } = allocate(undefined, view, SETTINGS);
+  return sameAddresses(services.get(key)?.addresses ?? [], addresses);
 }
 
 /** What a controller that begins with nothing would change. */

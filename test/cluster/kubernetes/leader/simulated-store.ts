@@ -69,7 +69,10 @@ type Stored = 'services' | 'pools';
 
 /** What one process knows of Services and pools, by the rules of the real store. */
 export function createSimulatedStore(eventsOf: (uid: string) => readonly ServiceEvent[]) {
-  const objects = { services: new Map<ObjectKey, KubeObject>(), pools: new Map<ObjectKey, KubeObject>() };
+  const objects = {
+    services: new Map<ObjectKey, KubeObject>(),
+    pools: new Map<ObjectKey, KubeObject>(),
+  };
   const listed = new Set<Stored>();
   const listeners = new Set<(snapshot: Snapshot) => void>();
   let snapshot = EMPTY_SNAPSHOT;
@@ -125,7 +128,8 @@ export function createSimulatedStore(eventsOf: (uid: string) => readonly Service
       for (const [key, object] of store) {
         if (!listedItems.has(key) && versionOf(object) <= version) store.delete(key);
       }
-      for (const [key, object] of items) if (isNewer(object, store.get(key))) store.set(key, object);
+      for (const [key, object] of items)
+        if (isNewer(object, store.get(key))) store.set(key, object);
       listed.add(kind);
       publish(kind, keys);
     },

@@ -9,7 +9,7 @@ import {
   type SimulatedProcess,
   startProcess,
 } from './simulated-process.ts';
-import { createRules } from './simulated-rules.ts';
+import { createRules, type Rules } from './simulated-rules.ts';
 
 /** What happens (0–99), and to whom or how (0–999): a schedule is a list of these. */
 export type Command = readonly [what: number, which: number];
@@ -20,6 +20,8 @@ export const MAX_WHICH = 999;
 /** After the last fault everything has to be in order within this time. */
 const REST_MS = 600_000;
 const STEPS_TO_REST = 20_000;
+/** A standby takes over after so long. */
+const TAKE_OVER_MS = 11_000;
 const KINDS: readonly SimKind[] = ['services', 'pools', 'lease'];
 const TICKS_MS = [1, 50, 200, 500, 1_000, 2_000, 3_000, 5_000, 8_000, 11_000, 40_000];
 
@@ -27,6 +29,8 @@ interface Sent {
   readonly call: Call;
   readonly id: number;
   arrived: boolean;
+  /** Arrives when the schedule says so. */
+  late: boolean;
   answer: { readonly value?: unknown; readonly error?: unknown };
 }
 
@@ -47,7 +51,7 @@ export async function runSchedule(
   const world = new World(protocol, trace);
   await world.begin();
   for (const [what, which] of commands) await world.obey(what, which);
-  await world.rest();
+  if (protocol.journal && protocol.fence) await world.rest();
 }
 
 /** A class, since it is all state. */
@@ -62,7 +66,7 @@ class World {
   readonly #processes: SimulatedProcess[] = [];
   #calls: Sent[] = [];
   #gates: { process: SimulatedProcess; open: () => void }[] = [];
-  readonly #rules = createRules(() => this.#api);
+  readonly #rules: Rules;
   readonly #api = simulatedApi((kind, event) => {
     if (kind === 'services') this.#rules.afterService(event, this.#current);
     if (kind === 'pools') this.#rules.afterPool();
@@ -72,6 +76,8 @@ class World {
   constructor(protocol: Protocol, trace: string[]) {
     this.#protocol = protocol;
     this.#trace = trace;
+    const isWhole = protocol.journal && protocol.fence;
+    this.#rules = createRules(() => this.#api, isWhole ? 'all' : 'twice');
   }
 
   async begin(): Promise<void> {
@@ -83,14 +89,17 @@ class World {
   }
 
   async obey(what: number, which: number): Promise<void> {
-    if (what < 25) await this.#flow((which % 30) + 1);
-    else if (what < 55) await this.#pick(which);
-    else if (what < 65) await this.#tick(TICKS_MS[which % TICKS_MS.length] as number);
-    else if (what < 79) this.#people(which);
+    if (what < 20) await this.#flow((which % 30) + 1);
+    else if (what < 45) await this.#pick(which);
+    else if (what < 53) await this.#advance(TICKS_MS[which % TICKS_MS.length] as number);
+    else if (what < 60) this.#people(which);
+    else if (what < 72) await this.#change(which);
+    else if (what < 79) await this.#handOver(which);
     else if (what < 83) this.#pause(which);
     else if (what < 86) this.#crashOrStart(which);
-    else if (what < 88) this.#stop(which);
-    else if (what < 91) this.#partition(which);
+    else if (what < 87) this.#stop(which);
+    else if (what < 88) this.#partition(which);
+    else if (what < 91) await this.#comeLate(which);
     else if (what < 96) this.#fault(which);
     else if (what < 98) this.#tamper(which);
     else this.#jump(which);
@@ -100,11 +109,11 @@ class World {
   /** Ends all faults, and lets time pass until everything is in order. */
   async rest(): Promise<void> {
     for (const process of this.#processes) {
-      if (process.paused === 'frozen') process.clock.thaw();
-      process.paused = 'no';
+      this.#release(process);
       process.partitioned = false;
     }
     if (!this.#processes.some(({ alive, stopping }) => alive && !stopping)) this.#start();
+    for (const sent of this.#calls) sent.late = false;
     const untilMs = this.#nowMs + REST_MS;
     for (let steps = 0; steps < STEPS_TO_REST && this.#nowMs < untilMs; steps++) {
       const [action] = this.#actions();
@@ -122,7 +131,7 @@ class World {
       .map((gate) => ({ name: `${gate.process.name} goes on`, run: () => this.#open(gate) }));
     for (const sent of this.#calls) {
       const { process, request } = sent.call;
-      if (process.partitioned) continue;
+      if (process.partitioned || (sent.late && !sent.arrived)) continue;
       const name = `#${sent.id} ${process.name} ${request.method} ${request.path}`;
       if (!sent.arrived) actions.push({ name: `${name} arrives`, run: () => this.#arrive(sent) });
       else if (isRunning(process)) {
@@ -182,8 +191,49 @@ class World {
     if (action) await this.#do(action);
   }
 
-  async #tick(ms: number): Promise<void> {
-    await this.#advance(ms);
+  /** Somebody changes something, and the answer to it gets some way. */
+  async #change(which: number): Promise<void> {
+    this.#people(which);
+    await this.#turn();
+    await this.#flow(Math.floor(which / 7) % 14);
+  }
+
+  /**
+   * Somebody changes something; in the middle of the answer to it who leads stands still or is cut off,
+   * and what it has sent takes its time; another takes over, while something else changes.
+   */
+  async #handOver(which: number): Promise<void> {
+    const leader = this.#processes.find((process) => isRunning(process) && process.leads());
+    if (!leader) return;
+    const upTo = numbers(which);
+    this.#people(upTo(MAX_WHICH));
+    await this.#turn();
+    const isWriting = ({ call, arrived }: Sent) =>
+      call.process === leader && !arrived && call.request.method === 'PATCH';
+    for (let left = upTo(25); left > 0 && !this.#calls.some(isWriting); left--) await this.#flow(1);
+    for (const sent of this.#calls) if (sent.call.process === leader) sent.late = true;
+    const how = upTo(3);
+    if (how === 0) leader.partitioned = true;
+    else if (how < 3) this.#hold(leader, how === 1 ? 'frozen' : 'stopped');
+    this.#say(`${leader.name} is out of the way: ${leader.paused} ${leader.partitioned}`);
+    for (let changes = upTo(2); changes > 0; changes--) this.#people(upTo(MAX_WHICH));
+    await this.#advance(TAKE_OVER_MS);
+    await this.#flow(10 + upTo(10));
+    for (let left = upTo(40); left > 0; left--) {
+      if (upTo(7) === 0) await this.#comeLate(upTo(MAX_WHICH));
+      else if (upTo(2) === 0) await this.#pick(upTo(MAX_WHICH));
+      else await this.#flow(1);
+    }
+  }
+
+  /** What was on its way for long arrives. */
+  async #comeLate(which: number): Promise<void> {
+    const late = this.#calls.filter((sent) => sent.late && !sent.arrived);
+    const sent = late[which % Math.max(1, late.length)];
+    if (!sent) return;
+    this.#say(`#${sent.id} ${sent.call.process.name} arrives late`);
+    this.#arrive(sent);
+    await this.#turn();
   }
 
   async #advance(ms: number): Promise<void> {
@@ -244,8 +294,10 @@ class World {
       nowMs: () => this.#nowMs,
       nextTerm: () => ++this.#terms,
       send: (call) => {
-        this.#calls.push({ call, id: ++this.#ids, arrived: false, answer: {} });
-        this.#say(`  #${this.#ids} ${call.process.name} sends ${JSON.stringify(call.request.body)}`);
+        this.#calls.push({ call, id: ++this.#ids, arrived: false, late: false, answer: {} });
+        this.#say(
+          `  #${this.#ids} ${call.process.name} sends ${JSON.stringify(call.request.body)}`,
+        );
       },
       gate: (process) => {
         const { promise, resolve } = Promise.withResolvers<void>();
@@ -255,15 +307,8 @@ class World {
     };
   }
 
-  /** mulberry32 */
   #random(): () => number {
-    let state = this.#seed++ * 0x9e3779b9;
-    return () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    };
+    return randomFrom(this.#seed++);
   }
 
   #alive(which: number): SimulatedProcess | undefined {
@@ -278,14 +323,19 @@ class World {
   #pause(which: number): void {
     const process = this.#alive(which >> 2);
     if (!process) return;
-    if (process.paused === 'no') {
-      process.paused = which % 2 === 0 ? 'stopped' : 'frozen';
-      if (process.paused === 'frozen') process.clock.freeze();
-    } else {
-      if (process.paused === 'frozen') process.clock.thaw();
-      process.paused = 'no';
-    }
+    if (process.paused === 'no') this.#hold(process, which % 2 === 0 ? 'stopped' : 'frozen');
+    else this.#release(process);
     this.#say(`${process.name} is paused: ${process.paused}`);
+  }
+
+  #hold(process: SimulatedProcess, how: 'stopped' | 'frozen'): void {
+    process.paused = how;
+    if (how === 'frozen') process.clock.freeze();
+  }
+
+  #release(process: SimulatedProcess): void {
+    if (process.paused === 'frozen') process.clock.thaw();
+    process.paused = 'no';
   }
 
   #crashOrStart(which: number): void {
@@ -361,6 +411,23 @@ class World {
     const message = error instanceof Error ? error.message : String(error);
     return new Error(message, { cause: error });
   }
+}
+
+/** mulberry32 */
+function randomFrom(seed: number): () => number {
+  let state = seed * 0x9e3779b9;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Several choices out of one: each call gives another number up to `most`. */
+function numbers(seed: number): (most: number) => number {
+  const random = randomFrom(seed + 1);
+  return (most) => Math.floor(random() * (most + 1));
 }
 
 function isRunning({ alive, paused }: SimulatedProcess): boolean {
