@@ -110,7 +110,7 @@ cluster:
   source: kubernetes
   kubernetes:
     kubeconfig: ${kubeconfig}
-    heartbeat: { interval: 200ms, lifetime: 1s }
+    heartbeat: { interval: 200ms, lifetime: 2s }
 speaker: { interfaces: [front] }
 `,
   );

@@ -19,7 +19,7 @@ import { address } from '../support/objects.ts';
 import { type RecordingLog, recordingLog } from '../support/recording-log.ts';
 import type { ControlPlane, User } from './control-plane.ts';
 
-export const HEARTBEAT = { intervalMs: 200, lifetimeMs: 1000 };
+export const HEARTBEAT = { intervalMs: 200, lifetimeMs: 2000 };
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/tidegate-system/leases';
 
 /** A box with what it knows of the others, as far as these tests need a cluster. */

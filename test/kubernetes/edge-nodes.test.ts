@@ -79,7 +79,7 @@ test.serial('a box makes its EdgeNode, and kubectl shows it', async (t) => {
   });
   const { metadata, spec } = await lease('edge-1');
   t.is(metadata.ownerReferences[0].uid, object.metadata.uid);
-  t.is(spec.leaseDurationSeconds, 1);
+  t.is(spec.leaseDurationSeconds, 2);
   const shown = await plane.kubectl(['get', 'edge']);
   t.regex(shown, /^NAME +READY +ROLES +VIPS +DRAINING +VERSION +/);
   t.regex(shown, /^edge-1 +True +\["forwarder","speaker"\] +1 +False +1\.2\.3 /m);
