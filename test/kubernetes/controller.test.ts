@@ -259,11 +259,11 @@ test.serial('a status written by hand is taken over where it may be, else replac
 });
 
 test.serial('what MetalLB has given stays as it is', async (t) => {
+  await running?.stop();
   await service('migrated', {
     annotations: { 'metallb.universe.tf/ip-allocated-from-pool': 'first' },
   });
   const status = { loadBalancer: { ingress: [{ ip: '192.0.2.3', ipMode: 'VIP' }] } };
-  await running?.stop();
   await patch('migrated/status', { status });
   await pool('first', ['192.0.2.0/30']);
   running = await startTestController(plane, 'controller-1');
