@@ -1,6 +1,7 @@
 import type { Problem } from '../domain/problem.ts';
 import { formatProblem } from '../domain/problem.ts';
 import type { RoleName } from '../domain/role.ts';
+import type { Settings } from '../settings/settings.ts';
 import { reachBox, readSettings, settingsFileOf } from './box.ts';
 import { type Call, type Command, UsageError } from './command.ts';
 import { ASKING, CONFIG, JSON_OUTPUT, refuseWords, tellJson } from './common.ts';
@@ -46,7 +47,7 @@ const check: Command = {
       type: 'string',
       short: 'f',
       value: 'DIR',
-      help: 'folder of manifests (default: cluster.files.path of the settings)',
+      help: 'folder of manifests (default: the folder that the settings name, if any)',
     },
     json: JSON_OUTPUT,
   },
@@ -58,13 +59,18 @@ const check: Command = {
     let folder = wanted;
     if (wanted === undefined || call.text('config') !== undefined) {
       const read = await readSettings(call);
-      if (read.ok) folder ??= read.settings.cluster.files.path;
+      if (read.ok) folder ??= manifestsOf(read.settings);
       else problems.push(...read.problems);
     }
     if (folder !== undefined) problems.push(...(await call.actions.checkManifests(folder)));
     return tellProblems(call, problems);
   },
 };
+
+/** Objects of an API server are not there to be looked at offline. */
+function manifestsOf({ cluster }: Settings): string | undefined {
+  return cluster.source === 'files' ? cluster.files.path : undefined;
+}
 
 const status: Command = {
   name: 'status',

@@ -11,6 +11,9 @@ import {
   parseStatusRanges,
 } from './values.ts';
 
+/** Kubernetes' limit. */
+const MAX_LABEL_VALUE = 63;
+
 /** Where a field stands, by its path: `['forwarder', 'health', 'timeout']`. */
 export type Locate = (path: readonly (string | number)[]) => SourcePosition;
 
@@ -138,6 +141,10 @@ function contradictions(settings: Settings, file: SettingsFile, locate: Locate):
       message,
       'Write a shorter timeout or a longer interval',
     );
+  }
+  if (settings.cluster.source === 'kubernetes' && settings.node.length > MAX_LABEL_VALUE) {
+    const message = `The name of this box has ${settings.node.length} characters and is a label's value`;
+    refuse(['node'], message, `Write a node name of at most ${MAX_LABEL_VALUE} characters`);
   }
   const { lease, heartbeat } = settings.cluster.kubernetes;
   const inKubernetes = (...path: string[]) => ['cluster', 'kubernetes', ...path];

@@ -160,6 +160,10 @@ const REFUSED: readonly (readonly [string, string])[] = [
     'cluster: {kubernetes: {heartbeat: {interval: 5s}}}',
     'One lost heartbeat is taken for the death of the box',
   ],
+  [
+    `node: ${'a'.repeat(64)}\ncluster: {source: kubernetes}`,
+    "The name of this box has 64 characters and is a label's value",
+  ],
   ['labels: {rack: r1}', '{"rack":"r1"} is not a list'],
   ['labels: [rack]', '"rack" is not a label. Write name=value'],
   ['node: Edge_1', '"Edge_1" is not a node name'],
