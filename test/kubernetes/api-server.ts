@@ -79,7 +79,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     untilReady,
     start: async () => {
       if (socketPath !== undefined) {
-        const program = [process.execPath, RELAY, socketPath, address, `${port}`];
+        const program = [process.execPath, RELAY, socketPath, `${address}:${port}`];
         relay ??= launch(program, `${folder}/relay.log`);
       }
       running = launch(command, `${folder}/kube-apiserver.log`);
