@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 
@@ -88,4 +89,18 @@ function addressesOn(segment: 'front' | 'back', last: number): readonly string[]
 
 function withoutLength(address: string): string {
   return address.replace(/\/.*/, '');
+}
+
+/** The box that MetalLB's speakers would choose for an address, of the two. */
+export function chosenFor(vip: string): BoxName {
+  const rank = (name: BoxName) => createHash('sha256').update(`${name}#${vip}`).digest('hex');
+  return rank('edge-1') < rank('edge-2') ? 'edge-1' : 'edge-2';
+}
+
+/** An address of the pool 192.0.2.100 to .199, or of its like in IPv6, that a box is chosen for. */
+export function vipOf(box: BoxName, family: 4 | 6, number = 0): string {
+  const all = Array.from({ length: 100 }, (_, index) => 100 + index).map((last) =>
+    family === 4 ? `192.0.2.${last}` : `2001:db8:f::${last}`,
+  );
+  return all.filter((vip) => chosenFor(vip) === box)[number] ?? '';
 }
