@@ -84,6 +84,7 @@ async function openSource(options: RunOptions): Promise<AnySource> {
     const part = log.child({ part: 'cluster' });
     return openKubernetesSource({
       ...{ roles, node, version, settings: cluster.kubernetes, memoryFile, clock, log: part },
+      ours: settings.loadBalancer,
       random: Math.random,
     });
   }

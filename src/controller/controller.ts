@@ -48,7 +48,7 @@ export function startController(deps: ControllerDeps): Controller {
   const loop = createLoop(deps);
   const unsubscribe = source.subscribe(() => loop.run());
   let cancelSettle: (() => void) | undefined;
-  const followLeader = source.leadership.subscribe(() => loop.run());
+  const followLeader = source.leadership.subscribe(() => loop.follow());
   const unobserve = observed.subscribe((concerned) => {
     loop.report(concerned);
     cancelSettle ??= clock.after(observed.settleMs, () => {

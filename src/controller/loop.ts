@@ -17,6 +17,8 @@ import { createWork, type Work } from './work.ts';
 export interface Loop {
   /** Sees to it that a pass begins after this call. */
   run(): void;
+  /** Somebody else leads, or we do. */
+  follow(): void;
   /** Notes that reports changed; `settle` looks at them. */
   report(concerned: Concerned): void;
   settle(): void;
@@ -65,6 +67,12 @@ class RunningLoop implements Loop {
   run(): void {
     this.#again = true;
     this.#running ??= this.#passes();
+  }
+
+  follow(): void {
+    // At once: when the pass under way ends, we may lead again.
+    if (!this.#deps.source.leadership.leads()) this.#forget();
+    this.run();
   }
 
   allocation(): Allocation | undefined {
@@ -154,6 +162,8 @@ class RunningLoop implements Loop {
     if (keys.length > 0) {
       const changes = this.#changesOf(keys, allocation);
       const errors = await this.#write(changes);
+      // We have ceased to lead meanwhile; if we lead again, all is looked at anew.
+      if (term !== this.#term) return;
       this.#settleKeys(keys, changes, errors, startedMs);
       this.#again = true;
     }
@@ -165,12 +175,15 @@ class RunningLoop implements Loop {
   #mayDecide({ revision, remembered }: Snapshot): boolean {
     if (revision === 0 || remembered) return false;
     if (this.#deps.source.leadership.leads()) return true;
-    if (this.#term.allocation) {
-      this.#term.departures.stop();
-      this.#term = this.#newTerm();
-      this.#cancelRetry();
-    }
+    this.#forget();
     return false;
+  }
+
+  #forget(): void {
+    if (!this.#term.allocation) return;
+    this.#term.departures.stop();
+    this.#term = this.#newTerm();
+    this.#cancelRetry();
   }
 
   #newTerm(): Term {
@@ -227,11 +240,13 @@ class RunningLoop implements Loop {
 
   #changesOf(keys: Iterable<ObjectKey>, allocation: Allocation) {
     const { statuses } = allocation.basis.snapshot;
+    const { work } = this.#term;
     const changes = new Map<ObjectKey, ServiceStatus | undefined>();
     for (const key of keys) {
       const current = statuses.get(key);
       const wanted = this.#statusFor(key, current, allocation);
-      if (wanted !== current) changes.set(key, wanted);
+      // Whoever could not write it has to hear that it is right as it is.
+      if (wanted !== current || work.hasFailed(key)) changes.set(key, wanted);
     }
     return changes;
   }

@@ -27,6 +27,8 @@ export interface Work {
   done(key: ObjectKey): void;
   /** This one could not be written. */
   failed(key: ObjectKey, nowMs: number): void;
+  /** It could not be written, and is not yet as it should be for all that the source knows. */
+  hasFailed(key: ObjectKey): boolean;
   /** How many failed, and when the first of them is due (monotonic ms). */
   failures(): { readonly count: number; readonly dueMs: number };
 }
@@ -94,6 +96,7 @@ export function createWork(): Work {
       const attempts = (retries.get(key)?.attempts ?? 0) + 1;
       retries.set(key, { attempts, dueMs: nowMs + backoffMs(attempts) });
     },
+    hasFailed: (key) => retries.has(key),
     failures() {
       let dueMs = Number.POSITIVE_INFINITY;
       for (const retry of retries.values()) dueMs = Math.min(dueMs, retry.dueMs);

@@ -42,6 +42,7 @@ export async function startTestController(
       lease: LEASE,
       heartbeat: HEARTBEAT,
     },
+    ours: loadBalancerClass,
     memoryFile: join(tmpdir(), `tidegate-${process.pid}-${name}.memory`),
     clock: realClock,
     log,

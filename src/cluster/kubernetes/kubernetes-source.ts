@@ -3,6 +3,7 @@ import type { ClusterSource } from '../../domain/cluster-source.ts';
 import type { ClusterState } from '../../domain/cluster-state.ts';
 import type { Log } from '../../domain/log.ts';
 import type { RoleName } from '../../domain/role.ts';
+import type { LoadBalancerClass } from '../../domain/service-class.ts';
 import type { KubernetesPart } from '../../settings/settings.ts';
 import { createBreather } from '../breathe.ts';
 import { logProblems } from '../log-problems.ts';
@@ -23,6 +24,8 @@ export interface KubernetesSourceOptions {
   readonly node: string;
   readonly version: string;
   readonly settings: KubernetesPart;
+  /** Which Services a controller serves. */
+  readonly ours: LoadBalancerClass;
   /** File where what was last seen is remembered; roles that act on this box alone need it. */
   readonly memoryFile: string;
   readonly clock: Clock;
@@ -141,7 +144,9 @@ export function createKubernetesSource(
       ...settings,
       durations: settings.lease,
       node: options.node,
+      ours: options.ours,
       statuses,
+      service: (key) => store.current().services.get(key),
       take: reading.take,
       relist: () => reading.relist(['Service', 'Namespace', 'IPAddressPool']),
       publish: store.publish,

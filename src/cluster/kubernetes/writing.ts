@@ -1,15 +1,16 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { ClusterSource } from '../../domain/cluster-source.ts';
 import type { Log } from '../../domain/log.ts';
-import type { ServiceEvent } from '../../domain/service.ts';
-import { isOurCondition } from '../../domain/service-conditions.ts';
+import type { ObjectKey } from '../../domain/object.ts';
+import type { Service, ServiceEvent } from '../../domain/service.ts';
+import type { LoadBalancerClass } from '../../domain/service-class.ts';
 import type { ApiConnection } from './connection.ts';
 import type { KubeObject } from './kube-object.ts';
-import { fenceJournal } from './leader/fence-journal.ts';
+import { fenceJournal, isExposed } from './leader/fence-journal.ts';
 import type { LeaseDurations } from './leader/leader.ts';
 import { startLeader } from './leader/start-leader.ts';
 import type { ServiceStatuses } from './service-statuses.ts';
-import { CLEANUP_FINALIZER } from './status/status-base.ts';
+import type { StatusBase } from './status/status-base.ts';
 import { createConfigurationReporter } from './write/configuration-reporter.ts';
 import { createEventRecorder } from './write/event-recorder.ts';
 import { FIELD_MANAGER } from './write/field-manager.ts';
@@ -24,6 +25,8 @@ export interface WritingOptions {
   /** Name of this box, or of the Pod that this runs in. */
   readonly node: string;
   readonly statuses: ServiceStatuses;
+  readonly service: (key: ObjectKey) => Service | undefined;
+  readonly ours: LoadBalancerClass;
   /** A Service as the API server has just answered it. */
   readonly take: (object: KubeObject) => void;
   /** Makes complete lists of all that allocation is decided on. */
@@ -57,12 +60,14 @@ export function startWriting(options: WritingOptions): Writing {
     ...{ clock, log, random: options.random },
     async takeOver(journal) {
       await options.relist();
+      options.publish();
       await fenceJournal(journal, {
         connection,
         fieldManager: FIELD_MANAGER,
         identity: leader.state().identity,
         end: leader.end,
-        touched: () => touchedOf(statuses),
+        baseOf: statuses.base,
+        exposed: () => exposedOf(options),
         onRead: take,
         wallMs: () => clock.wallMs(),
       });
@@ -135,14 +140,12 @@ export function startWriting(options: WritingOptions): Writing {
   };
 }
 
-/** Services that some leader may have written to. */
-function* touchedOf(statuses: ServiceStatuses) {
-  for (const [service, { uid, resourceVersion, finalizers, conditions }] of statuses.bases()) {
-    if (
-      finalizers.includes(CLEANUP_FINALIZER) ||
-      conditions.some(({ type }) => isOurCondition(type))
-    ) {
-      yield { service, uid, resourceVersion };
-    }
+function* exposedOf({
+  statuses,
+  service,
+  ours,
+}: WritingOptions): Iterable<readonly [ObjectKey, StatusBase]> {
+  for (const [key, base] of statuses.bases()) {
+    if (isExposed(base, service(key), ours)) yield [key, base];
   }
 }

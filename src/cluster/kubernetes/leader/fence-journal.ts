@@ -1,15 +1,14 @@
 import type { ObjectKey } from '../../../domain/object.ts';
-import { ALLOCATED } from '../../../domain/service-conditions.ts';
+import type { Service } from '../../../domain/service.ts';
+import { isOurs, type LoadBalancerClass } from '../../../domain/service-class.ts';
+import { ALLOCATED, isOurCondition } from '../../../domain/service-conditions.ts';
 import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import { isKubeObject, type KubeObject } from '../kube-object.ts';
-import { type StatusBase, statusBaseOf } from '../status/status-base.ts';
+import { CLEANUP_FINALIZER, type StatusBase } from '../status/status-base.ts';
 import { apiTime } from '../status/status-patch.ts';
 import { parallel } from '../write/parallel.ts';
 import type { Journal, JournalEntry } from './journal.ts';
-
-/** A Service at a version that a request may still ask for. */
-export type FenceTarget = Pick<JournalEntry, 'service' | 'uid' | 'resourceVersion'>;
 
 export interface FenceOptions {
   readonly connection: Pick<ApiConnection, 'request' | 'server'>;
@@ -18,12 +17,12 @@ export interface FenceOptions {
   readonly identity: string;
   /** Says the entries of which nothing can arrive any more: `Leader.end`. */
   end(entries: Iterable<JournalEntry>): void;
+  /** A Service as a list shows it that was made after the Lease became ours. */
+  baseOf(service: ObjectKey): StatusBase | undefined;
   /**
-   * The Services that an earlier leader may have touched, as a fresh list shows them: with the finalizer
-   * `service.kubernetes.io/load-balancer-cleanup` or a condition of ours. Asked for only when the journal
-   * is not complete.
+   * All that `isExposed`, by the same list. Asked for only when the journal is not complete.
    */
-  touched(): Iterable<FenceTarget>;
+  exposed(): Iterable<readonly [ObjectKey, StatusBase]>;
   /**
    * A Service as the API server has it by now; for the store, where that still has the same one at an
    * older version.
@@ -47,62 +46,74 @@ export const FENCES_IN_FLIGHT = 16;
 export async function fenceJournal(journal: Journal, options: FenceOptions): Promise<void> {
   const { entries, complete } = journal;
   const named = new Set(entries.map(({ service }) => service));
-  const others = complete
-    ? []
-    : [...options.touched()].filter(({ service }) => !named.has(service));
+  const others = complete ? [] : [...options.exposed()].filter(([service]) => !named.has(service));
   await parallel(entries, FENCES_IN_FLIGHT, async (entry) => {
-    if (await fence(entry, options)) options.end([entry]);
+    const base = options.baseOf(entry.service);
+    const isThere = base?.uid === entry.uid && base.resourceVersion === entry.resourceVersion;
+    if (!isThere || (await fence(entry.service, base, options))) options.end([entry]);
   });
-  await parallel(others, FENCES_IN_FLIGHT, async (target) => {
-    await fence(target, options);
+  await parallel(others, FENCES_IN_FLIGHT, async ([service, base]) => {
+    await fence(service, base, options);
   });
+}
+
+/**
+ * Whether an earlier leader may have been about to give the Service an address. Nothing is done to
+ * others' Services, nor to the many that come with an address from another controller (MetalLB).
+ */
+export function isExposed(
+  base: StatusBase,
+  service: Service | undefined,
+  ours: LoadBalancerClass,
+): boolean {
+  const hasTrace =
+    base.finalizers.includes(CLEANUP_FINALIZER) ||
+    base.conditions.some(({ type }) => isOurCondition(type));
+  return hasTrace || (service !== undefined && isOurs(service, ours) && base.ingress.length === 0);
 }
 
 /** False when the API server takes no change of it. */
-async function fence(target: FenceTarget, options: FenceOptions): Promise<boolean> {
-  const { service, uid, resourceVersion } = target;
-  const object = await read(target, options);
-  const { metadata } = object ?? {};
-  if (!object || metadata?.uid !== uid || metadata.resourceVersion !== resourceVersion) {
-    return true;
-  }
-  const base = statusBaseOf(object);
+async function fence(
+  service: ObjectKey,
+  base: StatusBase,
+  options: FenceOptions,
+): Promise<boolean> {
+  const { connection, fieldManager, onRead } = options;
+  const path = `/api/v1/namespaces/${base.namespace}/services/${base.name}`;
   try {
-    const written = await options.connection.request({
+    const written = await connection.request({
       method: 'PATCH',
-      path: `${pathOf(service)}/status`,
-      query: { fieldManager: options.fieldManager },
+      path: `${path}/status`,
+      query: { fieldManager },
       contentType: 'application/merge-patch+json',
       body: fencePatch(base, options),
     });
-    if (isKubeObject(written)) options.onRead(written);
+    if (!isKubeObject(written)) throw notAnObject(service, options);
+    onRead(written);
     return true;
   } catch (error) {
     const status = error instanceof ApiError ? error.status : 0;
-    if (status === 404 || status === 409) {
-      await read(target, options);
-      return true;
-    }
+    if (status === 404) return true;
     if (status === 400 || status === 413 || status === 422) return false;
-    throw error;
+    if (status !== 409) throw error;
+  }
+  await read(service, path, options);
+  return true;
+}
+
+/** It is at another version already; what that says counts. */
+async function read(service: ObjectKey, path: string, options: FenceOptions): Promise<void> {
+  try {
+    const object = await options.connection.request({ method: 'GET', path });
+    if (!isKubeObject(object)) throw notAnObject(service, options);
+    options.onRead(object);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
   }
 }
 
-async function read(
-  { service }: FenceTarget,
-  { connection, onRead }: FenceOptions,
-): Promise<KubeObject | undefined> {
-  try {
-    const object = await connection.request({ method: 'GET', path: pathOf(service) });
-    if (isKubeObject(object)) {
-      onRead(object);
-      return object;
-    }
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
-  throw new Error(`${connection.server} answered for Service "${service}" with no object`);
+function notAnObject(service: ObjectKey, { connection }: FenceOptions): Error {
+  return new Error(`${connection.server} answered for Service "${service}" with no object`);
 }
 
 /**
@@ -122,9 +133,4 @@ function fencePatch({ uid, resourceVersion, conditions }: StatusBase, options: F
     metadata: { uid, resourceVersion },
     status: { conditions: [...others, condition] },
   };
-}
-
-function pathOf(service: ObjectKey): string {
-  const [namespace, name] = service.split('/');
-  return `/api/v1/namespaces/${namespace}/services/${name}`;
 }

@@ -62,6 +62,8 @@ export interface Leader extends Leadership {
   end(entries: Iterable<JournalEntry>): void;
   /** Begun and not ended: who is named here may have these addresses; nobody else may get them. */
   pending(): ReadonlyMap<ObjectKey, JournalEntry>;
+  /** Another number each time the Lease becomes ours: what was known in an earlier term counts no more. */
+  term(): number;
   state(): LeaderState;
   /** Stops leading at once, releases the Lease so that others need not wait; takes a few seconds at most. */
   stop(): Promise<void>;

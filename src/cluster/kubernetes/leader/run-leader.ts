@@ -20,6 +20,8 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   const timeoutMs = durations.renewDeadlineMs / TRIES_BEFORE_DEADLINE;
   let state = initialElector(withRandomPart(options.identity, random), durations);
+  /** Kept apart from the state: a deadline may have passed while nothing ran. */
+  let told = { leads: false, holder: '' };
   let cancelWake = () => {};
   let nextBegin = 1;
   const waiting = new Map<number, PromiseWithResolvers<void>>();
@@ -29,12 +31,13 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
 
   function dispatch(event: ElectorEvent): void {
     const nowMs = clock.monotonicMs();
-    const before = [leads(state, nowMs), holderOf(state, nowMs)];
     const done = step(state, event, { nowMs, wallMs: clock.wallMs(), random: random() });
     state = done.state;
     for (const effect of done.effects) perform(effect);
-    const isSame = before[0] === leads(state, nowMs) && before[1] === holderOf(state, nowMs);
-    if (!isSame) for (const listener of [...listeners]) listener();
+    const now = { leads: leads(state, nowMs), holder: holderOf(state, nowMs) };
+    if (now.leads === told.leads && now.holder === told.holder) return;
+    told = now;
+    for (const listener of [...listeners]) listener();
   }
 
   function perform(effect: ElectorEffect): void {
@@ -148,6 +151,7 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
     },
     end: (entries) => dispatch({ kind: 'end', entries: [...entries] }),
     pending: () => state.pending,
+    term: () => state.term,
     state: () => stateOf(state, clock.monotonicMs()),
     async stop() {
       dispatch({ kind: 'stop' });

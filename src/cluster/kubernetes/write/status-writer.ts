@@ -28,7 +28,7 @@ export const JOURNAL_BATCH = 256;
 
 export interface StatusWriterOptions {
   readonly connection: Pick<ApiConnection, 'request'>;
-  readonly leader: Pick<Leader, 'leads' | 'begin' | 'end' | 'pending'>;
+  readonly leader: Pick<Leader, 'leads' | 'begin' | 'end' | 'pending' | 'term'>;
   readonly events: EventRecorder;
   /** The newest that is known of a Service. */
   readonly baseOf: (service: ObjectKey) => StatusBase | undefined;
@@ -84,6 +84,7 @@ class Writer implements StatusWriter {
   readonly #contest = createContest();
   readonly #said: SaidEvents;
   readonly #holds = new Map<ObjectKey, Hold>();
+  #term = 0;
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -98,6 +99,7 @@ class Writer implements StatusWriter {
     changes: ReadonlyMap<ObjectKey, ServiceStatus | undefined>,
   ): Promise<ReadonlyMap<ObjectKey, Error>> {
     this.#checkLeads();
+    this.#forgetEarlierTerm();
     const batch: Batch = { errors: new Map(), troubles: 0, answered: false };
     await this.#settleHolds(batch);
     const moves: Task[] = [];
@@ -332,6 +334,13 @@ class Writer implements StatusWriter {
     } catch (error) {
       log.warn('Cannot say on the Service that its status is contested', { error });
     }
+  }
+
+  /** What was on its way then has been fenced off, or stands in the journal; all is decided anew. */
+  #forgetEarlierTerm(): void {
+    const term = this.#options.leader.term();
+    if (term !== this.#term) this.#holds.clear();
+    this.#term = term;
   }
 
   #checkLeads(): void {

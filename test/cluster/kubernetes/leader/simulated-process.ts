@@ -204,7 +204,8 @@ export function startProcess(
       fieldManager: 'tidegate-controller',
       identity: leader.state().identity,
       end: leader.end,
-      touched: store.touched,
+      baseOf: store.baseOf,
+      exposed: store.exposed,
       onRead: store.written,
       wallMs: clock.wallMs,
     });
@@ -243,9 +244,15 @@ export function startProcess(
     },
     watchLease,
   );
-  const noted: Pick<Leader, 'leads' | 'begin' | 'end' | 'pending'> = protocol.journal
+  const noted: Pick<Leader, 'leads' | 'begin' | 'end' | 'pending' | 'term'> = protocol.journal
     ? { ...leader, begin: (entries) => leader.begin(entries).then(() => world.gate(process)) }
-    : { leads: leader.leads, begin: () => world.gate(process), end: () => {}, pending: () => NONE };
+    : {
+        leads: leader.leads,
+        term: leader.term,
+        begin: () => world.gate(process),
+        end: () => {},
+        pending: () => NONE,
+      };
   const writer = createStatusWriter({
     ...{ connection, leader: noted, clock, log },
     events: { record: () => {}, stop: () => {} },

@@ -1,10 +1,9 @@
 import { decodePool } from '../../../../src/cluster/decode/pool.ts';
 import { decodeService } from '../../../../src/cluster/decode/service.ts';
 import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
-import type { FenceTarget } from '../../../../src/cluster/kubernetes/leader/fence-journal.ts';
+import { isExposed } from '../../../../src/cluster/kubernetes/leader/fence-journal.ts';
 import { statusOf } from '../../../../src/cluster/kubernetes/status/api-status.ts';
 import {
-  CLEANUP_FINALIZER,
   type StatusBase,
   statusBaseOf,
 } from '../../../../src/cluster/kubernetes/status/status-base.ts';
@@ -12,8 +11,8 @@ import { KeyedMap } from '../../../../src/domain/keyed-map.ts';
 import type { ObjectKey } from '../../../../src/domain/object.ts';
 import type { Pool } from '../../../../src/domain/pool.ts';
 import type { Service, ServiceEvent, ServiceStatus } from '../../../../src/domain/service.ts';
-import { isOurCondition } from '../../../../src/domain/service-conditions.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../../src/domain/snapshot.ts';
+import { SETTINGS } from '../../../plan/allocation-cluster.ts';
 import type { SimEvent } from './simulated-api.ts';
 
 interface Decoded {
@@ -149,13 +148,10 @@ export function createSimulatedStore(eventsOf: (uid: string) => readonly Service
       publish('services', [key]);
     },
     refresh: (key: ObjectKey) => publish('services', [key]),
-    *touched(): Iterable<FenceTarget> {
-      for (const [service, object] of objects.services) {
-        const { uid, resourceVersion, finalizers, conditions } = decodedService(object).base;
-        const isOurs = conditions.some(({ type }) => isOurCondition(type));
-        if (isOurs || finalizers.includes(CLEANUP_FINALIZER)) {
-          yield { service, uid, resourceVersion };
-        }
+    *exposed(): Iterable<readonly [ObjectKey, StatusBase]> {
+      for (const [key, object] of objects.services) {
+        const { service, base } = decodedService(object);
+        if (isExposed(base, service, SETTINGS)) yield [key, base];
       }
     },
   };

@@ -23,6 +23,7 @@ export function fakeLeader() {
     begun: [] as string[][],
     leads: () => leader.leading,
     pending: () => pending,
+    term: () => 1,
     async begin(entries: readonly JournalEntry[]) {
       if (leader.refusal) throw leader.refusal;
       leader.begun.push(entries.map(({ service }) => service));
