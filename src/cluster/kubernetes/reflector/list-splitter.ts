@@ -20,6 +20,7 @@ const CLOSE_BRACKET = 0x5d;
 /** Depth of the list's own fields, and of its items. */
 const FIELDS = 1;
 const ITEMS = 2;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Follows strings and brackets only; whether what lies between is JSON is found when it is parsed.
@@ -44,8 +45,8 @@ export function createListSplitter(limit = MAX_LINE_BYTES): ListSplitter {
       start = end;
     };
     const finishItem = (end: number, isLast: boolean) => {
-      put(end);
-      const text = item.take();
+      const text = item.take(bytes, start, end);
+      start = end;
       if (text.trim() !== '') onItem(text);
       else if (!isLast || hasItems) throw garbage('The list has an empty item');
       hasItems = true;
@@ -100,7 +101,7 @@ export function createListSplitter(limit = MAX_LINE_BYTES): ListSplitter {
     end() {
       if (!done || inItems) throw garbage('The list ends before its end');
       try {
-        return JSON.parse(frame.take());
+        return JSON.parse(frame.take(NOTHING, 0, 0));
       } catch {
         throw garbage('The list is not JSON');
       }
@@ -112,26 +113,35 @@ export function createListSplitter(limit = MAX_LINE_BYTES): ListSplitter {
 function createText(limit: number) {
   let parts: Buffer[] = [];
   let size = 0;
+
+  function grow(by: number) {
+    size += by;
+    if (size <= limit) return;
+    throw new ApiError(`An item of the list is longer than ${limit} bytes`, {
+      status: 0,
+      reason: 'TooLarge',
+    });
+  }
+
   return {
     add(bytes: Buffer, start: number, end: number) {
       if (end <= start) return;
-      size += end - start;
-      if (size > limit) {
-        throw new ApiError(`An item of the list is longer than ${limit} bytes`, {
-          status: 0,
-          reason: 'TooLarge',
-        });
-      }
+      grow(end - start);
       // A copy: pieces are as large as they like, and this may be the rest of one.
       parts.push(Buffer.from(bytes.subarray(start, end)));
     },
     /** Whether it ends with `"items":[`. */
     endsWithItems: () => /"items"\s*:\s*\[$/.test(Buffer.concat(parts).toString()),
-    take() {
-      const text = parts.length === 1 ? parts[0]?.toString() : Buffer.concat(parts).toString();
+    /** All of it, with what ends it; most texts lie in one piece, and are copied nowhere. */
+    take(bytes: Buffer, start: number, end: number): string {
+      grow(end - start);
+      const isWhole = parts.length === 0;
+      const text = isWhole
+        ? bytes.toString('utf8', start, end)
+        : Buffer.concat([...parts, bytes.subarray(start, end)]).toString();
       parts = [];
       size = 0;
-      return text ?? '';
+      return text;
     },
   };
 }
