@@ -23,6 +23,8 @@ export interface LeaseWrite {
   readonly purpose: 'acquire' | 'renew' | 'release';
   readonly content: LeaseContent;
   readonly begins: readonly Begin[];
+  /** Begun when what was under way had been seen to. */
+  readonly tookOver: boolean;
   readonly startedMs: number;
 }
 
@@ -44,7 +46,7 @@ export interface ElectorState {
   readonly write: LeaseWrite | undefined;
   readonly queue: readonly Begin[];
   readonly pending: Pending;
-  /** What stood in the Lease when it became ours is known, and replaced with the next write. */
+  /** What stood in the Lease when it became ours has been seen to, and is replaced with the next write. */
   readonly tookOver: boolean;
   /** Of the Lease being ours, without a gap; results of earlier ones count no more. */
   readonly term: number;

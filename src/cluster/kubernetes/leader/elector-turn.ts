@@ -85,7 +85,8 @@ function write({ state, effects, at }: Turn, purpose: LeaseWrite['purpose']): vo
   const begins = purpose === 'renew' ? state.queue : [];
   const content = contentOf(state, purpose, begins, microTime(at.wallMs));
   state.queue = state.queue.slice(begins.length);
-  state.write = { purpose, content, begins, startedMs: at.nowMs };
+  const { tookOver } = state;
+  state.write = { purpose, content, begins, tookOver, startedMs: at.nowMs };
   state.request = 'write';
   effects.push({ kind: 'write', lease: state.lease, content });
 }
@@ -122,7 +123,7 @@ const RELEASED_MS = 1_000;
 
 function startTakeOver({ state, effects, at }: Turn): void {
   const { role, takeOver, term, pending, lease } = state;
-  if (role !== 'taking' || takeOver.running || at.nowMs < takeOver.dueMs) return;
+  if (role !== 'taking' || state.tookOver || takeOver.running || at.nowMs < takeOver.dueMs) return;
   if (state.stopByMs !== undefined || state.yielding) return;
   state.takeOver = { ...takeOver, running: true };
   const { complete } = decodeJournal(lease?.journal);
@@ -134,7 +135,8 @@ function nextDue(state: ElectorState, nowMs: number): number {
   const due = [state.stopByMs];
   if (holds(state)) {
     due.push(deadlineOf(state));
-    if (state.role === 'taking' && !state.takeOver.running) due.push(state.takeOver.dueMs);
+    if (state.role === 'taking' && !state.tookOver && !state.takeOver.running)
+      due.push(state.takeOver.dueMs);
   }
   if (state.request === undefined) {
     if (state.retryMs > nowMs) due.push(state.retryMs);

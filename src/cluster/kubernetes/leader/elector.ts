@@ -145,7 +145,13 @@ function succeed(turn: Turn, write: LeaseWrite, lease: Lease): void {
     state.pending = withEntries(new Map(), decodeJournal(lease.journal).entries);
     state.takeOver = { running: false, attempts: 0, dueMs: at.nowMs };
     turn.effects.push({ kind: 'log', level: 'info', message: 'Acquired the Lease' });
-  } else if (begins.length > 0 && at.nowMs < deadlineOf(state)) {
+    return;
+  }
+  if (state.role === 'taking' && write.tookOver) {
+    state.role = 'leading';
+    turn.effects.push({ kind: 'log', level: 'info', message: 'Leading' });
+  }
+  if (begins.length > 0 && at.nowMs < deadlineOf(state)) {
     const entries = begins.flatMap((begin) => begin.entries);
     state.pending = withEntries(state.pending, entries);
     turn.effects.push({ kind: 'begun', begins });
@@ -197,9 +203,9 @@ function onTakeOver(
   const { state, at } = turn;
   if (event.term !== state.term || state.role !== 'taking') return;
   if (event.kind === 'tookOver') {
-    state.role = 'leading';
+    // Leading begins with the next renewal: this may have taken longer than our clock says.
     state.tookOver = true;
-    turn.effects.push({ kind: 'log', level: 'info', message: 'Leading' });
+    state.renewDueMs = at.nowMs;
     return;
   }
   const attempts = state.takeOver.attempts + 1;

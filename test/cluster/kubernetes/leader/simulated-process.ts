@@ -58,7 +58,8 @@ export interface SimulatedProcess {
   readonly leader: Leader;
   readonly leads: () => boolean;
   readonly term: () => number;
-  readonly view: () => Snapshot;
+  /** All that it has known. */
+  readonly views: () => readonly Snapshot[];
   alive: boolean;
   partitioned: boolean;
   /** `stopped`: the clock runs on (SIGSTOP); `frozen`: it stands (a machine that is not run). */
@@ -219,7 +220,7 @@ export function startProcess(
     ...{ name, clock, alive: true, partitioned: false, paused: 'no', stopping: false },
     places: { lease: 0 },
     term: () => term,
-    view: store.snapshot,
+    views: store.views,
     leads: () => leader.leads(),
     get leader() {
       return leader;

@@ -71,8 +71,8 @@ export function createRules(api: () => SimulatedApi, which: 'all' | 'twice'): Ru
       const given = addresses.filter((address) => !had.includes(address));
       const taken = had.filter((address) => !addresses.includes(address));
       if (call && given.length > 0) checkGrant(key, object, given, call);
-      const mayLose = losable.has(key) || !call || !keeps(call.view, key, had);
-      if (which === 'all' && taken.length > 0 && type !== 'DELETED' && !mayLose) {
+      const mayLose = () => losable.has(key) || !call || hadReason(call, key, had);
+      if (which === 'all' && taken.length > 0 && type !== 'DELETED' && !mayLose()) {
         throw new Error(`${texts(taken)} was taken from ${key} without a reason`);
       }
       const { sharingKey = '' } = decodedService(object).service ?? {};
@@ -97,10 +97,13 @@ export function createRules(api: () => SimulatedApi, which: 'all' | 'twice'): Ru
   };
 }
 
-/** Whether a Service keeps what it has, by what a process knew when it sent its request. */
-function keeps(view: Snapshot, key: ObjectKey, addresses: readonly Address[]): boolean {
-  const { services } = allocate(undefined, view, SETTINGS);
-  return sameAddresses(services.get(key)?.addresses ?? [], addresses);
+/** Whether a Service cannot keep what it has, by what a process has known of it at some moment. */
+function hadReason({ process }: Call, key: ObjectKey, addresses: readonly Address[]): boolean {
+  return process.views().some((view) => {
+    if (!sameAddresses(view.statuses.get(key)?.addresses ?? [], addresses)) return false;
+    const { services } = allocate(undefined, view, SETTINGS);
+    return !sameAddresses(services.get(key)?.addresses ?? [], addresses);
+  });
 }
 
 /** What a controller that begins with nothing would change. */

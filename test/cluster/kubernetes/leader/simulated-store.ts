@@ -75,6 +75,7 @@ export function createSimulatedStore(eventsOf: (uid: string) => readonly Service
   const listed = new Set<Stored>();
   const listeners = new Set<(snapshot: Snapshot) => void>();
   let snapshot = EMPTY_SNAPSHOT;
+  const views: Snapshot[] = [];
   let telling = false;
 
   function publish(kind: Stored, keys: Iterable<ObjectKey>): void {
@@ -99,6 +100,7 @@ export function createSimulatedStore(eventsOf: (uid: string) => readonly Service
       };
     }
     if (listed.size === 2) snapshot = { ...snapshot, revision: snapshot.revision + 1 };
+    views.push(snapshot);
     if (telling || snapshot.revision === 0) return;
     telling = true;
     queueMicrotask(() => {
@@ -112,6 +114,7 @@ export function createSimulatedStore(eventsOf: (uid: string) => readonly Service
 
   return {
     snapshot: () => snapshot,
+    views: () => views,
     subscribe(listener: (snapshot: Snapshot) => void) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
