@@ -17,7 +17,8 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { address } from '../support/objects.ts';
 import { type RecordingLog, recordingLog } from '../support/recording-log.ts';
-import type { ControlPlane, User } from './control-plane.ts';
+import type { ControlPlane } from './control-plane.ts';
+import type { User } from './logins.ts';
 
 export const HEARTBEAT = { intervalMs: 200, lifetimeMs: 2000 };
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/tidegate-system/leases';

@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { atExit } from '../../lab/at-exit.ts';
+import { mkdirSync } from 'node:fs';
 import type { Host } from '../../lab/host.ts';
 import type { ApiClient } from './api-client.ts';
 import { type ApiServer, type AuditLevel, createApiServer } from './api-server.ts';
@@ -9,21 +6,13 @@ import { type Assets, findAssets } from './assets.ts';
 import { type AuditEvent, readAuditLog } from './audit-log.ts';
 import { type Credentials, createCredentials } from './credentials.ts';
 import { createEtcd, type Etcd } from './etcd.ts';
-import { type Identity, kubeconfigText } from './kubeconfig.ts';
-import { createLauncher, type Launch } from './launch.ts';
+import { runKubectl } from './kubectl.ts';
+import { createLauncher } from './launch.ts';
+import { createLogins, type Logins } from './logins.ts';
+import { makePlace } from './place.ts';
 
-const FIRST_PORT = 6443;
-/** The least that the API server grants is ten minutes. */
-const TOKEN_LIFETIME_SEC = 3600;
-
-/**
- * The admin by token, somebody by certificate (`system:node:n1` in `system:nodes`), or a service
- * account that exists.
- */
-export type User =
-  | 'admin'
-  | { readonly name: string; readonly groups?: readonly string[] }
-  | { readonly serviceAccount: { readonly namespace: string; readonly name: string } };
+/** The usual one, on a host of its own. */
+const API_PORT = 6443;
 
 /** A second kube-apiserver. */
 export interface OtherApiServer {
@@ -35,12 +24,30 @@ export interface OtherApiServer {
   stop(): Promise<void>;
 }
 
+/** What can happen to the servers of a control plane. */
+export interface Accidents {
+  stopApiServer(how?: 'clean' | 'killed'): Promise<void>;
+  /** Resolves once it is ready. */
+  startApiServer(): Promise<void>;
+  restartApiServer(): Promise<void>;
+  killEtcd(): Promise<void>;
+  /** Resolves once the API server is ready again. */
+  startEtcd(): Promise<void>;
+  /** Path of a copy of all data, for `restoreEtcd()`. */
+  snapshotEtcd(): Promise<string>;
+  /**
+   * Puts all data back, as an administrator would: API server down, etcd back in time, API server up.
+   * resourceVersions go back, and will be given a second time, to other objects.
+   */
+  restoreEtcd(snapshot: string): Promise<void>;
+}
+
 /**
  * A real control plane: etcd and kube-apiserver with RBAC, both IP families and an audit log. No
  * controllers run: nobody makes EndpointSlices, Nodes or default service accounts, collects garbage, or
  * finishes the deletion of a namespace.
  */
-export interface ControlPlane {
+export interface ControlPlane extends Logins, Accidents {
   readonly url: string;
   /** PEM. */
   readonly ca: string;
@@ -58,26 +65,8 @@ export interface ControlPlane {
   readonly apply: ApiClient['apply'];
   /** Runs kubectl as the admin; resolves with its stdout, rejects with what it said. */
   kubectl(args: readonly string[], stdin?: string): Promise<string>;
-  /** Path of a kubeconfig; for another server (a proxy) with the same authority when `server` is set. */
-  kubeconfigFor(user: User, server?: string): Promise<string>;
-  /** A bearer token of a service account that exists. */
-  tokenFor(namespace: string, name: string): Promise<string>;
   /** Requests so far by those whom `filter` lets through, in order; those of the servers themselves are left out. */
   audit(filter?: (event: AuditEvent) => boolean): Promise<readonly AuditEvent[]>;
-  stopApiServer(how?: 'clean' | 'killed'): Promise<void>;
-  /** Resolves once it is ready. */
-  startApiServer(): Promise<void>;
-  restartApiServer(): Promise<void>;
-  killEtcd(): Promise<void>;
-  /** Resolves once the API server is ready again. */
-  startEtcd(): Promise<void>;
-  /** Path of a copy of all data, for `restoreEtcd()`. */
-  snapshotEtcd(): Promise<string>;
-  /**
-   * Puts all data back, as an administrator would: API server down, etcd back in time, API server up.
-   * resourceVersions go back, and will be given a second time, to other objects.
-   */
-  restoreEtcd(snapshot: string): Promise<void>;
   /**
    * Starts another API server, on the same etcd, or on one that is as old as a snapshot and knows of
    * nothing that happened since.
@@ -97,26 +86,27 @@ export interface ControlPlaneOptions {
 /** Resolves when it is ready, in two seconds or so. */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const assets = await findAssets();
-  const { folder, address, port, forget } = makePlace();
-  const made = { folder, assets, etcds: [] as Etcd[], servers: [] as ApiServer[] };
+  const place = makePlace();
+  const parts: Parts = { etcds: [], servers: [] };
   const stop = async () => {
     await Promise.all([
-      ...made.servers.map((server) => server.remove()),
-      ...made.etcds.map((etcd) => etcd.stop('killed')),
+      ...parts.servers.map((server) => server.remove()),
+      ...parts.etcds.map((etcd) => etcd.stop('killed')),
     ]);
-    rmSync(folder, { recursive: true, force: true });
-    forget();
+    place.remove();
   };
   try {
-    const plane = await assemble(made, {
-      credentials: await createCredentials(folder),
-      launch: createLauncher(options.on?.host),
-      address: options.on?.address ?? address,
-      port: options.on ? FIRST_PORT : port,
+    const { host, address } = options.on ?? { address: place.address };
+    const setting: Setting = {
+      assets,
+      folder: place.folder,
+      host,
+      address,
+      firstPort: host ? API_PORT : place.firstPort,
       audit: options.audit ?? 'Metadata',
-      host: options.on?.host,
-    });
-    return { ...plane, stop };
+      credentials: await createCredentials(place.folder),
+    };
+    return { ...(await assemble(parts, setting)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -124,49 +114,33 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 }
 
 /** What one control plane has started so far. */
-interface Made {
-  readonly folder: string;
-  readonly assets: Assets;
+interface Parts {
   readonly etcds: Etcd[];
   readonly servers: ApiServer[];
 }
 
 interface Setting {
-  readonly credentials: Credentials;
-  readonly launch: Launch;
-  readonly address: string;
-  readonly port: number;
-  readonly audit: AuditLevel;
+  readonly assets: Assets;
+  readonly folder: string;
   readonly host: Host | undefined;
+  readonly address: string;
+  readonly firstPort: number;
+  readonly audit: AuditLevel;
+  readonly credentials: Credentials;
 }
 
-async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane, 'stop'>> {
-  const { folder, assets, servers } = made;
-  const { credentials } = setting;
-  const etcd = addEtcd(made);
-  const server = await addServer(made, setting, etcd);
+async function assemble(parts: Parts, setting: Setting): Promise<Omit<ControlPlane, 'stop'>> {
+  const { assets, folder, host, credentials } = setting;
+  const etcd = addEtcd(parts, setting);
+  const server = await addServer(parts, setting, etcd);
   await Promise.all([etcd.start(), server.start()]);
   const { url, client } = server;
-  const { ca, adminToken } = credentials;
-
-  let files = 0;
-  const write = (identity: Identity, to: string) => {
-    files += 1;
-    const path = `${folder}/kubeconfig-${files}`;
-    writeFileSync(path, kubeconfigText({ server: to, ca, identity }), { mode: 0o600 });
-    return path;
-  };
-  const kubeconfig = write({ token: adminToken }, url);
-  const tokenFor = async (namespace: string, name: string) => {
-    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
-    const spec = { expirationSeconds: TOKEN_LIFETIME_SEC };
-    return (await client.must('POST', path, { spec })).status.token as string;
-  };
-  let snapshots = 0;
+  const logins = createLogins({ folder, url, credentials, client });
+  const kubeconfig = await logins.kubeconfigFor('admin');
   return {
     url,
-    ca,
-    adminToken,
+    ca: credentials.ca,
+    adminToken: credentials.adminToken,
     kubeconfig,
     credentials,
     folder,
@@ -175,22 +149,22 @@ async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane
     must: client.must,
     apply: client.apply,
     kubectl: (args, stdin = '') =>
-      kubectl({ program: assets.kubectl, folder, kubeconfig, host: setting.host, args, stdin }),
-    kubeconfigFor: async (user, to = url) => {
-      if (user === 'admin') return write({ token: adminToken }, to);
-      if ('serviceAccount' in user) {
-        const { namespace, name } = user.serviceAccount;
-        return write({ token: await tokenFor(namespace, name) }, to);
-      }
-      const subject = { commonName: user.name, organizations: user.groups ?? [] };
-      return write({ certificate: await credentials.authority.issue(subject) }, to);
-    },
-    tokenFor,
+      runKubectl({ program: assets.kubectl, home: folder, kubeconfig, host, args, stdin }),
+    ...logins,
     audit: async (filter = () => true) =>
-      servers
+      parts.servers
         .flatMap(({ auditLog }) => readAuditLog(auditLog))
         .filter(filter)
         .sort((a, b) => a.atMs - b.atMs),
+    ...createAccidents(etcd, server, folder),
+    secondApiServer: (snapshot) => startSecond(parts, setting, logins, snapshot),
+  };
+}
+
+/** What happens to servers. */
+function createAccidents(etcd: Etcd, server: ApiServer, folder: string): Accidents {
+  let snapshots = 0;
+  return {
     stopApiServer: (how = 'clean') => server.stop(how),
     startApiServer: server.start,
     restartApiServer: async () => {
@@ -214,107 +188,54 @@ async function assemble(made: Made, setting: Setting): Promise<Omit<ControlPlane
       etcd.replaceData(snapshot);
       await Promise.all([etcd.start(), server.start()]);
     },
-    secondApiServer: async (snapshot) => {
-      const older = snapshot === undefined ? undefined : addEtcd(made);
-      if (snapshot !== undefined) older?.replaceData(snapshot);
-      const other = await addServer(made, setting, older ?? etcd);
-      await Promise.all([older?.start(), other.start()]);
-      return {
-        url: other.url,
-        kubeconfig: write({ token: adminToken }, other.url),
-        client: other.client,
-        stop: async () => {
-          await Promise.all([other.remove(), older?.stop('killed')]);
-        },
-      };
+  };
+}
+
+async function startSecond(
+  parts: Parts,
+  setting: Setting,
+  logins: Logins,
+  snapshot: string | undefined,
+): Promise<OtherApiServer> {
+  const [first] = parts.etcds;
+  const older = snapshot === undefined ? undefined : addEtcd(parts, setting);
+  if (snapshot !== undefined) older?.replaceData(snapshot);
+  const server = await addServer(parts, setting, older ?? (first as Etcd));
+  await Promise.all([older?.start(), server.start()]);
+  return {
+    url: server.url,
+    kubeconfig: await logins.kubeconfigFor('admin', server.url),
+    client: server.client,
+    stop: async () => {
+      await Promise.all([server.remove(), older?.stop('killed')]);
     },
   };
 }
 
-function addEtcd({ folder, assets, etcds }: Made): Etcd {
+function addEtcd({ etcds }: Parts, { folder, assets }: Setting): Etcd {
   const own = `${folder}/etcd-${etcds.length + 1}`;
   mkdirSync(own);
+  // Never on the host: a socket in a folder is reached from every network.
   const etcd = createEtcd({ program: assets.etcd, folder: own, launch: createLauncher(undefined) });
   etcds.push(etcd);
   return etcd;
 }
 
-async function addServer(made: Made, setting: Setting, etcd: Etcd): Promise<ApiServer> {
-  const { folder, assets, servers } = made;
+async function addServer({ servers }: Parts, setting: Setting, etcd: Etcd): Promise<ApiServer> {
+  const { folder, assets, host, address, firstPort, credentials, audit } = setting;
   const own = `${folder}/api-${servers.length + 1}`;
   mkdirSync(own);
   const server = await createApiServer({
     program: assets.apiServer,
     folder: own,
-    launch: setting.launch,
-    address: setting.address,
-    port: setting.port + servers.length,
-    elsewhere: setting.host !== undefined,
+    launch: createLauncher(host),
+    address,
+    port: firstPort + servers.length,
+    elsewhere: host !== undefined,
     etcd: etcd.endpoint,
-    credentials: setting.credentials,
-    auditLevel: setting.audit,
+    credentials,
+    auditLevel: audit,
   });
   servers.push(server);
   return server;
-}
-
-let places = 0;
-
-/**
- * A folder and an address of the loopback that no other process has: derived from this one's id, so
- * that no port can be taken, neither before the start nor between stop and start.
- */
-function makePlace() {
-  removeLeftovers();
-  places += 1;
-  const { pid } = process;
-  const folder = `${tmpdir()}/tg-${pid}-kubernetes-${places}`;
-  mkdirSync(folder, { mode: 0o700 });
-  const forget = atExit(() => rmSync(folder, { recursive: true, force: true }));
-  // Process ids have up to 22 bits.
-  const address = `127.${64 + (pid >> 16)}.${(pid >> 8) & 255}.${pid & 255}`;
-  return { folder, address, port: FIRST_PORT + 10 * (places - 1), forget };
-}
-
-/** Folders of processes that were killed; their programs the kernel has ended. */
-function removeLeftovers(): void {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = /^tg-(\d+)-kubernetes-/.exec(name)?.[1];
-    if (owner !== undefined && !existsSync(`/proc/${owner}`)) {
-      rmSync(`${tmpdir()}/${name}`, { recursive: true, force: true });
-    }
-  }
-}
-
-function kubectl(call: {
-  readonly program: string;
-  readonly folder: string;
-  readonly kubeconfig: string;
-  readonly host: Host | undefined;
-  readonly args: readonly string[];
-  readonly stdin: string;
-}): Promise<string> {
-  const { program, folder, kubeconfig, host, args, stdin } = call;
-  const network = host ? [`--net=/run/netns/${host.netns}`] : [];
-  return new Promise((resolve, reject) => {
-    const child = spawn('nsenter', [...network, '--', program, ...args], {
-      // It keeps what it discovers below the home.
-      env: { ...process.env, KUBECONFIG: kubeconfig, HOME: folder },
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(stdout);
-      else reject(new Error(`kubectl ${args.join(' ')} (exit code ${code}): ${stderr || stdout}`));
-    });
-    child.stdin.on('error', () => {});
-    child.stdin.end(stdin);
-  });
 }

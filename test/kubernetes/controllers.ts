@@ -7,7 +7,8 @@ import type { ClusterSource } from '../../src/domain/cluster-source.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { type RecordingLog, recordingLog } from '../support/recording-log.ts';
 import { HEARTBEAT } from './boxes.ts';
-import type { ControlPlane, User } from './control-plane.ts';
+import type { ControlPlane } from './control-plane.ts';
+import type { User } from './logins.ts';
 
 /** As the controller logs in: with the rights of config/deploy and no others. */
 const CONTROLLER: User = {

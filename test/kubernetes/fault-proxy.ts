@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, createServer, request as send } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, Transform } from 'node:stream';
-import type { ControlPlane, User } from './control-plane.ts';
+import type { ControlPlane } from './control-plane.ts';
+import type { User } from './logins.ts';
 
 /**
  * A proxy between a client and a real API server that goes wrong when a test wants it to. It ends TLS
