@@ -1,0 +1,59 @@
+import test from 'ava';
+import { createContact } from '../../../src/cluster/kubernetes/contact.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+
+const SERVER = 'https://10.0.0.1:6443';
+const away = (kind: string, message = 'GET …: connection refused') => ({
+  kind,
+  error: new Error(message),
+});
+
+test('lost contact is told once for all kinds, then once a minute, and its end', (t) => {
+  const clock = fakeClock();
+  const log = recordingLog();
+  const contact = createContact({ server: () => SERVER, clock, log });
+  const lines = () => log.lines.map(({ level, fields }) => [level, fields['kinds'], fields['ms']]);
+  contact.update([]);
+  t.deepEqual(lines(), []);
+  contact.update([away('Service')]);
+  contact.update([away('Service'), away('Node')]);
+  t.deepEqual(lines(), [['warn', 'Service', 0]]);
+  clock.advance(150_000);
+  t.deepEqual(lines().slice(1), [
+    ['warn', 'Service, Node', 60_000],
+    ['warn', 'Service, Node', 120_000],
+  ]);
+  t.is(contact.troubleMs(), 150_000);
+  contact.update([]);
+  t.deepEqual(lines().slice(3), [['info', undefined, 150_000]]);
+  t.is(contact.troubleMs(), 0);
+  clock.advance(120_000);
+  t.is(log.lines.length, 4);
+});
+
+test('problems() says which kinds cannot be read and why, the same reason once', (t) => {
+  const contact = createContact({
+    server: () => SERVER,
+    clock: fakeClock(),
+    log: recordingLog(),
+  });
+  contact.update([away('Service'), away('Pod', 'pods is forbidden'), away('Node')]);
+  t.deepEqual(
+    contact.problems().map(({ severity, message }) => [severity, message]),
+    [
+      ['error', 'Service, Node cannot be read: GET …: connection refused'],
+      ['error', 'Pod cannot be read: pods is forbidden'],
+    ],
+  );
+});
+
+test('nothing is told after stop()', (t) => {
+  const clock = fakeClock();
+  const log = recordingLog();
+  const contact = createContact({ server: () => SERVER, clock, log });
+  contact.update([away('Service')]);
+  contact.stop();
+  clock.advance(600_000);
+  t.is(log.lines.length, 1);
+});

@@ -1,0 +1,178 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import type { Kind } from '../../../src/cluster/decode/cluster-object.ts';
+import type { KubeObject } from '../../../src/cluster/kubernetes/kube-object.ts';
+import {
+  type ClusterMark,
+  type Memory,
+  openMemory,
+  WRITE_EVERY_MS,
+} from '../../../src/cluster/kubernetes/remembered.ts';
+import type { Json } from '../../../src/system/json.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+
+const MARK: ClusterMark = { server: 'https://10.0.0.1:6443', uid: 'u-kube-system' };
+
+function makePath(t: ExecutionContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tg-memory-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  return join(folder, 'cluster.ledger');
+}
+
+function open(path: string, clock = fakeClock(), log = recordingLog()): Promise<Memory> {
+  return openMemory({ path, breathe: () => undefined, clock, log });
+}
+
+function object(name: string, more: object = {}): KubeObject {
+  return {
+    metadata: { name, namespace: 'default', uid: `u-${name}`, resourceVersion: '7' },
+    spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+    ...more,
+  };
+}
+
+function put(memory: Memory, kind: Kind, key: string, json: KubeObject) {
+  const line = memory.encode(kind, key, json);
+  if (line) memory.put(kind, key, line);
+}
+
+async function recalled(memory: Memory, server = MARK.server) {
+  const found: Record<string, Json> = {};
+  const alive: Record<string, boolean> = {};
+  const mark = await memory.recall(
+    server,
+    {
+      object: (kind, key, json) => {
+        found[`${kind} ${key}`] = json;
+      },
+      alive: (box, isAlive) => {
+        alive[box] = isAlive;
+      },
+    },
+    () => true,
+  );
+  return { mark, found, alive };
+}
+
+test('what was seen is there after a restart, as far as it matters, and only for the same server', async (t) => {
+  const path = makePath(t);
+  const memory = await open(path);
+  memory.setCluster(MARK);
+  put(memory, 'Service', 'default/web', {
+    ...object('web', { status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } } }),
+    metadata: {
+      ...object('web').metadata,
+      managedFields: [{ manager: 'x' }],
+      annotations: { 'metallb.io/address-pool': 'public', 'example.com/note': 'long' },
+      finalizers: ['service.kubernetes.io/load-balancer-cleanup'],
+    },
+  });
+  put(memory, 'Service', 'default/gone', object('gone'));
+  put(memory, 'Pod', 'default/p', object('p', { spec: { nodeName: 'n1', containers: [{}] } }));
+  memory.setAlive('edge-2', false);
+  memory.delete('Service', 'default/gone');
+  await memory.close();
+
+  const again = await open(path);
+  t.deepEqual(await recalled(again), {
+    mark: MARK,
+    found: {
+      'Service default/web': {
+        metadata: {
+          name: 'web',
+          namespace: 'default',
+          uid: 'u-web',
+          resourceVersion: '7',
+          finalizers: ['service.kubernetes.io/load-balancer-cleanup'],
+          annotations: { 'metallb.io/address-pool': 'public' },
+        },
+        spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+        status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } },
+      },
+      'Pod default/p': {
+        metadata: { name: 'p', namespace: 'default', uid: 'u-p', resourceVersion: '7' },
+        spec: { nodeName: 'n1' },
+      },
+    },
+    alive: { 'edge-2': false },
+  });
+  t.is((await recalled(again, 'https://10.0.0.2:6443')).mark, undefined);
+  await again.close();
+});
+
+test('changes are written a moment later, together', async (t) => {
+  const path = makePath(t);
+  const clock = fakeClock();
+  const memory = await open(path, clock);
+  put(memory, 'Service', 'default/a', object('a'));
+  clock.advance(WRITE_EVERY_MS - 1);
+  put(memory, 'Service', 'default/b', object('b'));
+  await sleep(10);
+  t.is(readFileSync(path, 'utf8'), '');
+  clock.advance(1);
+  while (!readFileSync(path, 'utf8').includes('default/b')) await sleep(5);
+  t.regex(readFileSync(path, 'utf8'), /default\/a/);
+  await memory.close();
+});
+
+test('keepOnly() forgets what is no longer there', async (t) => {
+  const path = makePath(t);
+  const first = await open(path);
+  first.setCluster(MARK);
+  for (const name of ['a', 'b']) put(first, 'Service', `default/${name}`, object(name));
+  first.setAlive('edge-1', true);
+  first.setAlive('edge-2', true);
+  await first.close();
+  const second = await open(path);
+  second.keepOnly(
+    new Map<Kind, ReadonlySet<string>>([
+      ['Service', new Set(['default/b'])],
+      ['EdgeNode', new Set(['edge-2'])],
+    ]),
+  );
+  await second.close();
+  const third = await open(path);
+  const { found, alive } = await recalled(third);
+  t.deepEqual(Object.keys(found), ['Service default/b']);
+  t.deepEqual(alive, { 'edge-2': true });
+  await third.close();
+});
+
+test('an object too large to be a line is left out', async (t) => {
+  const memory = await open(makePath(t));
+  const large = object('large', { spec: { note: 'x'.repeat(5_000_000) } });
+  t.is(memory.encode('Service', 'default/large', large), undefined);
+  await memory.close();
+});
+
+test('a disk that takes nothing is told of once, and asked again later', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tg-memory-full-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder]);
+  t.teardown(() => {
+    execFileSync('umount', [folder]);
+    rmSync(folder, { recursive: true });
+  });
+  const path = join(folder, 'cluster.ledger');
+  const log = recordingLog();
+  const clock = fakeClock();
+  const memory = await open(path, clock, log);
+  memory.setCluster(MARK);
+  put(memory, 'Service', 'default/a', object('a', { spec: { note: 'x'.repeat(100_000) } }));
+  clock.advance(WRITE_EVERY_MS);
+  while (log.lines.length === 0) await sleep(5);
+  t.is(log.lines[0]?.level, 'warn');
+  t.regex(String(log.lines[0]?.fields['error']), /ENOSPC/);
+  clock.advance(60_000);
+  await sleep(20);
+  t.is(log.lines.length, 1);
+  put(memory, 'Service', 'default/a', object('a'));
+  await memory.close();
+  const again = await open(path);
+  t.deepEqual(Object.keys((await recalled(again)).found), ['Service default/a']);
+  await again.close();
+});
