@@ -8,7 +8,7 @@ export interface Finished {
   readonly seconds: number;
 }
 
-/** Runs a program to its end; `env` is added to this process's, `onStderr` hears what it says meanwhile. */
+/** Runs a program to its end; `env` is added to this process's, `onStderr` hears it meanwhile. */
 export function finish(
   command: string,
   args: readonly string[],

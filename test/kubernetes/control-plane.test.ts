@@ -61,7 +61,10 @@ spec:
     - name: v1
       served: true
       storage: true
-      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {open: {type: boolean}}}}}}
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties: {spec: {type: object, properties: {open: {type: boolean}}}}
 ---
 apiVersion: example.org/v1
 kind: Gate
@@ -88,7 +91,9 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: reader, namespace: default}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
-subjects: [{kind: ServiceAccount, name: reader, namespace: default}, {kind: Group, apiGroup: rbac.authorization.k8s.io, name: readers}]
+subjects:
+  - {kind: ServiceAccount, name: reader, namespace: default}
+  - {kind: Group, apiGroup: rbac.authorization.k8s.io, name: readers}
 `);
   const account = { namespace: 'default', name: 'reader' };
   const users = [{ serviceAccount: account }, { name: 'jo', groups: ['others', 'readers'] }];
@@ -174,7 +179,10 @@ test.serial('on a host of the lab other hosts reach it through their cables', as
 });
 
 test.serial('nothing stays when it is stopped, and when its process is killed', async (t) => {
-  const code = `import { startControlPlane } from '${MODULE}'; console.log((await startControlPlane()).folder);`;
+  const code = `
+    import { startControlPlane } from '${MODULE}';
+    console.log((await startControlPlane()).folder);
+  `;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', code]);
   const [printed] = await once(child.stdout.setEncoding('utf8'), 'data');
   const folder = printed.trim();

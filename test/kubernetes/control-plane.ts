@@ -36,8 +36,8 @@ export interface Accidents {
   /** Path of a copy of all data, for `restoreEtcd()`. */
   snapshotEtcd(): Promise<string>;
   /**
-   * Puts all data back, as an administrator would: API server down, etcd back in time, API server up.
-   * resourceVersions go back, and will be given a second time, to other objects.
+   * Puts all data back, as an administrator would: API server down, etcd back in time, API server
+   * up. resourceVersions go back, and will be given a second time, to other objects.
    */
   restoreEtcd(snapshot: string): Promise<void>;
 }
@@ -65,7 +65,7 @@ export interface ControlPlane extends Logins, Accidents {
   readonly apply: ApiClient['apply'];
   /** Runs kubectl as the admin; resolves with its stdout, rejects with what it said. */
   kubectl(args: readonly string[], stdin?: string): Promise<string>;
-  /** Requests so far by those whom `filter` lets through, in order; those of the servers themselves are left out. */
+  /** Requests so far that `filter` lets through, in order; without those of the servers themselves. */
   audit(filter?: (event: AuditEvent) => boolean): Promise<readonly AuditEvent[]>;
   /**
    * Starts another API server, on the same etcd, or on one that is as old as a snapshot and knows of

@@ -46,7 +46,7 @@ export type Behaviour = (exchange: Exchange) => void;
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Carries it to the server (default: the control plane's), and the answer back, as it is or changed. */
+  /** Carries it to a server (default: the control plane's), and the answer back, `change`d or not. */
   forward(options?: { readonly server?: string; readonly change?: Duplex }): void;
   /** Breaks the connection (RST). */
   reset(): void;
@@ -143,7 +143,7 @@ async function createListener(
   server.on('request', (request, response) => {
     const { remotePort } = request.socket;
     serve(request, response, () => {
-      // A reset while the connection is being closed leaves a handle behind that keeps Node from ending.
+      // Resetting what is being closed leaves a handle behind that keeps Node from ending.
       if (response.writableEnded || response.closed) request.socket.destroy();
       else sockets.get(remotePort)?.resetAndDestroy();
     });

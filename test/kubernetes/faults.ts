@@ -57,7 +57,7 @@ export const otherKind: Behaviour = answer(200, {
   items: [],
 });
 
-/** The server's answer up to the middle of its first line (of a list: of its first piece), then the end. */
+/** The server's answer up to the middle of its first line (a list: its first piece), then the end. */
 export function halfLine({ forward }: Exchange): void {
   let cut = false;
   const change = new Transform({
