@@ -62,11 +62,16 @@ function nextRequest(turn: Turn): void {
   if (state.mustRead) read(turn);
   else if (holds(state)) {
     if (state.stopByMs !== undefined || state.yielding) write(turn, 'release');
-    else if (state.queue.length > 0 || nowMs >= state.renewDueMs) write(turn, 'renew');
+    else if (isRenewalDue(state, nowMs)) write(turn, 'renew');
   } else if (state.stopByMs === undefined) {
     if (nowMs >= state.holdOffMs && isFree(state, nowMs)) write(turn, 'acquire');
     else if (nowMs >= state.pollMs) read(turn);
   }
+}
+
+/** Also when something is to be noted, or leading may begin. */
+function isRenewalDue({ role, tookOver, queue, renewDueMs }: ElectorState, nowMs: number): boolean {
+  return queue.length > 0 || (role === 'taking' && tookOver) || nowMs >= renewDueMs;
 }
 
 /** Nobody holds it, or somebody of whom nothing was heard; our own name is there after a loss. */

@@ -205,7 +205,6 @@ function onTakeOver(
   if (event.kind === 'tookOver') {
     // Leading begins with the next renewal: this may have taken longer than our clock says.
     state.tookOver = true;
-    state.renewDueMs = at.nowMs;
     return;
   }
   const attempts = state.takeOver.attempts + 1;
