@@ -7,8 +7,10 @@ import type { ObjectKey, ObjectMeta } from './object.ts';
 export interface EdgeNode extends ObjectMeta {
   /** `spec.drain`: it is to give its addresses up. */
   readonly drain: boolean;
-  /** `status.conditions` Ready is True: its roles are at work. */
+  /** The box said last that its roles are at work: `status.conditions` Ready is, or was, True. */
   readonly ready: boolean;
+  /** Ready is Unknown by the controller's word, since heartbeats stay away. */
+  readonly heartbeatLost: boolean;
   /**
    * Its heartbeat Lease is renewed, as far as the reader can tell; what was known last while it has no
    * contact with the API server. Always true where there are no heartbeats (files).

@@ -6,4 +6,6 @@ export interface L2Status extends ObjectMeta {
   readonly node: string;
   readonly service: ObjectKey;
   readonly interfaces: readonly string[];
+  /** Owned by an EdgeNode: a box of ours wrote it, and not one of MetalLB's speakers. */
+  readonly ofBox: boolean;
 }

@@ -3,7 +3,7 @@ import type { Concerned } from '../../src/controller/observed.ts';
 import { observeBoxes } from '../../src/controller/observed-boxes.ts';
 import type { EdgeNode, WithheldVip } from '../../src/domain/edge-node.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
-import { address as addr, service } from '../support/objects.ts';
+import { address as addr, edgeNode, service } from '../support/objects.ts';
 
 const WEB = 'default/web';
 const VIP = addr('192.0.2.1');
@@ -30,13 +30,10 @@ function world() {
     told,
     listeners,
     box(name: string, fields: Partial<EdgeNode> = {}) {
-      const { key, namespace, uid, createdMs, labels, deleting } = service(name);
-      const meta = { key, namespace, uid, createdMs, labels, deleting, name };
-      const rest = { drain: false, ready: true, alive: true, withheld: [], ...fields };
-      change({ edgeNodes: snapshot.edgeNodes.with(name, { ...meta, ...rest, key: name }) });
+      change({ edgeNodes: snapshot.edgeNodes.with(name, edgeNode(name, fields)) });
     },
     announce(box: string, of: string, interfaces: readonly string[] = ['eth0']) {
-      const status = { ...service(`l2-${box}`), node: box, service: of, interfaces };
+      const status = { ...service(`l2-${box}`), node: box, service: of, interfaces, ofBox: true };
       change({ l2Statuses: snapshot.l2Statuses.with(`${box} ${of}`, status) });
     },
     withdraw(box: string, of: string) {

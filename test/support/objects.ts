@@ -232,6 +232,7 @@ export function edgeNode(name: string, fields: Partial<EdgeNode> = {}): EdgeNode
     deleting: false,
     drain: false,
     ready: true,
+    heartbeatLost: false,
     alive: true,
     withheld: [],
     ...fields,

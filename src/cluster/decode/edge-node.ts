@@ -18,6 +18,12 @@ const MAX_CONDITIONS = 64;
 const MAX_WITHHELD = 4096;
 
 /**
+ * Why Ready is Unknown where the controller has written it, over the word of a box that was ready and
+ * whose heartbeats stay away.
+ */
+export const HEARTBEAT_LOST = 'HeartbeatLost';
+
+/**
  * Reads a tidegate.io/v1alpha1 EdgeNode. One without the condition Ready is not ready: nobody has
  * spoken for the box yet. The object does not say whether its box lives, so it counts as alive, until
  * who reads its heartbeats says otherwise.
@@ -26,10 +32,12 @@ export function decodeEdgeNode(value: unknown, locate?: Locate): Decoded<EdgeNod
   return decode(value, locate, (root) => {
     const meta = readMeta(root, { kind: 'EdgeNode', namespaced: false, name: 'subdomain' });
     const conditions = items(descend(root, 'status', 'conditions'), MAX_CONDITIONS);
+    const heartbeatLost = conditions.some(isHeartbeatLost);
     return {
       ...meta,
       drain: flag(child(section(root, 'spec'), 'drain'), false),
-      ready: conditions.some(isReady),
+      ready: heartbeatLost || conditions.some(isReady),
+      heartbeatLost,
       alive: true,
       withheld: items(descend(root, 'status', 'withheld'), MAX_WITHHELD).map(readWithheld),
     };
@@ -38,6 +46,14 @@ export function decodeEdgeNode(value: unknown, locate?: Locate): Decoded<EdgeNod
 
 function isReady(condition: Field): boolean {
   return child(condition, 'type').value === 'Ready' && child(condition, 'status').value === 'True';
+}
+
+function isHeartbeatLost(condition: Field): boolean {
+  return (
+    child(condition, 'type').value === 'Ready' &&
+    child(condition, 'status').value === 'Unknown' &&
+    child(condition, 'reason').value === HEARTBEAT_LOST
+  );
 }
 
 function readWithheld(field: Field): WithheldVip {

@@ -1,9 +1,19 @@
 import type { L2Status } from '../../domain/l2-status.ts';
 import { objectKey } from '../../domain/object.ts';
-import { child, type Decoded, decode, type Field, items, type Locate, text } from './field.ts';
+import {
+  child,
+  type Decoded,
+  decode,
+  descend,
+  type Field,
+  items,
+  type Locate,
+  text,
+} from './field.ts';
 import { readMeta } from './meta.ts';
 
 const MAX_INTERFACES = 1024;
+const MAX_OWNERS = 64;
 
 /**
  * Where a ServiceL2Status says whom it is about, also before its status is written: the API server
@@ -28,10 +38,16 @@ export function decodeL2Status(value: unknown, locate?: Locate): Decoded<L2Statu
         said('serviceName', SERVICE_NAME_LABEL),
       ),
       interfaces: items(child(status, 'interfaces'), MAX_INTERFACES).map(nameOf),
+      ofBox: items(descend(root, 'metadata', 'ownerReferences'), MAX_OWNERS).some(isBox),
     };
   });
 }
 
 function nameOf(item: Field): string {
   return text(child(item, 'name'), '');
+}
+
+function isBox(owner: Field): boolean {
+  const group = text(child(owner, 'apiVersion'), '').split('/')[0];
+  return group === 'tidegate.io' && child(owner, 'kind').value === 'EdgeNode';
 }

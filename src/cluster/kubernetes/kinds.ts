@@ -1,6 +1,7 @@
 import type { RoleName } from '../../domain/role.ts';
 import { WEIGHT_LABEL } from '../../domain/weight.ts';
 import type { Kind } from '../decode/cluster-object.ts';
+import { NODE_LABEL } from '../decode/l2-status.ts';
 
 /** Heartbeat Leases are read, too; they become `EdgeNode.alive` and are no objects of the snapshot. */
 export type ReadKind = Kind | 'Lease';
@@ -54,6 +55,7 @@ export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
     path: '/apis/tidegate.io/v1alpha1/edgenodes',
     custom: { ...TIDEGATE, plural: 'edgenodes' },
   };
+  const l2Statuses = metallb('ServiceL2Status', 'servicel2statuses');
   const kinds: readonly (KindToRead | false)[] = [
     core('Service', '/api/v1/services'),
     isFor('forwarder') && core('EndpointSlice', '/apis/discovery.k8s.io/v1/endpointslices'),
@@ -62,7 +64,10 @@ export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
     isFor('controller', 'speaker') && core('Namespace', '/api/v1/namespaces'),
     isFor('controller', 'speaker') && metallb('IPAddressPool', 'ipaddresspools'),
     isFor('speaker') && metallb('L2Advertisement', 'l2advertisements'),
-    isFor('controller') && metallb('ServiceL2Status', 'servicel2statuses'),
+    isFor('controller') && l2Statuses,
+    // A box looks only for what others do to its own.
+    isFor('speaker') &&
+      !isFor('controller') && { ...l2Statuses, labelSelector: `${NODE_LABEL}=${node}` },
     // A forwarder looks only whether its own box is to be drained.
     isFor('controller', 'speaker')
       ? edgeNodes

@@ -147,6 +147,7 @@ export function createKubernetesSource(
       ours: options.ours,
       statuses,
       service: (key) => store.current().services.get(key),
+      current: store.current,
       take: reading.take,
       relist: () => reading.relist(['Service', 'Namespace', 'IPAddressPool']),
       publish: store.publish,

@@ -4,6 +4,8 @@ import type { Log } from '../../domain/log.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import type { Service, ServiceEvent } from '../../domain/service.ts';
 import type { LoadBalancerClass } from '../../domain/service-class.ts';
+import type { Snapshot } from '../../domain/snapshot.ts';
+import { watchLostBoxes } from './box/lost-boxes.ts';
 import type { ApiConnection } from './connection.ts';
 import type { KubeObject } from './kube-object.ts';
 import { fenceJournal, isExposed } from './leader/fence-journal.ts';
@@ -22,9 +24,12 @@ export interface WritingOptions {
   readonly namespace: string;
   readonly metallbNamespace: string;
   readonly durations: LeaseDurations;
+  /** Of the boxes. */
+  readonly heartbeat: { readonly intervalMs: number };
   /** Name of this box, or of the Pod that this runs in. */
   readonly node: string;
   readonly statuses: ServiceStatuses;
+  readonly current: () => Snapshot;
   readonly service: (key: ObjectKey) => Service | undefined;
   readonly ours: LoadBalancerClass;
   /** A Service as the API server has just answered it. */
@@ -98,6 +103,16 @@ export function startWriting(options: WritingOptions): Writing {
     clock,
     log,
   });
+  const lostBoxes = watchLostBoxes({
+    connection,
+    namespace: options.namespace,
+    metallbNamespace: options.metallbNamespace,
+    current: options.current,
+    leads: leader.leads,
+    intervalMs: options.heartbeat.intervalMs,
+    clock,
+    log,
+  });
   let last: Promise<unknown> = Promise.resolve();
   let cancel = clock.after(LOST_CHECK_MS, writeLost);
 
@@ -132,6 +147,7 @@ export function startWriting(options: WritingOptions): Writing {
     async stop() {
       cancel();
       reporter.stop();
+      await lostBoxes.stop();
       await last;
       cancel();
       await leader.stop();

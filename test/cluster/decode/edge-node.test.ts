@@ -38,6 +38,15 @@ test('decodeEdgeNode() does not take a box for ready that has not said so', (t) 
     t.like(decodeEdgeNode(edgeNode({ status })).value, { ready: false, drain: false, alive: true });
 });
 
+test('decodeEdgeNode() keeps the word of a box that the controller has taken for lost', (t) => {
+  const of = (reason: string) =>
+    decodeEdgeNode(
+      edgeNode({ status: { conditions: [{ type: 'Ready', status: 'Unknown', reason }] } }),
+    ).value;
+  t.like(of('HeartbeatLost'), { ready: true, heartbeatLost: true });
+  t.like(of('Other'), { ready: false, heartbeatLost: false });
+});
+
 test('decodeEdgeNode() refuses a drain that is neither true nor false', (t) => {
   const { value, problems } = decodeEdgeNode(edgeNode({ spec: { drain: 'yes' } }));
   t.is(value, undefined);

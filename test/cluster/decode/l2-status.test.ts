@@ -28,3 +28,11 @@ test('decodeL2Status() goes by the labels before there is a status', (t) => {
   });
   t.like(value, { node: 'edge-1', service: 'shop/web', interfaces: [] });
 });
+
+test('decodeL2Status() tells what a box wrote from what a speaker of MetalLB wrote', (t) => {
+  const ofBox = (...ownerReferences: readonly object[]) =>
+    decodeL2Status({ metadata: { name: 'l2-1', labels, ownerReferences } }).value?.ofBox;
+  t.true(ofBox({ apiVersion: 'tidegate.io/v1alpha1', kind: 'EdgeNode', name: 'edge-1' }));
+  t.false(ofBox({ apiVersion: 'v1', kind: 'Pod', name: 'speaker-x' }));
+  t.false(ofBox());
+});

@@ -3,6 +3,7 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { ClusterSource } from '../../../domain/cluster-source.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { ObjectKey } from '../../../domain/object.ts';
+import type { Snapshot } from '../../../domain/snapshot.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
@@ -14,7 +15,7 @@ import { createL2Statuses } from './l2-statuses.ts';
 export interface BoxPublisherOptions {
   /** Closed by `stop`. */
   readonly connection: ApiConnection;
-  /** Tells whether the EdgeNode is there, what the operator wants of it, and whom events are about. */
+  /** Tells what others do to the objects of this box, and whom events are about. */
   readonly source: Pick<ClusterSource, 'current' | 'subscribe'>;
   /** Name of the box. */
   readonly box: string;
@@ -64,12 +65,22 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
   let cancel: (() => void) | undefined;
   let stopped = false;
   let seen = source.current().edgeNodes.get(box);
-  const unsubscribe = source.subscribe(({ edgeNodes }) => {
-    const now = edgeNodes.get(box);
+  let { l2Statuses } = source.current();
+  const unsubscribe = source.subscribe((snapshot) => {
+    noteGone(snapshot);
+    const now = snapshot.edgeNodes.get(box);
     if (now === seen) return;
     seen = now;
     schedule();
   });
+
+  function noteGone(now: Snapshot) {
+    for (const key of now.l2Statuses.changedKeys(l2Statuses)) {
+      const before = l2Statuses.get(key);
+      if (before?.node === box && !now.l2Statuses.has(key)) statuses.gone(before.service);
+    }
+    l2Statuses = now.l2Statuses;
+  }
 
   function tellAssigned(service: ObjectKey) {
     const about = source.current().services.get(service);
@@ -90,9 +101,15 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
       cancel = undefined;
       writing = write().finally(() => {
         writing = undefined;
-        if (dirty) schedule(attempts > 0 ? backoffMs(attempts) : 0);
+        if (dirty) schedule(attempts > 0 ? pauseAfterFailures() : 0);
       });
     });
+  }
+
+  /** The first heartbeat must come soon after the API server does: others wait for it a lifetime. */
+  function pauseAfterFailures(): number {
+    const pauseMs = backoffMs(attempts);
+    return heartbeat ? pauseMs : Math.min(pauseMs, options.heartbeat.intervalMs);
   }
 
   async function write(): Promise<void> {

@@ -1,6 +1,7 @@
 import { formatAddress } from '../../../domain/address.ts';
 import type { BoxInterface, BoxState, BoxVip } from '../../../domain/box.ts';
 import { isObstacleOfBox } from '../../../plan/announcing/reasons.ts';
+import { HEARTBEAT_LOST } from '../../decode/edge-node.ts';
 import { isObject } from '../../decode/field.ts';
 import { apiTime } from '../status/status-patch.ts';
 import { heartbeatLeaseName } from './lease-fields.ts';
@@ -67,6 +68,41 @@ export function stoppedStatus(facts: EdgeNodeFacts, nowMs: number): EdgeNodeStat
   return { ...facts.status, conditions: settle([stopped, ...before], facts, nowMs) };
 }
 
+/**
+ * Conditions of a box whose heartbeats stay away, with Ready no longer True; `undefined` when it is not
+ * True. `lastHeartbeat` is a time as the API writes it.
+ */
+export function lostConditions(
+  status: EdgeNodeStatus,
+  lastHeartbeat: string | undefined,
+  nowMs: number,
+): readonly ApiCondition[] | undefined {
+  const conditions = conditionsOf(status);
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  if (ready?.status !== 'True') return undefined;
+  const since =
+    lastHeartbeat === undefined ? 'No heartbeat' : `No heartbeat since ${lastHeartbeat}`;
+  const lost: ApiCondition = {
+    ...ready,
+    status: 'Unknown',
+    reason: HEARTBEAT_LOST,
+    message: `${since}. ${REMEDY}`,
+    lastTransitionTime: apiTime(nowMs),
+  };
+  return conditions.map((one) => (one === ready ? lost : one));
+}
+
+const REMEDY =
+  'See whether the box runs and reaches the API server; if it is gone for good, delete its EdgeNode';
+
+/** Whether the controller has said so, as `lostConditions`. */
+export function saysHeartbeatLost(status: EdgeNodeStatus): boolean {
+  return conditionsOf(status).some(
+    ({ type, status, reason }) =>
+      type === 'Ready' && status === 'Unknown' && reason === HEARTBEAT_LOST,
+  );
+}
+
 /** A merge patch of the fields that differ; `undefined` when none does. */
 export function statusChanges(
   before: EdgeNodeStatus,
@@ -78,7 +114,8 @@ export function statusChanges(
   return Object.fromEntries(changed.map((name) => [name, now[name] ?? null]));
 }
 
-interface ApiCondition {
+/** meta/v1 Condition. */
+export interface ApiCondition {
   readonly type: string;
   readonly status: string;
   readonly reason: string;

@@ -10,6 +10,7 @@ import {
   type EdgeNodeFacts,
   type EdgeNodeStatus,
   edgeNodeStatus,
+  saysHeartbeatLost,
   statusChanges,
   stoppedStatus,
 } from './edge-node-status.ts';
@@ -27,7 +28,8 @@ const FOLDER = '/apis/tidegate.io/v1alpha1/edgenodes';
 export interface EdgeNodeWriter {
   /**
    * Makes it when missing, and writes what differs. `seen` is the object as the source has it, which
-   * tells that the operator changed or deleted it. Rejects with ApiError.
+   * tells that the operator changed or deleted it, or that the controller took the box for lost.
+   * Rejects with ApiError.
    */
   write(state: BoxState, seen: EdgeNode | undefined): Promise<void>;
   /** Says that the box has stopped, if it has an object. */
@@ -106,11 +108,13 @@ export function createEdgeNodeWriter(
   };
 }
 
-/** Whether what the source has may be this object; its status is ours and does not matter. */
+/** Whether what the source has may be this object; of its status only what others write matters. */
 function agrees(object: KubeObject, seen: EdgeNode | undefined): boolean {
+  const { drain, status } = factsOf(object);
   return (
     seen?.uid === object.metadata.uid &&
-    seen.drain === factsOf(object).drain &&
+    seen.drain === drain &&
+    seen.heartbeatLost === saysHeartbeatLost(status) &&
     sameEntries(seen.labels, labelsOf(object))
   );
 }

@@ -133,7 +133,8 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     let pauseMs = 0;
     beating = beat()
       .catch((error) => {
-        pauseMs = (error instanceof ApiError ? error.retryAfterMs : undefined) ?? 0;
+        // A server that asks for a longer pause would have this box taken for dead.
+        pauseMs = Math.min((error instanceof ApiError && error.retryAfterMs) || 0, timeoutMs);
         return onFailure(error);
       })
       .finally(() => {

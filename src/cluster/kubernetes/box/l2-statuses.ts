@@ -28,6 +28,8 @@ export interface L2StatusesOptions extends L2StatusApiOptions {
 export interface L2Statuses {
   /** Interfaces, sorted, by Service: all that should be. */
   want(announced: ReadonlyMap<ObjectKey, readonly string[]>): void;
+  /** The API server says that there is none about this Service any more. */
+  gone(service: ObjectKey): void;
   /** Resolves when nothing is under way. Failed writes may still wait. */
   idle(): Promise<void>;
   stop(): Promise<void>;
@@ -37,6 +39,8 @@ export interface L2Statuses {
 const PARALLEL = 8;
 /** What others did to our objects, or that the kind was installed, is seen at a change after so long. */
 export const RELIST_MS = 600_000;
+/** Objects that others remove are collected for so long before they are made again. */
+export const GONE_SETTLE_MS = 1000;
 
 export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
   const { box, owner, clock, log, onBegin } = options;
@@ -53,11 +57,24 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
   let stopped = false;
   let attempts = 0;
   let cancel = () => {};
+  const gone = new Set<ObjectKey>();
+  let cancelLook: (() => void) | undefined;
 
   async function list(): Promise<void> {
     const isRecent = listedMs !== undefined && clock.monotonicMs() - listedMs < RELIST_MS;
     if (isRecent && listedFor === owner()) return;
     listedFor = owner();
+    // What is seen to go while it is read may be in it.
+    listedMs = clock.monotonicMs();
+    try {
+      await takeStock();
+    } catch (error) {
+      listedMs = undefined;
+      throw error;
+    }
+  }
+
+  async function takeStock(): Promise<void> {
     const found = await api.list();
     isInstalled = found !== undefined;
     known.clear();
@@ -68,7 +85,6 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
     }
     // Without anything to go by, what is announced at first is not news.
     begun ??= new Set(found ? found.map(({ service }) => service) : wanted?.keys());
-    listedMs = clock.monotonicMs();
   }
 
   function noteBegun(now: ReadonlyMap<ObjectKey, unknown>, before: Set<ObjectKey>) {
@@ -132,6 +148,17 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
       });
   }
 
+  /** What we have not removed ourselves is looked at, and made again. */
+  function lookForGone() {
+    cancelLook = undefined;
+    const isMissed = [...gone].some((service) => known.has(service));
+    gone.clear();
+    if (!isMissed) return;
+    listedMs = undefined;
+    again = true;
+    if (attempts === 0) run();
+  }
+
   function retryLater(error: unknown) {
     attempts += 1;
     const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
@@ -152,12 +179,17 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
       // After a failure the pause is kept.
       if (attempts === 0) run();
     },
+    gone(service) {
+      if (!stopped) cancelLook ??= clock.after(GONE_SETTLE_MS, lookForGone);
+      gone.add(service);
+    },
     async idle() {
       while (running) await running;
     },
     async stop() {
       stopped = true;
       cancel();
+      cancelLook?.();
       await running;
     },
   };

@@ -24,14 +24,17 @@ export interface LivenessOptions {
   /** A box that was not heard of for so long is dead, ms. */
   readonly lifetimeMs: number;
   readonly clock: Clock;
+  /** Whether an earlier process knew that a box lives. */
+  readonly wasAlive: (box: string) => boolean;
   /** Called when a box turns out to live or to be dead, also at first. */
   readonly onChange: (box: string, alive: boolean) => void;
 }
 
 /**
  * Clocks of boxes may differ by so much. Wall clocks matter only at the first sight of a Lease: one
- * renewed before that and a lifetime counts as dead, until its box is heard of. Taking a living box for
- * dead for one heartbeat costs little; taking a dead one for alive costs its addresses for a lifetime.
+ * renewed before that and a lifetime counts as dead, until its box is heard of; but not when an earlier
+ * process knew the box alive. After an outage of the API server nobody's Lease is recent, and who took
+ * the others for dead would break the connections through them.
  */
 export const CLOCK_SKEW_MS = 5000;
 
@@ -42,7 +45,8 @@ interface Box {
   sinceMs: number;
 }
 
-export function createLiveness({ lifetimeMs, clock, onChange }: LivenessOptions): Liveness {
+export function createLiveness(options: LivenessOptions): Liveness {
+  const { lifetimeMs, clock, wasAlive, onChange } = options;
   const boxes = new Map<string, Box>();
   let listed = false;
   let lastSignMs = clock.monotonicMs();
@@ -64,7 +68,8 @@ export function createLiveness({ lifetimeMs, clock, onChange }: LivenessOptions)
   function note({ box: name, holder, renewTime }: Heartbeat, nowMs: number) {
     const known = boxes.get(name);
     if (!known) {
-      const box = { renewTime, alive: holder !== '' && isRecent(renewTime), sinceMs: nowMs };
+      const alive = holder !== '' && (isRecent(renewTime) || wasAlive(name));
+      const box = { renewTime, alive, sinceMs: nowMs };
       boxes.set(name, box);
       onChange(name, box.alive);
       return;

@@ -1,5 +1,9 @@
 import test from 'ava';
-import { createL2Statuses, RELIST_MS } from '../../../../src/cluster/kubernetes/box/l2-statuses.ts';
+import {
+  createL2Statuses,
+  GONE_SETTLE_MS,
+  RELIST_MS,
+} from '../../../../src/cluster/kubernetes/box/l2-statuses.ts';
 import type { ApiRequest } from '../../../../src/cluster/kubernetes/connection.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 import { recordingLog } from '../../../support/recording-log.ts';
@@ -185,6 +189,32 @@ test('an object that somebody deleted is made again when its Service changes', a
   statuses.want(new Map([['shop/a', ['eth0', 'eth1']]]));
   await statuses.idle();
   t.deepEqual(stored(), ['shop/a']);
+});
+
+test('objects that others removed are made again, all at once a moment later', async (t) => {
+  const { want, objects, statuses, stored, clock, connection, begun } = scene();
+  await want('shop/a', 'shop/b', 'shop/c');
+  for (const name of [...objects.keys()].slice(1)) objects.delete(name);
+  statuses.gone('shop/b');
+  statuses.gone('shop/c');
+  const before = connection.asked.length;
+  clock.advance(GONE_SETTLE_MS);
+  await settled();
+  await statuses.idle();
+  t.deepEqual(stored(), ['shop/a', 'shop/b', 'shop/c']);
+  t.is(connection.asked.slice(before).filter((text) => text.startsWith('GET')).length, 1);
+  t.is(begun.length, 3, 'it is no news');
+});
+
+test('an object that the box itself removed is not missed', async (t) => {
+  const { want, statuses, clock, connection } = scene();
+  await want('shop/a', 'shop/b');
+  await want('shop/a');
+  const before = connection.asked.length;
+  statuses.gone('shop/b');
+  clock.advance(GONE_SETTLE_MS);
+  await settled();
+  t.is(connection.asked.length, before);
 });
 
 test('a thousand are written some at a time', async (t) => {

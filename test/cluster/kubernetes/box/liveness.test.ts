@@ -19,12 +19,13 @@ function lease(box: string, renewedMs: number, holder = `${box}-process`): KubeO
   };
 }
 
-function scene() {
+function scene(wasAlive: readonly string[] = []) {
   const clock = fakeClock();
   const changes: string[] = [];
   const liveness = createLiveness({
     lifetimeMs: LIFETIME_MS,
     clock,
+    wasAlive: (box) => wasAlive.includes(box),
     onChange: (box, alive) => changes.push(`${box} ${alive ? 'alive' : 'dead'}`),
   });
   /** Boxes that renew, every 2 s for so long. */
@@ -113,6 +114,17 @@ test('at first sight the time of the renewal tells, give or take what clocks dif
     liveness.isAlive(name),
   );
   t.deepEqual(alive, ['recent', 'ahead']);
+});
+
+test('who was alive before a restart has a lifetime to be heard of', (t) => {
+  const { clock, liveness, renew, changes } = scene(['b', 'c', 'stopped']);
+  clock.advance(3_600_000);
+  liveness.replace([lease('a', 0), lease('b', 0), lease('c', 0), lease('stopped', 0, '')]);
+  t.deepEqual(changes, ['a dead', 'b alive', 'c alive', 'stopped dead']);
+  renew(8000, 'b');
+  t.true(liveness.isAlive('c'));
+  renew(2000, 'b');
+  t.deepEqual(changes.slice(4), ['c dead']);
 });
 
 test('other Leases and bookmarks are signs, but nobody’s heartbeats', (t) => {
