@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { EdgeSite } from '../../lab/edge-site.ts';
 import type { Lab } from '../../lab/lab.ts';
-import { findAssets } from '../../test/kubernetes/assets.ts';
+import { makeAssets } from '../../test/kubernetes/assets.ts';
 import { startControlPlane } from '../../test/kubernetes/control-plane.ts';
 import { output, command as showWords } from '../transcript.ts';
 import { type DemoCluster, MANIFESTS } from './demo-cluster.ts';
@@ -24,7 +24,7 @@ export async function apiServer(lab: Lab, { lan }: EdgeSite): Promise<DemoCluste
   const host = lab.host(HOST);
   lab.cable({ host, name: 'eth0', addresses: [`${ADDRESS}/24`] }, { host: lan, name: HOST });
   lan.ip(`link set ${HOST} master lan`);
-  const assets = await findAssets();
+  const assets = await makeAssets();
   const plane = await startControlPlane({ on: { host, address: ADDRESS } });
 
   const flag = `--kubeconfig=${plane.kubeconfig}`;

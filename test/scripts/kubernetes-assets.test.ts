@@ -42,7 +42,7 @@ test('kubernetes-assets finds what was made before, with and without a home', (t
   const folder = /(\S+) is missing: run scripts\/kubernetes-assets, or set KUBEBUILDER_ASSETS/.exec(
     missing.stderr,
   )?.[1] as string;
-  t.regex(folder, /\/tidegate\/kubernetes-v1\.34\.\d+$/);
+  t.regex(folder, /\/tidegate\/kubernetes-v1\.34\.\d+-etcd-v3\.6\.\d+$/);
   for (const name of PROGRAMS) addProgram(folder, name, 'exit 0');
   t.is(find({ XDG_CACHE_HOME: cache }, '--find').stdout, `${folder}\n`);
   t.is(find({ XDG_CACHE_HOME: cache }).stdout, `${folder}\n`);
