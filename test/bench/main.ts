@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what Tidegate costs, beside what people use today, as ratios taken in one run.
  *
- *     npm run bench                              everything, in about nine minutes
+ *     npm run bench                              everything, in about twenty minutes
  *     npm run bench -- dataplane requests        only these groups
  *     npm run bench -- --quick                   less of everything
  *     npm run bench -- --runs 9 --out FILE       more rounds; every sample as JSON
@@ -17,12 +17,21 @@ import { capacity } from './groups/capacity.ts';
 import { control } from './groups/control.ts';
 import { dataplane } from './groups/dataplane.ts';
 import { health } from './groups/health.ts';
+import { kubernetes } from './groups/kubernetes.ts';
 import { requests } from './groups/requests.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { reportOf } from './report.ts';
 import { ratiosOf, summarise } from './statistics.ts';
 
-const GROUPS: readonly BenchGroup[] = [dataplane, capacity, requests, control, health, allocation];
+const GROUPS: readonly BenchGroup[] = [
+  dataplane,
+  capacity,
+  requests,
+  control,
+  health,
+  allocation,
+  kubernetes,
+];
 const BUSY_LOAD = 0.5;
 const CLEAR_LINE = '\r\x1b[K';
 
