@@ -35,8 +35,15 @@ export interface AnnouncerOptions {
   readonly onForgotten: (address: Address) => void;
 }
 
+/**
+ * Before the cluster was read, what the forwarder serves says nothing about which box was chosen: only
+ * what this box announced when an earlier speaker died is announced again, or two boxes would be at it.
+ */
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { ports, report, clock, log } = options;
+  const lately = new Set(
+    [...report.current()].filter(([, { announced }]) => announced).map(([text]) => text),
+  );
   let plan: AnnouncePlan | undefined;
   let wanted = KeyedMap.empty<PlannedAnnouncement>();
   let stopped = false;
@@ -93,7 +100,8 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   return {
     plan(snapshot, serving) {
       const before = plan;
-      plan = planAnnounce(before, snapshot, serving, options.settings);
+      const known = snapshot.revision > 0 ? serving : onlyThose(serving, lately);
+      plan = planAnnounce(before, snapshot, known, options.settings);
       const { vips, revision } = plan;
       const changed = vips.changedKeys(before?.vips ?? KeyedMap.empty());
       wanted = wanted.withAll(
@@ -116,6 +124,10 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       publish([...(plan?.vips.keys() ?? [])]);
     },
   };
+}
+
+function onlyThose(serving: KeyedMap<VipServing>, texts: ReadonlySet<string>) {
+  return KeyedMap.from([...serving].filter(([text]) => texts.has(text)));
 }
 
 function logFlipped(
