@@ -122,6 +122,7 @@ function createTestSource(
   const liveness = createLiveness({
     lifetimeMs: HEARTBEAT.lifetimeMs,
     clock: realClock,
+    wasAlive: () => false,
     onChange(name, alive) {
       const known = snapshot.edgeNodes.get(name);
       if (known) set([[name, { ...known, alive }]]);

@@ -29,6 +29,7 @@ export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOp
   const liveness = createLiveness({
     lifetimeMs,
     clock,
+    wasAlive: (box) => recalled.get(box) ?? false,
     onChange(box, alive) {
       memory?.setAlive(box, alive);
       onChange(box);

@@ -68,10 +68,10 @@ test('a slow server gets no second request before the first is answered', async 
 
 test('a beat that fails is tried again at the next interval, or when the server says', async (t) => {
   const { connection, clock, log, begin } = scene();
-  connection.answer = () => refuse(429, 'TooManyRequests', 7000);
+  connection.answer = () => refuse(429, 'TooManyRequests', 3000);
   begin();
   await settled();
-  clock.advance(6999);
+  clock.advance(2999);
   await settled();
   t.is(connection.asked.length, 1);
   connection.answer = () => refuse(500, 'InternalError');
@@ -81,6 +81,16 @@ test('a beat that fails is tried again at the next interval, or when the server 
   await settled();
   t.is(connection.asked.length, 3);
   t.is(log.lines.length, 1, 'told once a minute');
+});
+
+test('a server that wants to be left alone for long is asked before this box counts as dead', async (t) => {
+  const { connection, clock, begin } = scene();
+  connection.answer = () => refuse(503, 'ServiceUnavailable', 60_000);
+  begin();
+  await settled();
+  clock.advance(5000);
+  await settled();
+  t.is(connection.asked.length, 2);
 });
 
 test('a Lease that was deleted is made again, and an edit is taken as it is', async (t) => {
