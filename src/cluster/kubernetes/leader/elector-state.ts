@@ -58,6 +58,9 @@ export interface ElectorState {
   readonly mustRead: boolean;
   /** No request before. */
   readonly retryMs: number;
+  /** Writes in a row that were not accepted, and when the next may be sent. */
+  readonly notWritten: number;
+  readonly writeAfterMs: number;
   /** A standby reads again then, whatever the watch does. */
   readonly pollMs: number;
   /** Others go first until then. */
@@ -131,6 +134,8 @@ export function initialElector(identity: string, durations: LeaseDurations): Ele
     takeOver: { running: false, attempts: 0, dueMs: 0 },
     mustRead: true,
     retryMs: Number.NEGATIVE_INFINITY,
+    notWritten: 0,
+    writeAfterMs: Number.NEGATIVE_INFINITY,
     pollMs: Number.NEGATIVE_INFINITY,
     holdOffMs: Number.NEGATIVE_INFINITY,
     yielding: false,

@@ -16,12 +16,18 @@ export interface Turn {
   readonly at: Moment;
 }
 
-/** Does what is due, and says when something is due again. */
-export function act(turn: Turn): void {
+/** What comes after the deadline comes too late, even if it was sent in time. */
+export function expire(turn: Turn): void {
   const { state, at } = turn;
   if (holds(state) && at.nowMs >= deadlineOf(state)) {
     lose(turn, 'The Lease could not be renewed in time');
   }
+}
+
+/** Does what is due, and says when something is due again. */
+export function act(turn: Turn): void {
+  const { state, at } = turn;
+  expire(turn);
   if (state.stopByMs !== undefined && (isReleased(state) || at.nowMs >= state.stopByMs)) {
     if (holds(state)) lose(turn, 'This controller is being stopped');
     state.stopped = true;
@@ -58,15 +64,20 @@ export function lose({ state, effects }: Turn, problem: string): void {
 
 function nextRequest(turn: Turn): void {
   const { state, at } = turn;
-  const { nowMs } = at;
+  const purpose = at.nowMs >= state.writeAfterMs ? dueWrite(state, at.nowMs) : undefined;
+  const isPollDue = !holds(state) && state.stopByMs === undefined && at.nowMs >= state.pollMs;
   if (state.mustRead) read(turn);
-  else if (holds(state)) {
-    if (state.stopByMs !== undefined || state.yielding) write(turn, 'release');
-    else if (isRenewalDue(state, nowMs)) write(turn, 'renew');
-  } else if (state.stopByMs === undefined) {
-    if (nowMs >= state.holdOffMs && isFree(state, nowMs)) write(turn, 'acquire');
-    else if (nowMs >= state.pollMs) read(turn);
+  else if (purpose) write(turn, purpose);
+  else if (isPollDue) read(turn);
+}
+
+function dueWrite(state: ElectorState, nowMs: number): LeaseWrite['purpose'] | undefined {
+  const isEnding = state.stopByMs !== undefined || state.yielding;
+  if (holds(state)) {
+    if (isEnding) return 'release';
+    return isRenewalDue(state, nowMs) ? 'renew' : undefined;
   }
+  return !isEnding && nowMs >= state.holdOffMs && isFree(state, nowMs) ? 'acquire' : undefined;
 }
 
 /** Also when something is to be noted, or leading may begin. */
@@ -144,6 +155,7 @@ function nextDue(state: ElectorState, nowMs: number): number {
       due.push(state.takeOver.dueMs);
   }
   if (state.request === undefined) {
+    due.push(state.writeAfterMs);
     if (state.retryMs > nowMs) due.push(state.retryMs);
     else if (holds(state)) due.push(state.renewDueMs);
     else if (state.stopByMs === undefined) due.push(state.pollMs, expiryOf(state), state.holdOffMs);

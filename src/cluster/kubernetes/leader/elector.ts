@@ -1,7 +1,6 @@
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { isOlder } from '../reflector/resource-version.ts';
 import {
-  deadlineOf,
   type ElectorEffect,
   type ElectorEvent,
   type ElectorState,
@@ -9,7 +8,7 @@ import {
   leads,
   type Moment,
 } from './elector-state.ts';
-import { act, lose, type Turn } from './elector-turn.ts';
+import { act, expire, lose, type Turn } from './elector-turn.ts';
 import { decodeJournal, objectionTo, withEntries, withoutEntries } from './journal.ts';
 import { type Lease, sameHold } from './lease.ts';
 
@@ -17,6 +16,10 @@ import { type Lease, sameHold } from './lease.ts';
 export const RELEASE_PATIENCE_MS = 3_000;
 /** So many times taking over is tried before others get the Lease for a while. */
 export const TAKE_OVER_TRIES = 7;
+/** So many writes in a row may fail before there are pauses; what has changed is read in between. */
+const FREE_TRIES = 2;
+/** The pauses are so much shorter than `retryPeriodMs`. */
+const RETRIES_A_PERIOD = 4;
 /** How long, in durations of a Lease. */
 const HOLD_OFF_DURATIONS = 2;
 
@@ -35,9 +38,10 @@ export function step(
 ): { readonly state: ElectorState; readonly effects: readonly ElectorEffect[] } {
   const turn: Turn = { state: { ...state }, effects: [], at };
   if (!state.stopped) {
+    expire(turn);
     handle(turn, event);
     act(turn);
-  }
+  } else if (event.kind === 'begin') onBegin(turn, event.begin);
   return { state: turn.state, effects: turn.effects };
 }
 
@@ -128,6 +132,7 @@ function succeed(turn: Turn, write: LeaseWrite, lease: Lease): void {
   const { state, at } = turn;
   const { purpose, begins, startedMs } = write;
   note(turn, lease);
+  state.notWritten = 0;
   if (purpose === 'release') {
     state.role = 'standby';
     state.yielding = false;
@@ -151,22 +156,23 @@ function succeed(turn: Turn, write: LeaseWrite, lease: Lease): void {
     state.role = 'leading';
     turn.effects.push({ kind: 'log', level: 'info', message: 'Leading' });
   }
-  if (begins.length > 0 && at.nowMs < deadlineOf(state)) {
-    const entries = begins.flatMap((begin) => begin.entries);
-    state.pending = withEntries(state.pending, entries);
-    turn.effects.push({ kind: 'begun', begins });
-  } else if (begins.length > 0) {
-    turn.effects.push({ kind: 'notBegun', begins, problem: 'The Lease was renewed too late' });
-  }
+  if (begins.length === 0) return;
+  const entries = begins.flatMap((begin) => begin.entries);
+  state.pending = withEntries(state.pending, entries);
+  turn.effects.push({ kind: 'begun', begins });
 }
 
 type NotWritten = Extract<ElectorEvent, { kind: 'writeRefused' | 'writeDenied' | 'writeUnknown' }>;
 
 function onNotWritten(turn: Turn, event: NotWritten): void {
-  const { state } = turn;
+  const { state, at } = turn;
   const { write } = state;
   state.request = undefined;
   state.failures += 1;
+  state.notWritten += 1;
+  if (state.notWritten > FREE_TRIES) {
+    state.writeAfterMs = at.nowMs + state.durations.retryPeriodMs / RETRIES_A_PERIOD;
+  }
   if (event.kind === 'writeUnknown') {
     state.mustRead = true;
     say(turn, event.problem);

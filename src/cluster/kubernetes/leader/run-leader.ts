@@ -1,4 +1,3 @@
-import { ApiError } from '../api-error.ts';
 import { step } from './elector.ts';
 import {
   type ElectorEffect,
@@ -9,7 +8,8 @@ import {
 } from './elector-state.ts';
 import type { JournalEntry } from './journal.ts';
 import type { Leader, LeaderOptions, LeaderState } from './leader.ts';
-import { decodeLease, encodeLease, type Lease, newLease } from './lease.ts';
+import type { Lease } from './lease.ts';
+import { createLeaseClient, problemOf } from './lease-client.ts';
 
 /** Follows the Lease; `undefined`: there is none. May be late. The returned function ends it. */
 export type LeaseWatch = (seen: (lease: Lease | undefined) => void) => () => Promise<void>;
@@ -17,8 +17,6 @@ export type LeaseWatch = (seen: (lease: Lease | undefined) => void) => () => Pro
 /** Runs the election: sends what its steps ask for, and feeds it what comes back. */
 export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
   const { connection, namespace, name, durations, clock, log, random, takeOver } = options;
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-  const timeoutMs = durations.renewDeadlineMs / TRIES_BEFORE_DEADLINE;
   let state = initialElector(withRandomPart(options.identity, random), durations);
   /** Kept apart from the state: a deadline may have passed while nothing ran. */
   let told = { leads: false, holder: '' };
@@ -28,6 +26,10 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
   const listeners = new Set<() => void>();
   const stopped = Promise.withResolvers<void>();
   const aborted = new AbortController();
+  const lease = createLeaseClient({
+    ...{ connection, namespace, name, signal: aborted.signal },
+    timeoutMs: durations.renewDeadlineMs / TRIES_BEFORE_DEADLINE,
+  });
 
   function dispatch(event: ElectorEvent): void {
     const nowMs = clock.monotonicMs();
@@ -43,10 +45,10 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
   function perform(effect: ElectorEffect): void {
     switch (effect.kind) {
       case 'read':
-        void read().then(dispatch);
+        void lease.read().then(dispatch);
         break;
       case 'write':
-        void write(effect).then(dispatch);
+        void lease.write(effect.lease, effect.content).then(dispatch);
         break;
       case 'takeOver':
         void runTakeOver(effect).then(dispatch);
@@ -82,41 +84,6 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
     else promise?.reject(new Error(`Cannot note address changes in the Lease: ${problem}`));
   }
 
-  const request = (method: 'GET' | 'PUT' | 'POST', at: string, body?: unknown) =>
-    connection.request({
-      ...{ method, path: at, timeoutMs, signal: aborted.signal },
-      ...(body === undefined ? {} : { body }),
-    });
-
-  async function read(): Promise<ElectorEvent> {
-    try {
-      const answer = await request('GET', `${path}/${name}`);
-      const lease = decodeLease(answer);
-      return lease ? { kind: 'read', lease } : { kind: 'readFailed', problem: garbage() };
-    } catch (error) {
-      if (isNotFound(error)) return { kind: 'read', lease: undefined };
-      return { kind: 'readFailed', problem: problemOf(error) };
-    }
-  }
-
-  async function write(effect: Extract<ElectorEffect, { kind: 'write' }>): Promise<ElectorEvent> {
-    const { lease: before, content } = effect;
-    try {
-      const answer = before
-        ? await request('PUT', `${path}/${name}`, encodeLease(before, content))
-        : await request('POST', path, newLease(namespace, name, content));
-      const lease = decodeLease(answer);
-      return lease ? { kind: 'written', lease } : { kind: 'writeUnknown', problem: garbage() };
-    } catch (error) {
-      const status = error instanceof ApiError ? error.status : 0;
-      const problem = problemOf(error);
-      if (status === 409 || (status === 404 && before)) return { kind: 'writeRefused' };
-      if (status === 404) return { kind: 'writeDenied', problem: `${problem}. ${MISSING}` };
-      if (DENIED.has(status)) return { kind: 'writeDenied', problem };
-      return { kind: 'writeUnknown', problem };
-    }
-  }
-
   async function runTakeOver(
     effect: Extract<ElectorEffect, { kind: 'takeOver' }>,
   ): Promise<ElectorEvent> {
@@ -129,10 +96,7 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
     }
   }
 
-  const garbage = () =>
-    `${connection.server} answered for Lease ${namespace}/${name} with no object`;
-  const MISSING = `Create the namespace "${namespace}", or name another one in the settings (cluster.kubernetes.namespace)`;
-  const unwatch = watch((lease) => dispatch({ kind: 'seen', lease }));
+  const unwatch = watch((seen) => dispatch({ kind: 'seen', lease: seen }));
   dispatch(TICK);
 
   return {
@@ -166,9 +130,6 @@ const TICK: ElectorEvent = { kind: 'tick' };
 /** A request that hangs leaves time for another before the deadline. */
 const TRIES_BEFORE_DEADLINE = 3;
 
-/** Answers to a write that say for sure that it was not accepted, and not because the Lease changed. */
-const DENIED: ReadonlySet<number> = new Set([400, 401, 403, 405, 413, 415, 422]);
-
 function stateOf(state: ReturnType<typeof initialElector>, nowMs: number): LeaderState {
   const { role, identity, lease, acquired, lost, failures, renewedMs, pending, problem } = state;
   return {
@@ -192,12 +153,4 @@ function withRandomPart(identity: string, random: () => number): string {
       .toString(16)
       .padStart(8, '0');
   return `${identity}_${half()}${half()}`;
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 404;
-}
-
-function problemOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -371,6 +371,7 @@ test('step() releases the Lease when it is stopped, with what is still under way
   t.is(decodeJournal(it.writing().content.journal).entries.length, 1);
   t.deepEqual(it.succeed(), ['stopped']);
   t.deepEqual(it.tick(), []);
+  t.deepEqual(it.begin(entry('b')), ['notBegun']);
 });
 
 test('step() gives up to release after a while, and at once where it holds nothing', (t) => {
@@ -392,4 +393,14 @@ test('step() releases a Lease that becomes its own while it is stopped', (t) => 
   t.deepEqual(it.on({ kind: 'stop' }), []);
   t.deepEqual(it.on({ kind: 'written', lease: acquired }), ['write']);
   t.is(it.writing().content.holder, '');
+});
+
+test('step() does not lead again by an answer that comes after the deadline', (t) => {
+  const it = bench().lead();
+  it.later(6_000).begin(entry('a'));
+  it.later(1_000);
+  t.false(it.leads());
+  t.deepEqual(it.succeed(), ['notBegun', 'write']);
+  t.false(it.leads());
+  t.like(it.writing().content, { holder: 'me', transitions: 2 });
 });
