@@ -34,6 +34,23 @@ export async function startLoad(client: Host, vip: string, durationMs: number): 
   return { udp, tcp };
 }
 
+/** Less is what a busy machine does to anybody. */
+const GAP_MS = 1000;
+const LOST = 5;
+
+/** Waits for the end, and says what the clients had to complain of; nothing, when they noticed nothing. */
+export async function complaintsOf({ udp, tcp }: Load): Promise<readonly string[]> {
+  const { longestGapMs, sent, answered } = await udp;
+  const { failures, good } = await tcp;
+  const lost = sent - answered;
+  return [
+    ...failures.map((failure) => `TCP: ${failure}`),
+    ...(good + failures.length === CONNECTIONS ? [] : [`TCP: ${good} connections`]),
+    ...(longestGapMs > GAP_MS ? [`UDP: no answer for ${longestGapMs} ms`] : []),
+    ...(lost > LOST ? [`UDP: ${lost} datagrams of ${sent} lost`] : []),
+  ];
+}
+
 /** Whether a new connection to port 80 of an address gets through, and who answers. */
 export async function answers(client: Host, vip: string): Promise<string | undefined> {
   const job = { host: vip, port: 80, connections: 1, parallel: 1, bytes: 10 };
