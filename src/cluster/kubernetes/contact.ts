@@ -1,6 +1,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Log } from '../../domain/log.ts';
 import type { Problem } from '../../domain/problem.ts';
+import { ApiError } from './api-error.ts';
 
 /** A kind that cannot be read now. */
 export interface Trouble {
@@ -66,13 +67,19 @@ export function createContact({ server, clock, log }: ContactOptions): Contact {
     },
     troubleMs: () => (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs),
     problems: () =>
-      [...Map.groupBy(troubles, ({ error }) => error.message)].map(([message, some]) => ({
+      [...Map.groupBy(troubles, sortOf).values()].map((some) => ({
         severity: 'error',
-        message: `${kindsOf(some)} cannot be read: ${message}`,
+        message: `${kindsOf(some)} cannot be read: ${some[0]?.error.message}`,
         remedy: 'What is known stays in force, and it is tried again by itself',
       })),
     stop: () => cancel?.(),
   };
+}
+
+/** What is wrong with the server as a whole is said once; a refusal for each kind. */
+function sortOf({ error }: Trouble): string {
+  if (!(error instanceof ApiError) || error.status === 403) return error.message;
+  return `${error.status} ${error.reason}`;
 }
 
 function kindsOf(troubles: readonly Trouble[]): string {

@@ -1,13 +1,11 @@
 import test from 'ava';
+import { ApiError } from '../../../src/cluster/kubernetes/api-error.ts';
 import { createContact } from '../../../src/cluster/kubernetes/contact.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 
 const SERVER = 'https://10.0.0.1:6443';
-const away = (kind: string, message = 'GET …: connection refused') => ({
-  kind,
-  error: new Error(message),
-});
+const away = (kind: string) => ({ kind, error: new Error('connection refused') });
 
 test('lost contact is told once for all kinds, then once a minute, and its end', (t) => {
   const clock = fakeClock();
@@ -38,12 +36,22 @@ test('problems() says which kinds cannot be read and why, the same reason once',
     clock: fakeClock(),
     log: recordingLog(),
   });
-  contact.update([away('Service'), away('Pod', 'pods is forbidden'), away('Node')]);
+  const refused = (kind: string, status: number, reason: string) => ({
+    kind,
+    error: new ApiError(`GET /${kind}: ${reason}`, { status, reason }),
+  });
+  contact.update([
+    refused('Service', 0, 'ConnectionRefused'),
+    refused('Pod', 403, 'Forbidden'),
+    refused('Node', 0, 'ConnectionRefused'),
+    refused('Lease', 403, 'Forbidden'),
+  ]);
   t.deepEqual(
     contact.problems().map(({ severity, message }) => [severity, message]),
     [
-      ['error', 'Service, Node cannot be read: GET …: connection refused'],
-      ['error', 'Pod cannot be read: pods is forbidden'],
+      ['error', 'Service, Node cannot be read: GET /Service: ConnectionRefused'],
+      ['error', 'Pod cannot be read: GET /Pod: Forbidden'],
+      ['error', 'Lease cannot be read: GET /Lease: Forbidden'],
     ],
   );
 });

@@ -1,6 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createFeed, type Feed, type FeedOptions } from '../../../src/cluster/kubernetes/feed.ts';
+import {
+  createFeed,
+  type Feed,
+  type FeedOptions,
+  RESTORE_PATIENCE_MS,
+} from '../../../src/cluster/kubernetes/feed.ts';
 import type { KubeObject, WatchEvent } from '../../../src/cluster/kubernetes/kube-object.ts';
 import { createServiceStatuses } from '../../../src/cluster/kubernetes/service-statuses.ts';
 import { createStore, type Store } from '../../../src/cluster/store.ts';
@@ -201,8 +206,11 @@ test('a server that went back in time is read in full, and its Services keep wha
   // The same version may stand for something else in another history.
   const past = [service('a', 9), service('b', 16, { port: 82 })];
   await t.throwsAsync(w.list(17, past, true), { message: /gone back in time/ });
+  w.clock.advance(RESTORE_PATIENCE_MS - 1);
+  await t.throwsAsync(w.list(17, past, true), { message: /gone back in time/ });
   t.deepEqual(ports(w), { 'default/a': 80, 'default/b': 81 });
   t.is(w.restores, 0);
+  w.clock.advance(1);
   await w.list(17, past, true);
   t.deepEqual(ports(w), { 'default/a': 80, 'default/b': 82 });
   t.is(addressOf(w, 'a'), '192.0.2.1');
@@ -210,6 +218,20 @@ test('a server that went back in time is read in full, and its Services keep wha
   // Versions are low again, and count.
   w.events(['MODIFIED', service('b', 18, { port: 83 })]);
   t.is(ports(w)['default/b'], 83);
+});
+
+test('an older server that answers now and then is not believed', async (t) => {
+  const w = world();
+  const now = [service('a', 15, { ip: '192.0.2.1' }), service('b', 16)];
+  await w.list(20, now);
+  const before = w.store.publish();
+  for (let round = 0; round < 4; round += 1) {
+    await t.throwsAsync(w.list(11, [service('a', 9)], true));
+    w.clock.advance(RESTORE_PATIENCE_MS / 2);
+    await w.list(20, now);
+  }
+  t.is(w.store.publish(), before);
+  t.is(w.restores, 0);
 });
 
 test('distrust() has the next list read in full, though its version is higher', async (t) => {
