@@ -25,7 +25,7 @@ const L2_STATUSES = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel
 const SPEAKER = {
   serviceAccount: { namespace: 'tidegate-system', name: 'tidegate-speaker' },
 } as const;
-const WAIT_MS = 15_000;
+const WAIT_MS = 20_000;
 /** Longer than anything that is collected before it is written, and than a look. */
 const QUIET_MS = 1500;
 /** A minute is two seconds. */
@@ -118,7 +118,12 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
     const found = await look();
     if (found !== undefined) return found;
   }
-  throw new Error(`Not within ${WAIT_MS} ms: ${what}`);
+  const views = controllers.map(({ source, log }) => ({
+    leads: source.leadership.leads(),
+    boxes: [...source.current().edgeNodes.values()],
+    said: log.lines.filter(({ level }) => level !== 'debug').map(({ message }) => message),
+  }));
+  throw new Error(`Not within ${WAIT_MS} ms: ${what}; ${JSON.stringify(views)}`);
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: an object as the server sent it
@@ -130,6 +135,13 @@ const ready = (name: string, status: string) =>
     const { body } = await plane.request('GET', `${EDGE_NODES}/${name}`);
     return conditionOf(body, 'Ready')?.status === status ? body : undefined;
   });
+
+const seenAlive = (name: string) =>
+  until(
+    `${name} is seen alive`,
+    async () =>
+      controllers.every(({ source }) => source.current().edgeNodes.get(name)?.alive) || undefined,
+  );
 
 /** Those whose status is written, by the names of box and Service. */
 async function announcers(): Promise<string[]> {
@@ -217,6 +229,7 @@ test.serial('a box that is cut off is lost, until it is back and says all again'
   const said = (await words()).length;
   await proxy.up();
   await ready('edge-1', 'True');
+  await seenAlive('edge-1');
   await announced('edge-1 api', 'edge-1 web', 'edge-2 mail', 'worker-1 old');
   await sleep(QUIET_MS);
   await announced('edge-1 api', 'edge-1 web', 'edge-2 mail', 'worker-1 old');
@@ -237,6 +250,7 @@ test.serial('a box that was killed is lost, and ready again when it is started a
   const anew = await startBox('edge-1', kubeconfig);
   anew.publisher.publish(announcing('edge-1', 'web', 'api'));
   await ready('edge-1', 'True');
+  await seenAlive('edge-1');
   await sleep(QUIET_MS);
   t.deepEqual(await words(), [...said, 'patch edge-1']);
   t.is(conditionOf(await ready('edge-1', 'True'), 'Ready').reason, 'Ready');
