@@ -1,5 +1,3 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -81,7 +79,7 @@ async function startBox(name: string, kubeconfig: string): Promise<Box> {
     version: 'test',
     settings,
     ours: { class: 'tidegate.io/tidegate', handleUnclassed: true },
-    memoryFile: join(tmpdir(), `tidegate-${process.pid}-${Math.random()}.memory`),
+    memoryFile: `${plane.folder}/${name}.memory`,
     clock: realClock,
     log,
     random: Math.random,
