@@ -228,3 +228,48 @@ test('problems are bounded, in the order of their documents', (t) => {
   t.is(problems.length, 1001);
   t.is(problems.at(-1)?.message, 'There are 202 more problems');
 });
+
+test('put() and tell() need no documents: an object takes the place of the one before it', (t) => {
+  const store = createStore();
+  const [web, other] = [service('web').object, service('web', 81).object];
+  const problem: Problem = { severity: 'error', message: 'Broken', remedy: 'Mend it' };
+  store.put(undefined, web);
+  store.tell('Service default/web', [problem]);
+  const first = store.publish();
+  t.is(portOf(first, 'web'), 80);
+  t.deepEqual(first.problems, [problem]);
+  store.put(web, other);
+  store.tell('Service default/web', []);
+  const second = store.publish();
+  t.is(portOf(second, 'web'), 81);
+  t.deepEqual(second.problems, []);
+  store.put(other, undefined);
+  t.is(store.publish().services.size, 0);
+});
+
+test('hold() collects changes until it is over, and then there is one revision', async (t) => {
+  const store = createStore();
+  const [first, second] = [store.hold(), store.hold()];
+  store.put(undefined, service('web').object);
+  t.is(store.publish().revision, 0);
+  await nextTurn();
+  first();
+  first();
+  t.is(store.current().revision, 0);
+  store.put(undefined, service('shop').object);
+  second();
+  t.is(store.current().revision, 1);
+  t.is(store.current().services.size, 2);
+});
+
+test('a snapshot says whether it is remembered', (t) => {
+  const store = createStore();
+  store.put(undefined, service('web').object);
+  store.setRemembered(true);
+  const remembered = store.publish();
+  t.true(remembered.remembered);
+  store.setRemembered(false);
+  const read = store.publish();
+  t.false(read.remembered);
+  t.is(read.services, remembered.services);
+});
