@@ -33,7 +33,7 @@ interface Report {
 
 /** Problems told about one object; more would not help anybody to mend it. */
 const MAX_PROBLEMS_PER_OBJECT = 20;
-/** Characters of a wrong value quoted in a message. */
+/** Characters of a wrong value, or of a wrong name in a path, quoted in a message. */
 const MAX_QUOTED = 60;
 
 /** Runs `read` over an unknown value; its result counts when nothing was reported as an error. */
@@ -202,7 +202,7 @@ function formatPath(path: FieldPath): string {
   return path
     .map((step, index) => {
       if (typeof step === 'number') return `[${step}]`;
-      if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(step)) return `[${JSON.stringify(step)}]`;
+      if (!/^[A-Za-z_][A-Za-z0-9_-]{0,59}$/.test(step)) return `[${quote(step)}]`;
       return index === 0 ? step : `.${step}`;
     })
     .join('');

@@ -1,5 +1,6 @@
 import type { Json } from '../../system/json.ts';
 import type { Kind } from '../decode/cluster-object.ts';
+import { isObject } from '../decode/field.ts';
 import type { KubeObject } from './kube-object.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -40,13 +41,13 @@ const OUR_ANNOTATIONS = /^(tidegate\.io|metallb\.io|metallb\.universe\.tf)\//;
 /** What is worth remembering of an object over a restart: all that we read, hardly anything else. */
 export function essentialsOf(kind: Kind, object: KubeObject): Json {
   const { annotations } = object.metadata;
-  const ours = Object.entries((annotations ?? {}) as Fields).filter(([name]) =>
+  const ours = Object.entries(isObject(annotations) ? annotations : {}).filter(([name]) =>
     OUR_ANNOTATIONS.test(name),
   );
   const fields = FIELDS[kind];
   const parts = PARTS[kind].map((part) => {
     const value = object[part];
-    return [part, fields && typeof value === 'object' ? pick(value as Fields, fields) : value];
+    return [part, fields && isObject(value) ? pick(value, fields) : value];
   });
   return {
     metadata: {

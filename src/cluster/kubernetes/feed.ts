@@ -77,7 +77,7 @@ const OWN_WRITE_GRACE_MS = 60_000;
  * A server that has gone back in time is believed when it still says so after so long: it may be an
  * older one behind the same address, and gone again at the next request.
  */
-export const RESTORE_PATIENCE_MS = 10_000;
+export const RESTORE_PATIENCE_MS = 5_000;
 /** Lists of other kinds that go back in time within this span belong to the same event. */
 const RESTORE_SPAN_MS = 60_000;
 
@@ -164,10 +164,11 @@ export function createFeed(options: FeedOptions): Feed {
     const { uid, resourceVersion } = metadata;
     const former = before?.uid === uid ? before.object : undefined;
     const object = said.object ? unlessSame(before?.object, complete(said.object)) : former;
-    entries.set(key, { uid, resourceVersion, object, takenMs });
     if (object !== before?.object) store.put(before?.object, object);
     store.tell(`${kind} ${key}`, said.object || !former ? said.problems : said.problems.map(kept));
     if (said.base) statuses?.set(key, said.base, isRestored);
+    // Known only now: what something above throws at is to come again with the next list.
+    entries.set(key, { uid, resourceVersion, object, takenMs });
     if (said.line) memory?.put(kind, key, said.line);
   }
 

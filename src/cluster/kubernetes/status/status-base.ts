@@ -68,7 +68,7 @@ export function statusBaseOf(object: KubeObject): StatusBase {
     finalizers: list(metadata['finalizers']).filter((name) => typeof name === 'string'),
     pool: text(annotations[POOL_ANNOTATION]),
     formerPool: text(annotations[FORMER_POOL_ANNOTATION]),
-    ingress: list(record(status['loadBalancer'])['ingress']).filter(isRecord),
+    ingress: list(record(status['loadBalancer'])['ingress']).filter(isIngress),
     conditions: list(status['conditions']).filter(isCondition),
     ports: list(record(object['spec'])['ports']).flatMap(portOf),
   };
@@ -92,9 +92,23 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+function isIngress(value: unknown): value is ApiIngress {
+  const { ip, hostname, ipMode, ports = NONE } = record(value);
+  const areTexts = [ip, hostname, ipMode].every((field = '') => typeof field === 'string');
+  return isRecord(value) && areTexts && Array.isArray(ports) && ports.every(isPortStatus);
+}
+
+function isPortStatus(value: unknown): value is ApiPortStatus {
+  const { port, protocol, error = '' } = record(value);
+  return typeof port === 'number' && typeof protocol === 'string' && typeof error === 'string';
+}
+
+/** The API wants all of them; who wrote less is not to blame for what follows. */
 function isCondition(value: unknown): value is ApiCondition {
-  const { type, status } = record(value);
-  return typeof type === 'string' && typeof status === 'string';
+  const { type, status, reason = '', message = '', lastTransitionTime = '' } = record(value);
+  return [type, status, reason, message, lastTransitionTime].every(
+    (field) => typeof field === 'string',
+  );
 }
 
 function portOf(value: unknown): StatusBase['ports'] {
