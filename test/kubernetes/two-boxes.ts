@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createLab, type Lab } from '../../lab/lab.ts';
 import { serve } from '../netns/box.ts';
+import type { AuditLevel } from './api-server.ts';
 import { findAssets } from './assets.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { BOXES, type BoxName, buildEdgePair, type EdgePair } from './edge-pair.ts';
@@ -30,12 +31,15 @@ export interface TwoBoxes extends EdgePair {
 export interface TwoBoxesOptions {
   /** More lines of tidegate.yaml. */
   readonly settings?: string;
+  /** How much the API server writes down of each request. */
+  readonly audit?: AuditLevel;
 }
 
 /** Nothing runs on the boxes yet; each of the Pods says its name on port 8080, TCP and UDP. */
-export async function buildTwoBoxes({ settings = '' }: TwoBoxesOptions = {}): Promise<TwoBoxes> {
+export async function buildTwoBoxes(options: TwoBoxesOptions = {}): Promise<TwoBoxes> {
+  const { settings = '', audit = 'Metadata' } = options;
   const lab = createLab();
-  const [plane, pair] = await Promise.all([startControlPlane(), buildEdgePair(lab)]);
+  const [plane, pair] = await Promise.all([startControlPlane({ audit }), buildEdgePair(lab)]);
   const [proxy, wire] = await Promise.all([
     startFaultProxy(plane),
     watchWire(pair.router),
