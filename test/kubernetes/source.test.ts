@@ -228,7 +228,7 @@ test.serial('who has no memory waits, and says for what', async (t) => {
   t.is(source.current().revision, 0);
   t.regex(
     source.state().problems[0]?.message ?? '',
-    /^Service, .*Lease cannot be read: .*ECONNREFUSED/,
+    /^The API server https:\S+ cannot be reached: .*ECONNREFUSED/,
   );
   await comeBack();
   await until(isRead);

@@ -1,7 +1,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Log } from '../../domain/log.ts';
 import type { Problem } from '../../domain/problem.ts';
-import { ApiError } from './api-error.ts';
+import { ApiError, type NoAnswer } from './api-error.ts';
 
 /** A kind that cannot be read now. */
 export interface Trouble {
@@ -33,6 +33,7 @@ export function createContact({ server, clock, log }: ContactOptions): Contact {
   let troubles: readonly Trouble[] = [];
   let sinceMs: number | undefined;
   let cancel: (() => void) | undefined;
+  let isStopped = false;
 
   function repeat() {
     cancel = clock.after(REPEAT_MS, () => {
@@ -53,6 +54,7 @@ export function createContact({ server, clock, log }: ContactOptions): Contact {
 
   return {
     update(now) {
+      if (isStopped) return;
       troubles = now;
       if (now.length > 0 && sinceMs === undefined) {
         sinceMs = clock.monotonicMs();
@@ -67,19 +69,46 @@ export function createContact({ server, clock, log }: ContactOptions): Contact {
     },
     troubleMs: () => (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs),
     problems: () =>
-      [...Map.groupBy(troubles, sortOf).values()].map((some) => ({
-        severity: 'error',
-        message: `${kindsOf(some)} cannot be read: ${some[0]?.error.message}`,
-        remedy: 'What is known stays in force, and it is tried again by itself',
-      })),
-    stop: () => cancel?.(),
+      [...Map.groupBy(troubles, sortOf).values()].map((some) => problemOf(some, server())),
+    stop() {
+      isStopped = true;
+      cancel?.();
+    },
   };
+}
+
+/** Where no answer came, the server is what is wrong, and not what was asked. */
+const UNREACHABLE = new Set<string>([
+  'ConnectionRefused',
+  'ConnectionLost',
+  'Unreachable',
+  'Timeout',
+  'Certificate',
+] satisfies NoAnswer[]);
+
+function isUnreachable(error: Error | undefined): boolean {
+  return error instanceof ApiError && error.status === 0 && UNREACHABLE.has(error.reason);
 }
 
 /** What is wrong with the server as a whole is said once; a refusal for each kind. */
 function sortOf({ error }: Trouble): string {
+  if (isUnreachable(error)) return 'unreachable';
   if (!(error instanceof ApiError) || error.status === 403) return error.message;
   return `${error.status} ${error.reason}`;
+}
+
+function problemOf(some: readonly Trouble[], server: string): Problem {
+  const kinds = kindsOf(some);
+  const error = some[0]?.error;
+  // Which request it was that found out tells nothing.
+  const why = error?.message.replace(/^[A-Z]+ \S+: /, '');
+  return {
+    severity: 'error',
+    message: isUnreachable(error)
+      ? `The API server ${server} cannot be reached: ${why}`
+      : `${kinds} cannot be read: ${error?.message}`,
+    remedy: `What is known of ${kinds} stays in force, and it is tried again by itself`,
+  };
 }
 
 function kindsOf(troubles: readonly Trouble[]): string {

@@ -41,19 +41,45 @@ test('problems() says which kinds cannot be read and why, the same reason once',
     error: new ApiError(`GET /${kind}: ${reason}`, { status, reason }),
   });
   contact.update([
-    refused('Service', 0, 'ConnectionRefused'),
+    refused('Service', 500, 'InternalError'),
     refused('Pod', 403, 'Forbidden'),
-    refused('Node', 0, 'ConnectionRefused'),
+    refused('Node', 500, 'InternalError'),
     refused('Lease', 403, 'Forbidden'),
   ]);
   t.deepEqual(
     contact.problems().map(({ severity, message }) => [severity, message]),
     [
-      ['error', 'Service, Node cannot be read: GET /Service: ConnectionRefused'],
+      ['error', 'Service, Node cannot be read: GET /Service: InternalError'],
       ['error', 'Pod cannot be read: GET /Pod: Forbidden'],
       ['error', 'Lease cannot be read: GET /Lease: Forbidden'],
     ],
   );
+});
+
+test('a server that cannot be reached is one problem, whatever the requests found out', (t) => {
+  const contact = createContact({
+    server: () => SERVER,
+    clock: fakeClock(),
+    log: recordingLog(),
+  });
+  const lost = (kind: string, reason: string) => ({
+    kind,
+    error: new ApiError(`GET ${SERVER}/${kind}: why; remedy`, { status: 0, reason }),
+  });
+  contact.update([
+    lost('Service', 'ConnectionRefused'),
+    lost('Node', 'ConnectionLost'),
+    lost('Pod', 'Timeout'),
+    lost('Lease', 'Garbage'),
+  ]);
+  t.deepEqual(
+    contact.problems().map(({ message }) => message),
+    [
+      `The API server ${SERVER} cannot be reached: why; remedy`,
+      `Lease cannot be read: GET ${SERVER}/Lease: why; remedy`,
+    ],
+  );
+  t.regex(contact.problems()[0]?.remedy ?? '', /^What is known of Service, Node, Pod stays/);
 });
 
 test('nothing is told after stop()', (t) => {
@@ -64,4 +90,14 @@ test('nothing is told after stop()', (t) => {
   contact.stop();
   clock.advance(600_000);
   t.is(log.lines.length, 1);
+});
+
+test('what breaks while all is being stopped is not told for ever', (t) => {
+  const clock = fakeClock();
+  const log = recordingLog();
+  const contact = createContact({ server: () => SERVER, clock, log });
+  contact.stop();
+  contact.update([away('Service')]);
+  clock.advance(600_000);
+  t.deepEqual(log.lines, []);
 });
