@@ -121,8 +121,10 @@ class Writer implements StatusWriter {
     if (!base) return undefined;
     const task: Task = { key, base, wanted, from: addressesOf(base), to: wanted?.addresses ?? [] };
     if (!statusPatch(base, wanted)) {
-      this.#endHold(base, key);
       if (this.#say(task)) this.#options.onEvents(key);
+      if (this.#endHold(base, key)) return undefined;
+      batch.answered = true;
+      batch.errors.set(key, failed(key, 'it may say something else by now'));
       return undefined;
     }
     const error = this.#objectionTo(task);
@@ -132,11 +134,16 @@ class Writer implements StatusWriter {
     return undefined;
   }
 
-  /** It says what it should: nothing is in question, unless something else may be there by now. */
-  #endHold({ resourceVersion }: StatusBase, key: ObjectKey): void {
+  /**
+   * It says what it should: nothing is in question, unless something else may be there by now. Then it
+   * has to be asked for again.
+   */
+  #endHold({ resourceVersion }: StatusBase, key: ObjectKey): boolean {
     const hold = this.#holds.get(key);
     const isCurrent = hold?.resourceVersion !== resourceVersion;
-    if (isCurrent || !(hold.underWay || hold.stale)) this.#holds.delete(key);
+    const isOver = isCurrent || !(hold.underWay || hold.stale);
+    if (isOver) this.#holds.delete(key);
+    return isOver;
   }
 
   #objectionTo(task: Task): Error | undefined {
