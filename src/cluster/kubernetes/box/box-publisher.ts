@@ -7,6 +7,7 @@ import type { Snapshot } from '../../../domain/snapshot.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
+import { createComplaints } from '../reflector/complaints.ts';
 import { createEventRecorder } from '../write/event-recorder.ts';
 import { createEdgeNodeWriter, FIELD_MANAGER } from './edge-node-writer.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
@@ -39,6 +40,7 @@ export const STOP_LIMIT_MS = 2000;
 export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
   const { connection, source, box, clock, log } = options;
   const edgeNode = createEdgeNodeWriter(connection, box, clock);
+  const complaints = createComplaints(log, clock, WORDS);
   const owner = () => edgeNode.uid();
   const events = createEventRecorder({
     connection,
@@ -123,9 +125,10 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
       attempts += 1;
       dirty = true;
       const hint = error instanceof ApiError && error.status === 404 ? { remedy: INSTALL } : {};
-      log.warn('Cannot write the EdgeNode of this box; trying again', { box, error, ...hint });
+      complaints.failed(error, { box, ...hint });
       return;
     }
+    complaints.recovered();
     heartbeat ??= startHeartbeat({ ...options, ...options.heartbeat, owner });
     statuses.want(announcedServices(state));
   }
@@ -153,15 +156,21 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
       unsubscribe();
       cancel?.();
       events.stop();
+      let cancelLate = () => {};
       const late = new Promise<void>((resolve) => {
-        clock.after(STOP_LIMIT_MS, resolve);
+        cancelLate = clock.after(STOP_LIMIT_MS, resolve);
       });
       await Promise.race([farewell(), late]);
+      cancelLate();
       await connection.close();
     },
   };
 }
 
+const WORDS = {
+  failed: 'Cannot write the EdgeNode of this box; trying again',
+  recovered: 'The EdgeNode of this box can be written again',
+};
 const INSTALL = 'Install the definition: kubectl apply -k config/crds';
 
 /** By Service: interfaces on which at least one of its addresses is announced, sorted. */

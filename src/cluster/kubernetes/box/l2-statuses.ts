@@ -3,6 +3,7 @@ import type { Log } from '../../../domain/log.ts';
 import type { ObjectKey } from '../../../domain/object.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { ApiError } from '../api-error.ts';
+import { createComplaints } from '../reflector/complaints.ts';
 import { parallel } from '../write/parallel.ts';
 import {
   createL2StatusApi,
@@ -35,6 +36,11 @@ export interface L2Statuses {
   stop(): Promise<void>;
 }
 
+const WORDS = {
+  failed: 'Cannot write which Services are announced; trying again',
+  recovered: 'Which Services are announced can be written again',
+};
+
 /** Requests at one time. */
 const PARALLEL = 8;
 /** What others did to our objects, or that the kind was installed, is seen at a change after so long. */
@@ -45,6 +51,7 @@ export const GONE_SETTLE_MS = 1000;
 export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
   const { box, owner, clock, log, onBegin } = options;
   const api = createL2StatusApi(options);
+  const complaints = createComplaints(log, clock, WORDS);
   let wanted: ReadonlyMap<ObjectKey, readonly string[]> | undefined;
   const known = new Map<ObjectKey, WrittenL2Status>();
   /** Services that are known to be announced from here; `undefined` before the first list. */
@@ -134,6 +141,7 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
       if (begun) noteBegun(now, begun);
       if (isInstalled) await apply(now);
       attempts = 0;
+      complaints.recovered();
     }
   }
 
@@ -163,12 +171,7 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
     attempts += 1;
     const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
     const retryInMs = asked ?? backoffMs(attempts);
-    log.warn('Cannot write which Services are announced; trying again', {
-      box,
-      attempts,
-      retryInMs,
-      error,
-    });
+    complaints.failed(error, { box, attempts, retryInMs });
     if (!stopped) cancel = clock.after(retryInMs, run);
   }
 

@@ -2,31 +2,37 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
 import { ApiError } from '../api-error.ts';
 
+/** What is said. */
+export interface Words {
+  readonly failed: string;
+  readonly recovered: string;
+}
+
 /** The same failure is told again after so long, ms. */
 const REPEAT_MS = 60_000;
 
 /** Tells failures once a kind, not once a try. */
 export interface Complaints {
-  failed(error: Error): void;
+  failed(error: unknown, fields?: Readonly<Record<string, unknown>>): void;
   /** Tells that all is well again, when something had been told. */
   recovered(): void;
 }
 
-export function createComplaints(log: Log, clock: Clock): Complaints {
+export function createComplaints(log: Log, clock: Clock, words: Words): Complaints {
   const toldMs = new Map<string, number>();
   let sinceMs: number | undefined;
   let isTold = false;
   return {
-    failed(error) {
+    failed(error, fields = {}) {
       const now = clock.monotonicMs();
       sinceMs ??= now;
-      const kind = error instanceof ApiError ? error.reason : error.name;
+      const kind = error instanceof ApiError ? error.reason : '';
       const before = toldMs.get(kind);
       // A kind that is not installed is no trouble that grows: told once.
       if (before !== undefined && (kind === NOT_FOUND || now - before < REPEAT_MS)) return;
       toldMs.set(kind, now);
       isTold = true;
-      log.warn('Cannot read from the API server; what is known stays in force', { error });
+      log.warn(words.failed, { ...fields, error });
     },
     recovered() {
       if (sinceMs === undefined) return;
@@ -34,7 +40,7 @@ export function createComplaints(log: Log, clock: Clock): Complaints {
       sinceMs = undefined;
       toldMs.delete(NOT_FOUND);
       // When failures come and go, each kind is still told once in a while only.
-      if (isTold) log.info('Reading from the API server again', { awayMs });
+      if (isTold) log.info(words.recovered, { awayMs });
       isTold = false;
     },
   };

@@ -57,6 +57,11 @@ export interface Reflector {
 const SETTLED_MS = 1_000;
 /** A watch that lasted so long was a working one, however it ended. */
 const WORKING_WATCH_MS = 5_000;
+const WORDS = {
+  failed: 'Cannot read from the API server; what is known stays in force',
+  recovered: 'Reading from the API server again',
+};
+
 interface Waiter {
   resolve(): void;
   reject(error: unknown): void;
@@ -82,7 +87,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
     clock,
   };
   const reader = createKindReader(options.kind, path, options.trim ?? ((object) => object));
-  const complaints = createComplaints(options.log.child({ path }), clock);
+  const complaints = createComplaints(options.log.child({ path }), clock, WORDS);
   const outlook = createOutlook(clock, options.random);
   const listeners = new Set<(state: ReflectorState) => void>();
   const stopping = new AbortController();

@@ -7,7 +7,7 @@ import { recordingLog } from '../../../support/recording-log.ts';
 function start() {
   const clock = fakeClock();
   const log = recordingLog();
-  const complaints = createComplaints(log, clock);
+  const complaints = createComplaints(log, clock, { failed: 'Cannot', recovered: 'Again' });
   const fail = (reason: string) => complaints.failed(new ApiError(reason, { status: 0, reason }));
   return { clock, complaints, fail, levels: () => log.lines.map(({ level }) => level).join(' ') };
 }
