@@ -120,7 +120,8 @@ function changedStatuses(before: Allocation | undefined, now: Allocation): Set<O
   const keys = new Set(snapshot.statuses.changedKeys(old?.snapshot.statuses ?? none));
   if (!old) return keys;
   for (const key of snapshot.services.changedKeys(old.snapshot.services)) {
-    if (snapshot.statuses.has(key)) keys.add(key);
+    // One that was deleted and made anew has what was decided for its forerunner, and no status yet.
+    if (snapshot.statuses.has(key) || now.services.has(key)) keys.add(key);
   }
   return keys.union(old.world.hidden.difference(world.hidden));
 }

@@ -57,8 +57,7 @@ export function createRules(api: () => SimulatedApi, which: 'all' | 'twice'): Ru
     for (const [other, { uid, addresses }] of held) {
       const both = addresses.filter((address) => given.includes(address));
       if (other === key || both.length === 0) continue;
-      const seen = call.view.services.get(other);
-      if (service && seen?.uid === uid && mayShare(service, seen)) continue;
+      if (service && couldShare(call, service, other, uid)) continue;
       throw new Error(`${texts(both)} was given to ${key} while ${other} had it`);
     }
   }
@@ -95,6 +94,19 @@ export function createRules(api: () => SimulatedApi, which: 'all' | 'twice'): Ru
       return difference(now());
     },
   };
+}
+
+/**
+ * Whether two could share by what the process knew when it decided: since then people may have changed
+ * the other one, but not the one that the request is for.
+ */
+function couldShare({ process, view }: Call, service: Service, other: ObjectKey, uid: string) {
+  const { key } = service;
+  return process.views().some(({ services }) => {
+    const seen = services.get(other);
+    const isOfThen = services.get(key) === view.services.get(key);
+    return isOfThen && seen?.uid === uid && mayShare(service, seen);
+  });
 }
 
 /** Whether a Service cannot keep what it has, by what a process has known of it at some moment. */
