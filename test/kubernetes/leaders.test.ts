@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { inParallel } from './bulk.ts';
-import { leader, SERVICES, writePool, writeService } from './cluster-view.ts';
+import { leader, readService, SERVICES, writePool, writeService } from './cluster-view.ts';
 import { BOXES, type BoxName } from './edge-pair.ts';
 import { LEASE_DURATION_MS, type PairBox } from './pair-box.ts';
 import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
 
-/** Two controllers of which one leads, and is lost while Services pour in. */
+/** Two controllers of which one leads, and is lost while Services of their class pour in. */
 const EACH_TIME = 70;
+/** Not theirs by the settings, and left alone. */
+const UNCLASSED = 'unclassed';
+const CLASS = 'tidegate.io/tidegate';
 /** What comes on top of the Lease: a retry, reading everything anew, and a busy machine. */
 const TAKE_OVER_EXTRA_MS = 8000;
 
@@ -15,8 +18,9 @@ let site: TwoBoxes;
 let created = 0;
 
 test.before(async () => {
-  site = await buildTwoBoxes();
+  site = await buildTwoBoxes({ settings: 'loadBalancer: { handleUnclassed: false }' });
   await writePool(site.plane, 'public', ['198.51.100.0/24']);
+  await writeService(site.plane, UNCLASSED);
   await Promise.all(BOXES.map((name) => site.boxes[name].start(['controller'])));
 });
 
@@ -27,7 +31,7 @@ async function given(): Promise<ReadonlyMap<string, readonly string[]>> {
   const { items } = await site.plane.must('GET', SERVICES);
   return new Map(
     items
-      .filter((it: { metadata: { name: string } }) => it.metadata.name !== 'kubernetes')
+      .filter((it: { spec: object }) => 'loadBalancerClass' in it.spec)
       // biome-ignore lint/suspicious/noExplicitAny: an object as the server sent it
       .map(({ metadata, status }: any) => [
         metadata.name,
@@ -69,7 +73,7 @@ async function whilePouring(t: ExecutionContext, befall: (box: PairBox) => Promi
   created += EACH_TIME;
   let tookMs = 0;
   await inParallel(EACH_TIME, async (i) => {
-    await writeService(plane, `bulk-${first + i}`);
+    await writeService(plane, `bulk-${first + i}`, { spec: { loadBalancerClass: CLASS } });
     if (i !== EACH_TIME / 2) return;
     const startMs = performance.now();
     await befall(boxes[before]);
@@ -87,6 +91,8 @@ async function whilePouring(t: ExecutionContext, befall: (box: PairBox) => Promi
   const now = await given();
   t.is(now.size, created);
   t.is(new Set([...now.values()].flat()).size, created);
+  const unclassed = await readService(plane, UNCLASSED);
+  t.deepEqual([unclassed.status.loadBalancer, unclassed.metadata.finalizers], [{}, undefined]);
   for (const [name, addresses] of found) t.deepEqual(now.get(name), addresses, 'none changes');
   return { before, tookMs };
 }

@@ -30,6 +30,10 @@ export interface PairBox {
   die(): Promise<void>;
   /** Its links are back; nothing runs yet. */
   revive(): void;
+  /** Parts it from the API server, and from nothing else. */
+  cutOff(): void;
+  /** Takes that back. */
+  rejoin(): void;
 }
 
 /** The settings of both boxes: times short enough for a test, long enough for a busy machine. */
@@ -94,6 +98,8 @@ export async function createPairBox(options: PairBoxOptions): Promise<PairBox> {
       path.cut();
       await stop('SIGKILL');
     },
+    cutOff: path.cut,
+    rejoin: path.mend,
     revive() {
       path.mend();
       host.ip(
