@@ -122,8 +122,8 @@ function createTestSource(
   const liveness = createLiveness({
     lifetimeMs: HEARTBEAT.lifetimeMs,
     clock: realClock,
-    wasAlive: () => false,
-    onChange(name, alive) {
+    wasDead: () => false,
+    onChange({ box: name }, alive) {
       const known = snapshot.edgeNodes.get(name);
       if (known) set([[name, { ...known, alive }]]);
     },

@@ -2,7 +2,7 @@ import type { Clock } from '../../domain/clock.ts';
 import type { ClusterObject } from '../decode/cluster-object.ts';
 import { createLiveness } from './box/liveness.ts';
 import type { ReflectorSink } from './reflector/reflector-sink.ts';
-import type { Memory } from './remembered.ts';
+import type { Memory, RememberedLife } from './remembered.ts';
 
 /** Whether boxes live, for their EdgeNodes. */
 export interface BoxLife {
@@ -11,7 +11,7 @@ export interface BoxLife {
   /** An EdgeNode with what is known of its box. */
   complete(object: ClusterObject): ClusterObject;
   /** As an earlier process saw it. */
-  recall(box: string, alive: boolean): void;
+  recall(box: string, life: RememberedLife): void;
 }
 
 export interface BoxLifeOptions {
@@ -23,15 +23,15 @@ export interface BoxLifeOptions {
 
 export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOptions): BoxLife {
   /** Until the first list of Leases. */
-  const recalled = new Map<string, boolean>();
+  const recalled = new Map<string, RememberedLife>();
   /** Boxes whose life was asked for before that. */
   const unsettled = new Set<string>();
   const liveness = createLiveness({
     lifetimeMs,
     clock,
-    wasAlive: (box) => recalled.get(box) ?? false,
-    onChange(box, alive) {
-      memory?.setAlive(box, alive);
+    wasDead: ({ box, renewTime = '' }) => recalled.get(box) === renewTime,
+    onChange({ box, renewTime = '' }, alive) {
+      memory?.setLife(box, alive ? 'alive' : renewTime);
       onChange(box);
     },
   });
@@ -51,11 +51,12 @@ export function createBoxLife({ lifetimeMs, clock, memory, onChange }: BoxLifeOp
       const { kind, value } = object;
       const told = liveness.isAlive(value.name);
       if (told === undefined) unsettled.add(value.name);
-      const alive = told ?? recalled.get(value.name) ?? value.alive;
+      const life = recalled.get(value.name);
+      const alive = told ?? (life === undefined ? value.alive : life === 'alive');
       return alive === value.alive ? object : { kind, value: { ...value, alive } };
     },
-    recall(box, alive) {
-      recalled.set(box, alive);
+    recall(box, life) {
+      recalled.set(box, life);
       // Its EdgeNode may have been recalled before.
       if (unsettled.has(box)) onChange(box);
     },

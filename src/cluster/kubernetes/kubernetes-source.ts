@@ -160,7 +160,7 @@ export function createKubernetesSource(
 
   async function recall() {
     if (!memory || isComplete) return;
-    const visit = { object: reading.recall, alive: reading.recallAlive };
+    const visit = { object: reading.recall, life: reading.recallLife };
     const isWanted = () => !isComplete && stopped === undefined;
     const found = await memory.recall(server(), visit, isWanted).catch((error) => {
       log.warn('Cannot read what was seen of the cluster before', { error });
@@ -175,9 +175,9 @@ export function createKubernetesSource(
   async function stop() {
     cancelRecall();
     contact.stop();
-    statuses.stop();
     await writing?.stop();
     await reading.stop();
+    statuses.stop();
     await memory?.close();
     await connection.close();
     stopLog();

@@ -46,7 +46,7 @@ export interface Reading {
   take: Feed['take'];
   /** An object, or whether a box lives, as an earlier process saw it. */
   recall(kind: string, key: ObjectKey, object: unknown): void;
-  recallAlive(box: string, alive: boolean): void;
+  recallLife: BoxLife['recall'];
   /** What there is, by kind. */
   keys(): ReadonlyMap<Kind, ReadonlySet<ObjectKey>>;
   /** Makes fresh complete lists of these kinds, as far as they are installed. Rejects when one fails. */
@@ -161,7 +161,7 @@ export function startReading(options: ReadingOptions): Reading {
       }),
     take: (object) => feedOf('Service')?.take(object),
     recall: (kind, key, object) => feedOf(kind)?.recall(key, object),
-    recallAlive: life.recall,
+    recallLife: life.recall,
     keys: () =>
       new Map(
         readers.flatMap(({ toRead: { kind }, feed }) =>

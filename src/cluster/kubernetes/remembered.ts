@@ -17,8 +17,7 @@ export interface Memory {
   encode(kind: Kind, key: ObjectKey, object: KubeObject): Uint8Array | undefined;
   put(kind: Kind, key: ObjectKey, line: Uint8Array): void;
   delete(kind: Kind, key: ObjectKey): void;
-  /** Whether a box lives. */
-  setAlive(box: string, alive: boolean): void;
+  setLife(box: string, life: RememberedLife): void;
   /** Whose objects these are from now on. */
   setCluster(cluster: ClusterMark): void;
   /**
@@ -36,6 +35,9 @@ export interface Memory {
   close(): Promise<void>;
 }
 
+/** `alive`, or the renewTime of the last heartbeat of a box that is dead (empty: none). */
+export type RememberedLife = string;
+
 /** Tells one cluster from another. */
 export interface ClusterMark {
   /** `https://10.0.0.1:6443` */
@@ -46,7 +48,7 @@ export interface ClusterMark {
 
 export interface Recollection {
   object(kind: string, key: ObjectKey, object: Json): void;
-  alive(box: string, alive: boolean): void;
+  life(box: string, life: RememberedLife): void;
 }
 
 export interface MemoryOptions {
@@ -63,9 +65,9 @@ const BATCH_BYTES = 1024 * 1024;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const RETRY_MS = 60_000;
 
-/** Key of the {@link ClusterMark}; objects have `<kind> <key>`, and whether a box lives `Alive <name>`. */
+/** Key of the {@link ClusterMark}; objects have `<kind> <key>`, and whether a box lives `Life <name>`. */
 const CLUSTER = 'Cluster';
-const ALIVE = 'Alive';
+const LIFE = 'Life';
 
 /** Rejects when the file cannot be opened. */
 export async function openMemory({ path, breathe, clock, log }: MemoryOptions): Promise<Memory> {
@@ -153,14 +155,14 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
     },
     put: (kind, key, line) => set(`${kind} ${key}`, line),
     delete: (kind, key) => set(`${kind} ${key}`, undefined),
-    setAlive: (box, alive) => set(`${ALIVE} ${box}`, encodeLine(`${ALIVE} ${box}`, alive, false)),
+    setLife: (box, life) => set(`${LIFE} ${box}`, encodeLine(`${LIFE} ${box}`, life, false)),
     setCluster: (mark) => set(CLUSTER, encodeLine(CLUSTER, { ...mark }, false)),
     async recall(server, visit, isWanted) {
       const mark = await findMark();
       if (mark?.server !== server) return undefined;
       await map.read((name, value) => {
         const [kind = '', key = ''] = name.split(' ');
-        if (kind === ALIVE) visit.alive(key, value === true);
+        if (kind === LIFE) visit.life(key, typeof value === 'string' ? value : '');
         else if (kind !== CLUSTER) visit.object(kind, key, value);
         return isWanted();
       });
@@ -170,7 +172,7 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
       for (const name of map.keys()) {
         const [kind = '', key = ''] = name.split(' ');
         if (kind === CLUSTER || waiting.has(name)) continue;
-        const ofKind = kind === ALIVE ? 'EdgeNode' : (kind as Kind);
+        const ofKind = kind === LIFE ? 'EdgeNode' : (kind as Kind);
         if (!keys.get(ofKind)?.has(key)) set(name, undefined);
       }
     },

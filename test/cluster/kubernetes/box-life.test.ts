@@ -34,10 +34,10 @@ function scene() {
 test('a box lives as an earlier process knew it, until heartbeats were read', (t) => {
   const { life, lease, isAlive, changes } = scene();
   t.true(isAlive('edge-1'), 'nothing is known');
-  life.recall('edge-1', false);
+  life.recall('edge-1', '');
   t.deepEqual(changes, ['edge-1'], 'its EdgeNode was there before');
   t.false(isAlive('edge-1'));
-  life.recall('edge-2', false);
+  life.recall('edge-2', '');
   t.false(isAlive('edge-2'));
   life.sink.replace([lease('edge-2')], '1', false);
   t.true(isAlive('edge-2'));

@@ -43,20 +43,20 @@ function put(memory: Memory, kind: Kind, key: string, json: KubeObject) {
 
 async function recalled(memory: Memory, server = MARK.server) {
   const found: Record<string, Json> = {};
-  const alive: Record<string, boolean> = {};
+  const lives: Record<string, string> = {};
   const mark = await memory.recall(
     server,
     {
       object: (kind, key, json) => {
         found[`${kind} ${key}`] = json;
       },
-      alive: (box, isAlive) => {
-        alive[box] = isAlive;
+      life: (box, life) => {
+        lives[box] = life;
       },
     },
     () => true,
   );
-  return { mark, found, alive };
+  return { mark, found, lives };
 }
 
 test('what was seen is there after a restart, as far as it matters, and only for the same server', async (t) => {
@@ -74,7 +74,7 @@ test('what was seen is there after a restart, as far as it matters, and only for
   });
   put(memory, 'Service', 'default/gone', object('gone'));
   put(memory, 'Pod', 'default/p', object('p', { spec: { nodeName: 'n1', containers: [{}] } }));
-  memory.setAlive('edge-2', false);
+  memory.setLife('edge-2', '2026-01-31T12:00:00.000000Z');
   memory.delete('Service', 'default/gone');
   await memory.close();
 
@@ -99,7 +99,7 @@ test('what was seen is there after a restart, as far as it matters, and only for
         spec: { nodeName: 'n1' },
       },
     },
-    alive: { 'edge-2': false },
+    lives: { 'edge-2': '2026-01-31T12:00:00.000000Z' },
   });
   t.is((await recalled(again, 'https://10.0.0.2:6443')).mark, undefined);
   await again.close();
@@ -125,8 +125,8 @@ test('keepOnly() forgets what is no longer there', async (t) => {
   const first = await open(path);
   first.setCluster(MARK);
   for (const name of ['a', 'b']) put(first, 'Service', `default/${name}`, object(name));
-  first.setAlive('edge-1', true);
-  first.setAlive('edge-2', true);
+  first.setLife('edge-1', 'alive');
+  first.setLife('edge-2', 'alive');
   await first.close();
   const second = await open(path);
   second.keepOnly(
@@ -137,9 +137,9 @@ test('keepOnly() forgets what is no longer there', async (t) => {
   );
   await second.close();
   const third = await open(path);
-  const { found, alive } = await recalled(third);
+  const { found, lives } = await recalled(third);
   t.deepEqual(Object.keys(found), ['Service default/b']);
-  t.deepEqual(alive, { 'edge-2': true });
+  t.deepEqual(lives, { 'edge-2': 'alive' });
   await third.close();
 });
 

@@ -9,6 +9,10 @@ import { type Heartbeat, readHeartbeat } from './lease-fields.ts';
  * while others did: each sign of the stream shows that news would have come. So there are no timers,
  * and where nothing comes (API server away, link dead, this process stalled), nothing is concluded: a
  * silence longer than half a lifetime lets everybody's lifetime begin anew.
+ *
+ * At the first sight of a Lease its box has a lifetime to be heard of, too: after an outage of the API
+ * server nobody's Lease is recent, clocks of boxes may be wrong by any time, and who took the others
+ * for dead would break the connections through them.
  */
 export interface Liveness {
   /** A complete list. A Lease that is missing says nothing: its box may be about to write it again. */
@@ -24,29 +28,21 @@ export interface LivenessOptions {
   /** A box that was not heard of for so long is dead, ms. */
   readonly lifetimeMs: number;
   readonly clock: Clock;
-  /** Whether an earlier process knew that a box lives. */
-  readonly wasAlive: (box: string) => boolean;
-  /** Called when a box turns out to live or to be dead, also at first. */
-  readonly onChange: (box: string, alive: boolean) => void;
+  /** Whether an earlier process saw the box dead, and this as its last heartbeat. */
+  readonly wasDead: (heartbeat: Heartbeat) => boolean;
+  /** Called when a box turns out to live or to be dead, also at first; `last` is what it was heard by. */
+  readonly onChange: (last: Heartbeat, alive: boolean) => void;
 }
 
-/**
- * Clocks of boxes may differ by so much. Wall clocks matter only at the first sight of a Lease: one
- * renewed before that and a lifetime counts as dead, until its box is heard of; but not when an earlier
- * process knew the box alive. After an outage of the API server nobody's Lease is recent, and who took
- * the others for dead would break the connections through them.
- */
-export const CLOCK_SKEW_MS = 5000;
-
 interface Box {
-  renewTime: string | undefined;
+  last: Heartbeat;
   alive: boolean;
   /** Monotonic ms of the last news, or of the end of the last silence. */
   sinceMs: number;
 }
 
 export function createLiveness(options: LivenessOptions): Liveness {
-  const { lifetimeMs, clock, wasAlive, onChange } = options;
+  const { lifetimeMs, clock, wasDead, onChange } = options;
   const boxes = new Map<string, Box>();
   let listed = false;
   let lastSignMs = clock.monotonicMs();
@@ -61,36 +57,32 @@ export function createLiveness(options: LivenessOptions): Liveness {
       const heartbeat = readHeartbeat(lease);
       if (heartbeat) note(heartbeat, nowMs);
     }
-    for (const [name, box] of boxes)
-      if (box.alive && nowMs - box.sinceMs >= lifetimeMs) set(name, box, false);
+    for (const box of boxes.values())
+      if (box.alive && nowMs - box.sinceMs >= lifetimeMs) set(box, false);
   }
 
-  function note({ box: name, holder, renewTime }: Heartbeat, nowMs: number) {
-    const known = boxes.get(name);
+  function note(heartbeat: Heartbeat, nowMs: number) {
+    const { holder, renewTime } = heartbeat;
+    const known = boxes.get(heartbeat.box);
     if (!known) {
-      const alive = holder !== '' && (isRecent(renewTime) || wasAlive(name));
-      const box = { renewTime, alive, sinceMs: nowMs };
-      boxes.set(name, box);
-      onChange(name, box.alive);
+      const alive = holder !== '' && !wasDead(heartbeat);
+      boxes.set(heartbeat.box, { last: heartbeat, alive, sinceMs: nowMs });
+      onChange(heartbeat, alive);
       return;
     }
-    if (holder === '') set(name, known, false);
-    else if (renewTime !== known.renewTime) {
+    const isNews = renewTime !== known.last.renewTime;
+    known.last = heartbeat;
+    if (holder === '') set(known, false);
+    else if (isNews) {
       known.sinceMs = nowMs;
-      set(name, known, true);
+      set(known, true);
     }
-    known.renewTime = renewTime;
   }
 
-  function set(name: string, box: Box, alive: boolean) {
+  function set(box: Box, alive: boolean) {
     if (box.alive === alive) return;
     box.alive = alive;
-    onChange(name, alive);
-  }
-
-  function isRecent(renewTime: string | undefined): boolean {
-    const renewedMs = renewTime === undefined ? Number.NaN : Date.parse(renewTime);
-    return clock.wallMs() - renewedMs <= lifetimeMs + CLOCK_SKEW_MS;
+    onChange(box.last, alive);
   }
 
   return {
