@@ -48,6 +48,9 @@ interface Term {
   failure: Failure | undefined;
 }
 
+/** A write under way is waited for so long at the end: the source knows what becomes of it. */
+export const STOP_WAIT_MS = 1000;
+
 /** A class, since it is all state. */
 class RunningLoop implements Loop {
   readonly #deps: ControllerDeps;
@@ -129,7 +132,12 @@ class RunningLoop implements Loop {
     this.#stopped = true;
     this.#cancelRetry();
     this.#term.departures.stop();
-    await this.#running;
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#deps.clock.after(STOP_WAIT_MS, resolve);
+    });
+    await Promise.race([this.#running, late]);
+    cancel();
   }
 
   async #passes(): Promise<void> {
@@ -163,7 +171,7 @@ class RunningLoop implements Loop {
       const changes = this.#changesOf(keys, allocation);
       const errors = await this.#write(changes);
       // We have ceased to lead meanwhile; if we lead again, all is looked at anew.
-      if (term !== this.#term) return;
+      if (term !== this.#term || this.#stopped) return;
       this.#settleKeys(keys, changes, errors, startedMs);
       this.#again = true;
     }
@@ -308,6 +316,7 @@ class RunningLoop implements Loop {
   }
 
   #retryLater(error: unknown): void {
+    if (this.#stopped) return;
     const { log, clock } = this.#deps;
     const attempts = (this.#term.failure?.attempts ?? 0) + 1;
     const retryInMs = backoffMs(attempts);
@@ -315,7 +324,7 @@ class RunningLoop implements Loop {
     this.#term.failure = { attempts, message, retryAtMs: clock.monotonicMs() + retryInMs };
     log.error('Cannot allocate; addresses stay as decided', { attempts, retryInMs, error });
     this.#cancelRetry();
-    if (!this.#stopped) this.#cancelRetry = clock.after(retryInMs, () => this.run());
+    this.#cancelRetry = clock.after(retryInMs, () => this.run());
   }
 }
 

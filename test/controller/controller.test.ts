@@ -1,5 +1,6 @@
 import test from 'ava';
 import { DEPARTURE_LIMIT_MS } from '../../src/controller/departures.ts';
+import { STOP_WAIT_MS } from '../../src/controller/loop.ts';
 import { CONDITIONS_PER_WRITE } from '../../src/controller/work.ts';
 import { EVENTS_PER_SERVICE } from '../../src/domain/service.ts';
 import { bench, fakeSource, REPORTS_SETTLE_MS, run, settled } from './fake-cluster.ts';
@@ -351,6 +352,25 @@ test('stop() ends after the write under way, and lets go of the reports', async 
   source.change((c) => c.set('b'));
   await settled();
   t.is(source.attempts.length, 1);
+});
+
+test('stop() does not wait for a write that hangs, and says nothing of its failure', async (t) => {
+  const source = fakeSource();
+  let fail = (_error: Error) => {};
+  source.delay = new Promise((_resolve, reject) => {
+    fail = reject;
+  });
+  const { controller, clock, log } = bench((c) => c.pool('p', POOL).set('a'), source);
+  await settled();
+  const stopped = controller.stop();
+  clock.advance(STOP_WAIT_MS);
+  await stopped;
+  fail(new Error('broken off'));
+  await settled();
+  t.deepEqual(
+    log.lines.filter(({ level }) => level === 'error'),
+    [],
+  );
 });
 
 test('startController() stands by while another leads, and begins with nothing when it leads', async (t) => {

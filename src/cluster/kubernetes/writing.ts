@@ -53,6 +53,8 @@ export interface Writing
 const LEASE_NAME = 'tidegate-controller';
 /** Statuses that a restored API server has lost are looked for so often. */
 const LOST_CHECK_MS = 1000;
+/** Requests under way are waited for so long at the end, so that the Lease is released in any case. */
+const STOP_WAIT_MS = 1000;
 
 export function startWriting(options: WritingOptions): Writing {
   const { connection, statuses, take, node, clock, log } = options;
@@ -86,9 +88,11 @@ export function startWriting(options: WritingOptions): Writing {
     clock,
     log,
   });
+  let isStopping = false;
   const writer = createStatusWriter({
     connection,
-    leader,
+    // Who stops sends nothing more; what is on its way stands in the journal.
+    leader: { ...leader, leads: () => !isStopping && leader.leads() },
     events,
     baseOf: statuses.base,
     onWritten: take,
@@ -136,7 +140,7 @@ export function startWriting(options: WritingOptions): Writing {
       // Tried again as long as anything is lost.
       await writeStatuses(lost).catch(() => undefined);
     }
-    cancel = clock.after(LOST_CHECK_MS, writeLost);
+    if (!isStopping) cancel = clock.after(LOST_CHECK_MS, writeLost);
   }
 
   return {
@@ -145,15 +149,24 @@ export function startWriting(options: WritingOptions): Writing {
     reportConfiguration: (report) => reporter.report(report),
     eventsOf: (uid) => writer.eventsOf(uid),
     async stop() {
+      isStopping = true;
       cancel();
       reporter.stop();
-      await lostBoxes.stop();
-      await last;
-      cancel();
+      await within(STOP_WAIT_MS, Promise.all([lostBoxes.stop(), last]), clock);
       await leader.stop();
       events.stop();
     },
   };
+}
+
+/** Resolves when `work` is done, or after so long. */
+async function within(limitMs: number, work: Promise<unknown>, clock: Clock): Promise<void> {
+  let cancel = () => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(limitMs, resolve);
+  });
+  await Promise.race([work, late]);
+  cancel();
 }
 
 function* exposedOf({
