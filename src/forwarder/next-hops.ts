@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Address, familyOf, formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
-import { type Prefix, prefixContains } from '../domain/prefix.ts';
+import { type Prefix, rangeContains, rangeOfPrefix } from '../domain/prefix.ts';
 import type { Link } from '../protocol/rtnetlink/link.ts';
 import type { Route } from '../protocol/rtnetlink/route.ts';
 import type { RouteAnswer } from '../system/rtnetlink.ts';
@@ -163,8 +163,15 @@ export class KernelNextHops implements NextHops {
   }
 
   #askWithin(destination: Prefix | undefined): void {
+    const range = destination && rangeOfPrefix(destination);
+    if (range && range.first === range.last) {
+      // Routes to one address come by thousands: each VIP has one, for clients on this box.
+      const target = this.#targets.get(range.first);
+      if (target) this.#ask(target);
+      return;
+    }
     for (const target of this.#targets.values()) {
-      if (!destination || prefixContains(destination, target.address)) this.#ask(target);
+      if (!range || rangeContains(range, target.address)) this.#ask(target);
     }
   }
 

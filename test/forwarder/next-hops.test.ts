@@ -91,9 +91,14 @@ test('a route change asks only for the addresses it can concern', async (t) => {
   kernel.tell({ kind: 'route', route: route('10.244.0.0/16'), removed: false });
   await settle();
   t.deepEqual(kernel.asked, [POD]);
+  for (const one of [NODE, '192.0.2.1']) {
+    kernel.tell({ kind: 'route', route: route(`${one}/32`), removed: false });
+  }
+  await settle();
+  t.deepEqual(kernel.asked, [POD, NODE]);
   kernel.tell({ kind: 'policy' });
   await settle();
-  t.deepEqual(kernel.asked, [POD, POD, NODE]);
+  t.deepEqual(kernel.asked, [POD, NODE, POD, NODE]);
 });
 
 test('a new gateway that is not resolved yet is pending, not unreachable', async (t) => {

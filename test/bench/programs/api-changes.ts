@@ -66,8 +66,8 @@ createServer((inner) => {
   inner.pipe(outer);
   inner.on('close', () => outer.destroy());
   outer.on('data', (piece) => {
-    inner.write(piece);
     pieces.push(now());
+    inner.write(piece);
   });
   outer.on('end', () => inner.end());
 }).listen(job.port, '127.0.0.1', () => console.log('relays'));
