@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { decodePool } from '../../../../src/cluster/decode/pool.ts';
 import { decodeService } from '../../../../src/cluster/decode/service.ts';
 import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
@@ -64,6 +65,11 @@ export function snapshotOf(
   };
 }
 
+/** As in the real store, what did not change stays the same object. */
+function unlessSame(before: Service | undefined, now: Service | undefined): Service | undefined {
+  return isDeepStrictEqual(before, now) ? before : now;
+}
+
 type Stored = 'services' | 'pools';
 
 /** What one process knows of Services and pools, by the rules of the real store. */
@@ -93,7 +99,11 @@ export function createSimulatedStore(eventsOf: (uid: string) => readonly Service
       });
       snapshot = {
         ...snapshot,
-        services: snapshot.services.withAll(known.map(([key, it]) => [key, it?.service] as const)),
+        services: snapshot.services.withAll(
+          known.map(
+            ([key, it]) => [key, unlessSame(snapshot.services.get(key), it?.service)] as const,
+          ),
+        ),
         statuses: snapshot.statuses.withAll(
           known.map(([key, it]) => [key, it && statusOf(it.base, eventsOf(it.base.uid))] as const),
         ),
