@@ -74,10 +74,11 @@ interface Entry {
 /** A list that is older than an answer of ours was begun before that; after so long it was not. */
 const OWN_WRITE_GRACE_MS = 60_000;
 /**
- * A server that has gone back in time is believed when it still says so after so long: it may be an
- * older one behind the same address, and gone again at the next request.
+ * A server that has gone back in time, or knows of nothing any more, is believed when it still says so
+ * after so long: it may be an older one behind the same address, or a proxy that answers by itself, and
+ * gone again at the next request.
  */
-export const RESTORE_PATIENCE_MS = 5_000;
+export const PATIENCE_MS = 5_000;
 /** Lists of other kinds that go back in time within this span belong to the same event. */
 const RESTORE_SPAN_MS = 60_000;
 
@@ -88,8 +89,8 @@ export function createFeed(options: FeedOptions): Feed {
   /** Something complete is known: memories do not count any more. */
   let isListed = false;
   let restoredMs = Number.NEGATIVE_INFINITY;
-  /** Since when every list is of a time before what was read. */
-  let pastSinceMs: number | undefined;
+  /** Since when every list is hard to believe. */
+  let doubtSinceMs: number | undefined;
 
   function trim(object: KubeObject): ReadObject {
     const { name, namespace, uid, resourceVersion } = object.metadata;
@@ -109,8 +110,12 @@ export function createFeed(options: FeedOptions): Feed {
 
   async function replace(objects: readonly ReadObject[], version: string, isRestored: boolean) {
     await options.confirm();
-    if (!isRestored) pastSinceMs = undefined;
-    else checkPatience();
+    if (isRestored) {
+      trusts = false;
+      doubt('The API server has gone back in time');
+    } else if (objects.length === 0 && entries.size > 0) {
+      doubt(`The API server lists nothing, where there were ${entries.size}`);
+    } else doubtSinceMs = undefined;
     const isNewHistory = isRestored || !trusts;
     if (isNewHistory && objects.some(({ said }) => said === undefined)) {
       trusts = false;
@@ -126,16 +131,16 @@ export function createFeed(options: FeedOptions): Feed {
     }
     for (const key of gone) if (isNewHistory || !isAfter(entries.get(key), version)) remove(key);
     trusts = true;
-    pastSinceMs = undefined;
+    doubtSinceMs = undefined;
     if (isRestored) tellRestored();
   }
 
-  function checkPatience() {
+  /** Throws until the server has said so for long enough. */
+  function doubt(what: string) {
     const nowMs = clock.monotonicMs();
-    trusts = false;
-    pastSinceMs ??= nowMs;
-    if (nowMs - pastSinceMs >= RESTORE_PATIENCE_MS) return;
-    throw new Error('The API server has gone back in time; it is believed when it stays there');
+    doubtSinceMs ??= nowMs;
+    if (nowMs - doubtSinceMs >= PATIENCE_MS) return;
+    throw new Error(`${what}; it is believed when it still says so after ${PATIENCE_MS / 1000} s`);
   }
 
   /** Once for all kinds that go back in time together. */

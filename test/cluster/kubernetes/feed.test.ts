@@ -4,7 +4,7 @@ import {
   createFeed,
   type Feed,
   type FeedOptions,
-  RESTORE_PATIENCE_MS,
+  PATIENCE_MS,
 } from '../../../src/cluster/kubernetes/feed.ts';
 import type { KubeObject, WatchEvent } from '../../../src/cluster/kubernetes/kube-object.ts';
 import { createServiceStatuses } from '../../../src/cluster/kubernetes/service-statuses.ts';
@@ -164,12 +164,12 @@ test('nothing older than an answer to a request of ours comes after it', async (
   // A list that was begun before the answer came.
   await w.list(13, [service('a', 12, { ip: '192.0.2.2' })]);
   t.is(addressOf(w, 'a'), '192.0.2.4');
-  await w.list(13, []);
+  await w.list(13, [service('b', 13)]);
   t.is(addressOf(w, 'a'), '192.0.2.4');
   w.feed.take(service('a', 12, { ip: '192.0.2.2' }));
   t.is(addressOf(w, 'a'), '192.0.2.4');
   w.events(['MODIFIED', service('a', 14, { ip: '192.0.2.4' })], ['DELETED', service('a', 15)]);
-  t.deepEqual(ports(w), {});
+  t.deepEqual(ports(w), { 'default/b': 80 });
 });
 
 test('a list long after an answer of ours is newer, whatever its version says', async (t) => {
@@ -206,7 +206,7 @@ test('a server that went back in time is read in full, and its Services keep wha
   // The same version may stand for something else in another history.
   const past = [service('a', 9), service('b', 16, { port: 82 })];
   await t.throwsAsync(w.list(17, past, true), { message: /gone back in time/ });
-  w.clock.advance(RESTORE_PATIENCE_MS - 1);
+  w.clock.advance(PATIENCE_MS - 1);
   await t.throwsAsync(w.list(17, past, true), { message: /gone back in time/ });
   t.deepEqual(ports(w), { 'default/a': 80, 'default/b': 81 });
   t.is(w.restores, 0);
@@ -227,11 +227,28 @@ test('an older server that answers now and then is not believed', async (t) => {
   const before = w.store.publish();
   for (let round = 0; round < 4; round += 1) {
     await t.throwsAsync(w.list(11, [service('a', 9)], true));
-    w.clock.advance(RESTORE_PATIENCE_MS / 2);
+    w.clock.advance(PATIENCE_MS / 2);
     await w.list(20, now);
   }
   t.is(w.store.publish(), before);
   t.is(w.restores, 0);
+});
+
+test('a list without anything is believed when the next ones have nothing, too', async (t) => {
+  const w = world();
+  await w.list(10, [service('a', 3), service('b', 4)]);
+  const before = w.store.publish();
+  await t.throwsAsync(w.list(20, []), { message: /lists nothing, where there were 2/ });
+  w.clock.advance(PATIENCE_MS - 1);
+  await t.throwsAsync(w.list(21, []));
+  await w.list(22, [service('a', 3), service('b', 4)]);
+  t.is(w.store.publish(), before);
+  w.clock.advance(PATIENCE_MS);
+  await t.throwsAsync(w.list(30, []), undefined, 'what was doubted before does not count');
+  w.clock.advance(PATIENCE_MS);
+  await w.list(31, []);
+  t.deepEqual(ports(w), {});
+  await w.list(32, []);
 });
 
 test('distrust() has the next list read in full, though its version is higher', async (t) => {
@@ -329,7 +346,11 @@ test('however lists, events and answers come, no object goes back, and all end a
           waiting.push(['DELETED', last]);
         } else if (act === 'list') {
           waiting = [];
-          await w.list(version, [...server.values()]);
+          const list = () => w.list(version, [...server.values()]);
+          const isDoubted = server.size === 0 && w.feed.size > 0;
+          if (isDoubted) await t.throwsAsync(list());
+          if (isDoubted) w.clock.advance(PATIENCE_MS);
+          await list();
         } else if (act === 'catch up') {
           w.events(...waiting.splice(0, 2));
         }
