@@ -102,7 +102,7 @@ test.serial(
   async (t) => {
     const { proxy, boxes, wire, plane, client } = site;
     const before = wire.unasked().length;
-    const loads = await startLoads(12_000);
+    const loads = await startLoads(10_000);
     await proxy.down();
     await Promise.all(BOXES.map((name) => boxes[name].stop('SIGKILL')));
     await Promise.all(BOXES.map((name) => boxes[name].start()));
@@ -132,10 +132,10 @@ test.serial('an older API server behind the same address takes nothing away', as
   await writeService(plane, 'younger');
   const vip = await untilAddress(plane, 'younger');
   const before = wire.unasked().length;
-  const loads = await startLoads(6000);
+  const loads = await startLoads(4500);
   const back = proxy.rule(/^/, toServer(older.url));
   proxy.reset();
-  await sleep(2500);
+  await sleep(2000);
   back();
   proxy.reset();
   await older.stop();
@@ -152,7 +152,7 @@ test.serial('an etcd that is put back in time takes no address from anybody', as
   await writeService(plane, 'forgotten');
   const lost = await untilAddress(plane, 'forgotten');
   const before = wire.unasked().length;
-  const loads = await startLoads(10_000);
+  const loads = await startLoads(8000);
   await plane.restoreEtcd(snapshot);
   await writeService(plane, 'heir', { vip: lost });
   t.is(await untilAddress(plane, 'heir', CATCH_UP_MS), lost);
