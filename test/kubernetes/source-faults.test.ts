@@ -29,6 +29,13 @@ import {
 
 /** A source in front of whatever can be wrong with an API server. */
 const HOUR_MS = 3_600_000;
+const SAID = {
+  type: 'tidegate.io/Serving',
+  status: 'False',
+  reason: 'Test',
+  message: '',
+  sinceMs: 0,
+} as const;
 
 let world: SourceWorld;
 
@@ -196,3 +203,19 @@ test.serial(
     for (const each of seen) t.is(addressOf(each, 'bare'), '192.0.2.6');
   },
 );
+
+test.serial('the lead is given up at a stop, though writes hang', async (t) => {
+  const { source } = await world.open(t, { roles: ['controller'] });
+  await settle(() => source.leadership.leads());
+  world.proxy.rule(/PATCH .*\/services\//, hang);
+  const changed = new Map(
+    [...source.current().statuses].map(([key, status]) => [key, { ...status, conditions: [SAID] }]),
+  );
+  const written = t.throwsAsync(source.writeStatuses(changed), { message: /broken off/ });
+  await sleep(200);
+  await source.stop();
+  await written;
+  const path = '/apis/coordination.k8s.io/v1/namespaces/tidegate-system/leases/tidegate-controller';
+  const { spec } = await world.plane.must('GET', path);
+  t.is(spec.holderIdentity, '');
+});

@@ -11,7 +11,7 @@ import type { Trouble } from './contact.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { createClusterIdentity } from './identity.ts';
 import { isSurelyMissing } from './installed.ts';
-import type { KindToRead, ReadKind } from './kinds.ts';
+import type { CustomResource, KindToRead, ReadKind } from './kinds.ts';
 import { type Reflector, startReflector } from './reflector/reflector.ts';
 import type { Memory } from './remembered.ts';
 import type { ServiceStatuses } from './service-statuses.ts';
@@ -133,7 +133,8 @@ export function startReading(options: ReadingOptions): Reading {
       reader.isMissing = await isSurelyMissing(connection, custom);
       if (!reader.isMissing || reader.reflector.state().synced) return;
       reader.feed?.clear();
-      log.info(`${kind} is not installed; it is read as soon as it is`, { kind });
+      const remedy = `Where it is wanted: kubectl apply --server-side ${definitionOf(custom)}`;
+      log.info(`${kind} is not installed; it is read as soon as it is`, { kind, remedy });
       checkComplete();
     } catch {
       // It is asked again after the next try to list the kind.
@@ -177,6 +178,11 @@ export function startReading(options: ReadingOptions): Reading {
       await Promise.all(readers.map(({ reflector }) => reflector.stop()));
     },
   };
+}
+
+/** Where the definition is, as arguments of kubectl. */
+function definitionOf({ group }: CustomResource): string {
+  return group === 'metallb.io' ? '-k config/deploy/metallb-kinds' : '-k config/crds';
 }
 
 function isSynced({ reflector }: Reader): boolean {
