@@ -17,6 +17,7 @@ import { createConfigurationReporter } from './write/configuration-reporter.ts';
 import { createEventRecorder } from './write/event-recorder.ts';
 import { FIELD_MANAGER } from './write/field-manager.ts';
 import { createStatusWriter } from './write/status-writer.ts';
+import { unclaimed } from './write/unclaimed.ts';
 
 export interface WritingOptions {
   readonly connection: ApiConnection;
@@ -134,7 +135,8 @@ export function startWriting(options: WritingOptions): Writing {
 
   /** What a restored API server does not know any more, the leader has in memory. */
   async function writeLost() {
-    const lost = statuses.lost();
+    const all = statuses.lost();
+    const lost = all.size > 0 ? unclaimed(all, statuses.bases(), options.service) : all;
     if (lost.size > 0 && leader.leads()) {
       log.warn('Writing again what the API server has lost', { services: lost.size });
       // Tried again as long as anything is lost.
