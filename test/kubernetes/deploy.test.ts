@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -266,15 +266,25 @@ test.serial('renew-tokens gives each role of a box a new token by its own right'
   const { kubectl } = await findAssets();
   const env = { ...process.env, KUBECTL: kubectl };
   const make = `${ROOT}scripts/box-kubeconfig`;
-  const made = spawnSync('sh', [make, 'edge-1', 'speaker', 'forwarder'], {
-    cwd: plane.folder,
-    env: { ...env, KUBECONFIG: plane.kubeconfig },
-  });
+  // A name that YAML takes for a number.
+  const makeBy = (program: string) =>
+    spawnSync('sh', [make, '101', 'speaker', 'forwarder'], {
+      cwd: plane.folder,
+      env: { ...env, KUBECTL: program, KUBECONFIG: plane.kubeconfig },
+    });
+  const made = makeBy(kubectl);
   t.is(made.status, 0, made.stderr.toString());
-  const folder = `${plane.folder}/edge-1`;
-  const tokens = () =>
-    ['speaker', 'forwarder'].map((role) => readFileSync(`${folder}/${role}.token`, 'utf8'));
+  const folder = `${plane.folder}/101`;
+  const files = ['speaker.token', 'forwarder.token'].map((name) => `${folder}/${name}`);
+  const tokens = () => files.map((file) => readFileSync(file, 'utf8'));
   const before = tokens();
+  for (const file of files) t.is(statSync(file).mode & 0o777, 0o600);
+  const broken = `${plane.folder}/broken-kubectl`;
+  writeFileSync(broken, `#!/bin/sh\n[ "$1" != create ] || exit 1\nexec ${kubectl} "$@"\n`, {
+    mode: 0o755,
+  });
+  t.is(makeBy(broken).status, 1);
+  t.deepEqual(tokens(), before);
   const renewed = spawnSync('sh', [`${ROOT}bin/renew-tokens`, folder], { env });
   t.is(renewed.status, 0, renewed.stderr.toString());
   for (const [i, token] of tokens().entries()) t.not(token, before[i]);
@@ -297,7 +307,7 @@ test.serial('renew-tokens gives each role of a box a new token by its own right'
     'tidegate-system',
     'sa,role,rolebinding',
     '-l',
-    'tidegate.io/box=edge-1',
+    'tidegate.io/box=101',
   ]);
   const late = spawnSync('sh', [`${ROOT}bin/renew-tokens`, folder], { env });
   t.is(late.status, 1);
