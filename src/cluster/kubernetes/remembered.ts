@@ -75,7 +75,7 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
   const waiting = new Map<string, Uint8Array | undefined>();
   let waitingBytes = 0;
   let cancel: (() => void) | undefined;
-  let writing: Promise<void> | undefined;
+  let busy: Promise<void> | undefined;
   let isFailing = false;
 
   function set(name: string, line: Uint8Array | undefined) {
@@ -95,10 +95,20 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
   function flush() {
     cancel?.();
     cancel = undefined;
-    writing ??= writeAll().finally(() => {
-      writing = undefined;
-      if (waiting.size > 0) cancel ??= clock.after(RETRY_MS, flush);
-    });
+    if (!busy) occupy(writeAll());
+  }
+
+  /** One thing at a time: what is read must not be moved by what is written. */
+  function occupy(work: Promise<unknown>) {
+    busy = work.then(
+      () => release(),
+      () => release(),
+    );
+  }
+
+  function release() {
+    busy = undefined;
+    if (waiting.size > 0) cancel ??= clock.after(isFailing ? RETRY_MS : WRITE_EVERY_MS, flush);
   }
 
   async function writeAll() {
@@ -144,6 +154,18 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
     return mark as ClusterMark | undefined;
   }
 
+  async function readAll(...[server, visit, isWanted]: Parameters<Memory['recall']>) {
+    const mark = await findMark();
+    if (mark?.server !== server) return undefined;
+    await map.read((name, value) => {
+      const [kind = '', key = ''] = name.split(' ');
+      if (kind === LIFE) visit.life(key, typeof value === 'string' ? value : '');
+      else if (kind !== CLUSTER) visit.object(kind, key, value);
+      return isWanted();
+    });
+    return mark;
+  }
+
   return {
     encode(kind, key, object) {
       try {
@@ -158,15 +180,10 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
     setLife: (box, life) => set(`${LIFE} ${box}`, encodeLine(`${LIFE} ${box}`, life, false)),
     setCluster: (mark) => set(CLUSTER, encodeLine(CLUSTER, { ...mark }, false)),
     async recall(server, visit, isWanted) {
-      const mark = await findMark();
-      if (mark?.server !== server) return undefined;
-      await map.read((name, value) => {
-        const [kind = '', key = ''] = name.split(' ');
-        if (kind === LIFE) visit.life(key, typeof value === 'string' ? value : '');
-        else if (kind !== CLUSTER) visit.object(kind, key, value);
-        return isWanted();
-      });
-      return mark;
+      while (busy) await busy;
+      const reading = readAll(server, visit, isWanted);
+      occupy(reading);
+      return reading;
     },
     keepOnly(keys) {
       for (const name of map.keys()) {
@@ -178,7 +195,7 @@ export async function openMemory({ path, breathe, clock, log }: MemoryOptions): 
     },
     async close() {
       cancel?.();
-      await writing;
+      while (busy) await busy;
       await writeAll();
       cancel?.();
       await map.close();

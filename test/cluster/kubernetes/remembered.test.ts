@@ -176,3 +176,29 @@ test('a disk that takes nothing is told of once, and asked again later', async (
   t.deepEqual(Object.keys((await recalled(again)).found), ['Service default/a']);
   await again.close();
 });
+
+test('what is saved while all is read waits, and so does the end', async (t) => {
+  const path = makePath(t);
+  const filling = await open(path);
+  filling.setCluster(MARK);
+  for (let at = 0; at < 50; at += 1) put(filling, 'Service', `default/s${at}`, object(`s${at}`));
+  await filling.close();
+  const clock = fakeClock();
+  let turns = 0;
+  const log = recordingLog();
+  const breathe = () => {
+    turns += 1;
+    return new Promise<void>((resolve) => setImmediate(resolve));
+  };
+  const memory = await openMemory({ path, breathe, clock, log });
+  const opened = turns;
+  const reading = recalled(memory);
+  while (turns < opened + 60) await breathe();
+  put(memory, 'Service', 'default/s0', object('s0', { status: {} }));
+  clock.advance(WRITE_EVERY_MS);
+  await memory.close();
+  t.is(Object.keys((await reading).found).length, 50);
+  t.deepEqual(log.lines, []);
+  const { found } = await recalled(await open(path));
+  t.true('status' in (found['Service default/s0'] as object));
+});
