@@ -11,14 +11,15 @@ export class ApiError extends Error {
    * {@link NoAnswer} when the status is 0.
    */
   readonly reason: string;
-  /** How long the server asks to be left alone, ms. */
+  /** How long the server asks to be left alone, ms; {@link RETRY_AFTER_CAP_MS} at most. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, details: ApiErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.status = details.status;
     this.reason = details.reason;
-    this.retryAfterMs = details.retryAfterMs;
+    const { retryAfterMs } = details;
+    this.retryAfterMs = retryAfterMs && Math.min(retryAfterMs, RETRY_AFTER_CAP_MS);
   }
 
   /** As errors of the world have one; those without are bugs, and logged with their stack. */
@@ -26,6 +27,9 @@ export class ApiError extends Error {
     return this.reason;
   }
 }
+
+/** A server that asks for longer is not believed: it may have been a proxy's page. */
+export const RETRY_AFTER_CAP_MS = 60_000;
 
 export interface ApiErrorDetails {
   readonly status: number;

@@ -183,6 +183,7 @@ test('request() tells how long the server asks to be left alone', async (t) => {
     return failure(t, connection.request(VERSION));
   };
   t.is((await ask('7', {})).retryAfterMs, 7_000);
+  t.is((await ask('999999999', {})).retryAfterMs, 60_000, 'a proxy that closes for 31 years');
   t.is(
     (await ask(undefined, { kind: 'Status', details: { retryAfterSeconds: 2 } })).retryAfterMs,
     2_000,

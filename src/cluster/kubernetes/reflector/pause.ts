@@ -1,8 +1,6 @@
 /** Pauses between tries, ms. */
 export const PAUSE_BASE_MS = 200;
 export const PAUSE_CAP_MS = 30_000;
-/** A server that asks for longer is not believed: it may have been a proxy's page. */
-const RETRY_AFTER_CAP_MS = 60_000;
 
 /** How long to wait after a failure, with decorrelated jitter: many boxes fail at the same instant. */
 export interface Pauses {
@@ -18,7 +16,7 @@ export function createPauses(random: () => number): Pauses {
   return {
     next(retryAfterMs = 0) {
       last = Math.min(PAUSE_CAP_MS, PAUSE_BASE_MS + random() * (last * 3 - PAUSE_BASE_MS));
-      return Math.max(last, Math.min(retryAfterMs, RETRY_AFTER_CAP_MS));
+      return Math.max(last, retryAfterMs);
     },
     reset() {
       last = PAUSE_BASE_MS;

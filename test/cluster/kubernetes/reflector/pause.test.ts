@@ -29,9 +29,8 @@ test('createPauses() begins with the shortest again after reset()', (t) => {
   t.true(pauses.next(undefined) < 3 * PAUSE_BASE_MS);
 });
 
-test('createPauses() waits for as long as the server asks, within reason', (t) => {
+test('createPauses() waits for as long as the server asks', (t) => {
   const pauses = createPauses(() => 0);
   t.is(pauses.next(5_000), 5_000);
   t.is(pauses.next(10), PAUSE_BASE_MS);
-  t.is(pauses.next(86_400_000), 60_000);
 });
