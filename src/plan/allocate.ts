@@ -14,7 +14,7 @@ import { explain, fill, waiterOf } from './allocation/fill.ts';
 import { addressKey, EMPTY_OCCUPANCY, OccupancyDraft } from './allocation/occupancy.ts';
 import { refusalEvent } from './allocation/refusal-event.ts';
 import { scopeOf } from './allocation/scope.ts';
-import { heldBy, holdForHidden, keepLeaving, keepValid, type Step } from './allocation/step.ts';
+import { heldBy, holdForHidden, keepValid, type Step } from './allocation/step.ts';
 import { deprecated } from './allocation/texts.ts';
 import { usageOf } from './allocation/usage.ts';
 import { NOBODY_WAITS, updateWaiting, type Waiter } from './allocation/waiting.ts';
@@ -36,14 +36,7 @@ export function allocate(
 ): Allocation {
   const step = openStep(previous, snapshot, settings);
   const { services, hidden } = letGo(step);
-  keepValid(
-    step,
-    services.filter(({ deleting }) => !deleting),
-  );
-  keepLeaving(
-    step,
-    services.filter(({ deleting }) => deleting),
-  );
+  keepValid(step, services);
   holdForHidden(step, hidden);
   fill(step);
   explain(step);

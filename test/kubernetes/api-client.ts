@@ -57,10 +57,17 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const request: ApiClient['request'] = (method, path, body, contentType = 'application/json') =>
     exchange(agent, options, { method, path, body, contentType });
   const must: ApiClient['must'] = async (method, path, body, contentType) => {
-    const answer = await request(method, path, body, contentType);
-    if (answer.status < 300) return answer.body;
-    const said = answer.body?.message ?? answer.body;
-    throw new Error(`${method} ${path}: ${answer.status} ${said}`);
+    for (let waitedMs = 0; ; waitedMs += POLL_MS) {
+      const answer = await request(method, path, body, contentType);
+      if (answer.status < 300) return answer.body;
+      const said = String(answer.body?.message ?? answer.body);
+      // So it answers for a moment after a definition came or was changed.
+      const isStarting = answer.status === 429 && said.includes('(re)initializing');
+      if (!isStarting || waitedMs > ESTABLISHED_WAIT_MS) {
+        throw new Error(`${method} ${path}: ${answer.status} ${said}`);
+      }
+      await sleep(POLL_MS);
+    }
   };
   const pathOf = createPathFinder(must);
   const applyTo = async (manifest: Manifest, suffix: string) => {

@@ -38,36 +38,31 @@ export function keepValid(step: Step, services: readonly Service[]): void {
   const isChanged = (service: Service) => Number(scope.changed.has(service.key));
   const ordered = services.toSorted((a, b) => isChanged(a) - isChanged(b) || compareAge(a, b));
   for (const service of ordered) {
-    const who = candidateOf(service, step.settings.scopeSharingKeys);
-    const { addresses, pool, events } = keep(service, who, heldBy(step, service.key), step);
-    const outcome: Outcome = {
-      service,
-      who,
-      addresses,
-      pool,
-      refusal: addresses.length > 0 ? unreadableRequest(service, true) : undefined,
-      waits: false,
-      events: [...events],
-    };
+    const outcome = service.deleting ? leave(step, service) : stay(step, service);
     step.outcomes.set(service.key, outcome);
-    if (addresses.length > 0) claim(step, outcome);
+    if (outcome.addresses.length > 0) claim(step, outcome);
   }
+}
+
+function stay(step: Step, service: Service): Outcome {
+  const who = candidateOf(service, step.settings.scopeSharingKeys);
+  const { addresses, pool, events } = keep(service, who, heldBy(step, service.key), step);
+  const refusal = addresses.length > 0 ? unreadableRequest(service, true) : undefined;
+  return { service, who, addresses, pool, refusal, waits: false, events: [...events] };
 }
 
 /**
  * Who is being deleted keeps what its status says until that is taken away, whatever rules say now:
  * boxes may still answer for it. It is given nothing.
  */
-export function keepLeaving(step: Step, services: readonly Service[]): void {
-  for (const service of services.toSorted(compareAge)) {
-    const who = candidateOf(service, step.settings.scopeSharingKeys);
-    const held = step.snapshot.statuses.get(service.key)?.addresses ?? [];
-    const addresses = held.filter((address) => !step.draft.conflict(who, address));
-    const pool = (addresses.length > 0 && ownerOf(addresses, step)?.pool.name) || '';
-    const outcome = { service, who, addresses, pool, refusal: undefined, waits: false, events: [] };
-    step.outcomes.set(service.key, outcome);
-    if (addresses.length > 0) claim(step, outcome);
-  }
+function leave(step: Step, service: Service): Outcome {
+  const who = candidateOf(service, step.settings.scopeSharingKeys);
+  const said = step.snapshot.statuses.get(service.key)?.addresses ?? [];
+  const addresses = heldBy(step, service.key).addresses.filter(
+    (address) => said.includes(address) && !step.draft.conflict(who, address),
+  );
+  const pool = (addresses.length > 0 && ownerOf(addresses, step)?.pool.name) || '';
+  return { service, who, addresses, pool, refusal: undefined, waits: false, events: [] };
 }
 
 /** Keeps others off the addresses of Services that may stand in what could not be read. */
