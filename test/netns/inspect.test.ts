@@ -128,7 +128,8 @@ test.serial('a captured conversation can be traced', async (t) => {
 });
 
 test.serial('top shows the traffic of the moment', async (t) => {
-  const load = setInterval(() => void connect(20), 300);
+  const asked: Promise<unknown>[] = [];
+  const load = setInterval(() => asked.push(connect(20)), 300);
   try {
     await sleep(300);
     const { stdout, stderr } = await box.ask('top', '--once', '--json');
@@ -138,5 +139,6 @@ test.serial('top shows the traffic of the moment', async (t) => {
     t.true(busiest.packets > 50 && busiest.newFlows > 5, stdout);
   } finally {
     clearInterval(load);
+    await Promise.all(asked);
   }
 });

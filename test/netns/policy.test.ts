@@ -165,6 +165,12 @@ test.serial('ClientIP affinity holds for all ports, over more Pods and a kill -9
   t.deepEqual(await Promise.all(clients.map(whom)), before);
 });
 
+/** Connections that the client has open. */
+function connectionsTo(address: string): number {
+  const words = ['ss', '-Htn', 'state', 'established', 'dst', address];
+  return site.client.run(words).split('\n').filter(Boolean).length;
+}
+
 for (const [choice, outcome] of [
   ['reset', /ECONNRESET/],
   ['leave', /^$/],
@@ -172,7 +178,7 @@ for (const [choice, outcome] of [
   test.serial(`a connection to a Pod whose checks fail: ${choice}`, async (t) => {
     await offer([pods[0], pods[1]], { annotations: { 'tidegate.io/dead-backend': choice } });
     const held = hold(4000, { connections: 8, parallel: 8 });
-    await sleep(400);
+    await until('all are connected', async () => connectionsTo(VIP) === 8);
     pods[0].host.run(['nft', '-f', '-'], REFUSE);
     const { answeredBy, failures } = await held;
     pods[0].host.run(['nft', 'delete', 'table', 'inet', 'refuse']);
