@@ -50,13 +50,13 @@ function watchForDoubles() {
       const all = [...(await given()).values()].flat();
       moments += 1;
       doubles.push(...all.filter((ip, index) => all.indexOf(ip) !== index));
-      await sleep(50);
+      await sleep(20);
     }
   })();
   return async () => {
     isOn = false;
     await work;
-    return { doubles, looked: moments > 10 };
+    return { doubles, looked: moments > 2 };
   };
 }
 
