@@ -202,7 +202,9 @@ export function createFeed(options: FeedOptions): Feed {
     take(object) {
       const key = keyOf(object);
       const entry = entries.get(key);
-      if (entry && isOlder(object.metadata.resourceVersion, entry.resourceVersion)) return;
+      // An answer may come after the event that tells of the object's end.
+      if (entry?.uid !== object.metadata.uid) return;
+      if (isOlder(object.metadata.resourceVersion, entry.resourceVersion)) return;
       put(key, trim(object), false, clock.monotonicMs());
     },
     recall(key, json) {
