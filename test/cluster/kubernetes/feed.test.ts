@@ -172,6 +172,14 @@ test('nothing older than an answer to a request of ours comes after it', async (
   t.deepEqual(ports(w), { 'default/b': 80 });
 });
 
+test('an answer of ours that comes after the end of its object brings nothing back', async (t) => {
+  const w = world();
+  await w.list(10, [service('a', 3)]);
+  w.events(['DELETED', service('a', 15)]);
+  w.feed.take(service('a', 14));
+  t.deepEqual(ports(w), {});
+});
+
 test('a list long after an answer of ours is newer, whatever its version says', async (t) => {
   const w = world();
   await w.list(10, [service('a', 3)]);
