@@ -130,6 +130,7 @@ export function vipsOf(
       servable: isTrue(served.get(text), 'servable'),
       announced,
       interfaces: announcement?.interfaces ?? [],
+      peers: announcement?.peers ?? [],
       reason: announced ? '' : (announcement?.reason ?? reason),
     };
   });

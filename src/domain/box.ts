@@ -36,6 +36,8 @@ export interface BoxVip {
   readonly servable: boolean;
   readonly announced: boolean;
   readonly interfaces: readonly string[];
+  /** Names of the BGPPeers that have a route to it, sorted. */
+  readonly peers: readonly string[];
   /** Why it is not announced; empty when it is. */
   readonly reason: string;
 }

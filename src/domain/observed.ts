@@ -21,8 +21,12 @@ export interface VipServing {
 
 export interface VipAnnouncement {
   readonly address: Address;
+  /** By either way. */
   readonly announced: boolean;
+  /** Where ARP and neighbour discovery are answered for it. */
   readonly interfaces: readonly string[];
+  /** Names of the BGPPeers that have a route to it, sorted. */
+  readonly peers: readonly string[];
   /** Why not (`noEndpoints`, `noIPAllocated`, …); empty when announced. */
   readonly reason: string;
   /** ms since 1970 of the last change of `announced`. */

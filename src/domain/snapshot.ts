@@ -1,3 +1,8 @@
+import type { BfdProfile } from './bgp/bfd-profile.ts';
+import type { BgpAdvertisement } from './bgp/bgp-advertisement.ts';
+import type { BgpPeer } from './bgp/bgp-peer.ts';
+import type { BgpStatus } from './bgp/bgp-status.ts';
+import type { CommunityNames } from './bgp/community-names.ts';
 import type { EdgeNode } from './edge-node.ts';
 import type { ServiceEndpoints } from './endpoints.ts';
 import { KeyedMap } from './keyed-map.ts';
@@ -31,6 +36,11 @@ export interface Snapshot {
   readonly l2Advertisements: KeyedMap<L2Advertisement>;
   readonly edgeNodes: KeyedMap<EdgeNode>;
   readonly l2Statuses: KeyedMap<L2Status>;
+  readonly bgpPeers: KeyedMap<BgpPeer>;
+  readonly bgpAdvertisements: KeyedMap<BgpAdvertisement>;
+  readonly bfdProfiles: KeyedMap<BfdProfile>;
+  readonly communities: KeyedMap<CommunityNames>;
+  readonly bgpStatuses: KeyedMap<BgpStatus>;
   /** What is wrong in the input now; the objects concerned are here in their last good version. */
   readonly problems: readonly Problem[];
   /**
@@ -53,6 +63,11 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   l2Advertisements: KeyedMap.empty(),
   edgeNodes: KeyedMap.empty(),
   l2Statuses: KeyedMap.empty(),
+  bgpPeers: KeyedMap.empty(),
+  bgpAdvertisements: KeyedMap.empty(),
+  bfdProfiles: KeyedMap.empty(),
+  communities: KeyedMap.empty(),
+  bgpStatuses: KeyedMap.empty(),
   problems: [],
   remembered: false,
 };

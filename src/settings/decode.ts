@@ -1,7 +1,7 @@
 import type { HealthCheckSettings } from '../domain/health.ts';
 import type { Problem, SourcePosition } from '../domain/problem.ts';
 import type { SettingsFile } from './schema.ts';
-import type { AdminTcp, ForwarderPart, KubernetesPart, Settings } from './settings.ts';
+import type { AdminTcp, BgpPart, ForwarderPart, KubernetesPart, Settings } from './settings.ts';
 import {
   accepted,
   acceptedAddress,
@@ -13,6 +13,8 @@ import {
 
 /** Kubernetes' limit. */
 const MAX_LABEL_VALUE = 63;
+/** 12 bits, RFC 4724 §3. */
+const MAX_RESTART_TIME_MS = 4_095_000;
 
 /** Where a field stands, by its path: `['forwarder', 'health', 'timeout']`. */
 export type Locate = (path: readonly (string | number)[]) => SourcePosition;
@@ -38,6 +40,7 @@ export function decodeSettings(
         spacingMs: milliseconds(file.speaker.gratuitous.spacing),
         refreshMs: milliseconds(file.speaker.gratuitous.refresh),
       },
+      bgp: decodeBgp(file.speaker.bgp),
     },
     forwarder: decodeForwarder(file.forwarder),
     admin: { tcp: decodeAdminTcp(file.admin.tcp) },
@@ -122,6 +125,15 @@ function decodeAdminTcp(tcp: SettingsFile['admin']['tcp']): AdminTcp | undefined
   return { address: acceptedAddress(tcp.address), port: tcp.port, tokenFile: tcp.tokenFile };
 }
 
+function decodeBgp(bgp: SettingsFile['speaker']['bgp']): BgpPart {
+  return {
+    routerId: bgp.routerId === undefined ? undefined : acceptedAddress(bgp.routerId),
+    port: bgp.port,
+    restartTimeMs: milliseconds(bgp.restartTime),
+    shutdownWaitMs: milliseconds(bgp.shutdownWait),
+  };
+}
+
 function contradictions(settings: Settings, file: SettingsFile, locate: Locate): Problem[] {
   const problems: Problem[] = [];
   const refuse = (path: readonly string[], message: string, remedy: string) =>
@@ -145,6 +157,11 @@ function contradictions(settings: Settings, file: SettingsFile, locate: Locate):
   if (settings.cluster.source === 'kubernetes' && settings.node.length > MAX_LABEL_VALUE) {
     const message = `The name of this box has ${settings.node.length} characters and is a label's value`;
     refuse(['node'], message, `Write a node name of at most ${MAX_LABEL_VALUE} characters`);
+  }
+  const { bgp } = settings.speaker;
+  if (bgp.restartTimeMs > MAX_RESTART_TIME_MS) {
+    const message = `Restart time "${file.speaker.bgp.restartTime}" is longer than BGP can say`;
+    refuse(['speaker', 'bgp', 'restartTime'], message, 'Write at most "4095s"; "120s" is usual');
   }
   const { lease, heartbeat } = settings.cluster.kubernetes;
   const inKubernetes = (...path: string[]) => ['cluster', 'kubernetes', ...path];

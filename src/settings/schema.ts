@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { parseAddress } from '../domain/address.ts';
 import { forwarder } from './forwarder-schema.ts';
 import {
   ADDRESS_WORDS,
@@ -182,6 +183,43 @@ const speaker = section('How the network learns where an address lives (role spe
       }),
     },
   ),
+  bgp: section('Sessions with routers (BGPPeer objects, docs/bgp.md).', {
+    routerId: Type.Optional(
+      Type.Refine(
+        Type.String({
+          is: 'an IPv4 address',
+          remedy: 'Write four numbers from 0 to 255 with dots between them',
+          examples: ['10.0.0.11'],
+          description:
+            'Identifies this box in sessions whose BGPPeer has no routerID. Without it: the lowest ' +
+            "IPv4 address of the box's interfaces.",
+        }),
+        (value) => parseAddress(value) !== undefined && value.includes('.') && !value.includes(':'),
+      ),
+    ),
+    port: count({
+      default: 179,
+      minimum: 1,
+      maximum: 65_535,
+      description:
+        'TCP port that routers connect to. Listened on only where a BGPPeer is passive ' +
+        '(annotation tidegate.io/passive).',
+    }),
+    restartTime: duration({
+      default: '120s',
+      minimumMs: 1000,
+      description:
+        'How long peers keep routes while the speaker restarts (graceful restart, for BGPPeers that ' +
+        'ask for it).',
+    }),
+    shutdownWait: duration({
+      default: '5s',
+      minimumMs: 1,
+      description:
+        'When the speaker stops or the box is drained, peers are first asked to prefer other routes ' +
+        '(GRACEFUL_SHUTDOWN, RFC 8326); so much later the routes are withdrawn.',
+    }),
+  }),
 });
 
 const admin = section(

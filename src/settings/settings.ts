@@ -32,6 +32,7 @@ export interface Settings {
       readonly spacingMs: number;
       readonly refreshMs: number;
     };
+    readonly bgp: BgpPart;
   };
   readonly forwarder: ForwarderPart;
   readonly admin: { readonly tcp: AdminTcp | undefined };
@@ -39,6 +40,14 @@ export interface Settings {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'json' | 'pretty';
   };
+}
+
+export interface BgpPart {
+  /** `undefined`: chosen from the box's addresses. */
+  readonly routerId: Address | undefined;
+  readonly port: number;
+  readonly restartTimeMs: number;
+  readonly shutdownWaitMs: number;
 }
 
 export interface KubernetesPart {

@@ -74,7 +74,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     const { address, announce } = planned;
     const interfaces = announce && !stopped ? ports.announcing(address) : [];
     const reason = interfaces.length > 0 ? '' : obstacle(planned);
-    return { address, announced: interfaces.length > 0, interfaces, reason };
+    return { address, announced: interfaces.length > 0, interfaces, peers: [], reason };
   }
 
   /**

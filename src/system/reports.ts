@@ -37,17 +37,18 @@ export function encodeAnnouncement(announcement: VipAnnouncement): Json {
 }
 
 export function decodeAnnouncement(json: Json | undefined): VipAnnouncement | undefined {
-  const { address, announced, interfaces, reason, sinceMs } = fieldsOf(json);
+  const { address, announced, interfaces, peers, reason, sinceMs } = fieldsOf(json);
   const parsed = typeof address === 'string' ? parseAddress(address) : undefined;
   if (
     parsed === undefined ||
     typeof announced !== 'boolean' ||
     !isTexts(interfaces) ||
+    !isTexts(peers) ||
     typeof reason !== 'string' ||
     typeof sinceMs !== 'number'
   )
     return undefined;
-  return { address: parsed, announced, interfaces, reason, sinceMs };
+  return { address: parsed, announced, interfaces, peers, reason, sinceMs };
 }
 
 function fieldsOf(json: Json | undefined): { readonly [key: string]: Json | undefined } {

@@ -36,7 +36,14 @@ test('vipsOf() joins what is planned, announced and forwarded', (t) => {
       new Map([
         [
           vip,
-          { address: address(vip), announced: true, interfaces: ['eth0'], reason: '', sinceMs: 1 },
+          {
+            address: address(vip),
+            announced: true,
+            interfaces: ['eth0'],
+            peers: [],
+            reason: '',
+            sinceMs: 1,
+          },
         ],
       ]),
   };
@@ -49,6 +56,7 @@ test('vipsOf() joins what is planned, announced and forwarded', (t) => {
       servable: true,
       announced: true,
       interfaces: ['eth0'],
+      peers: [],
       reason: '',
     },
     {
@@ -57,6 +65,7 @@ test('vipsOf() joins what is planned, announced and forwarded', (t) => {
       servable: false,
       announced: false,
       interfaces: [],
+      peers: [],
       reason: 'noEndpoints',
     },
   ]);

@@ -156,7 +156,7 @@ export function fakeObserved(): FakeObserved {
     announce(ip, announced, reason = '') {
       const address = addr(ip);
       const interfaces = announced ? ['eth0'] : [];
-      announcements.set(address, { address, announced, interfaces, reason, sinceMs: 0 });
+      announcements.set(address, { address, announced, interfaces, peers: [], reason, sinceMs: 0 });
       tell({ addresses: [address] });
     },
   };

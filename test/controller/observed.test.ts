@@ -54,7 +54,14 @@ test('watchObserved() reads what forwarder and speaker report, and tells of chan
 
   const speaker = await openLedger(join(runDir, SPEAKER_REPORT), { durable: false });
   t.teardown(() => speaker.close());
-  const announcement = { address, announced: true, interfaces: ['eth0'], reason: '', sinceMs: 5 };
+  const announcement = {
+    address,
+    announced: true,
+    interfaces: ['eth0'],
+    peers: [],
+    reason: '',
+    sinceMs: 5,
+  };
   change = next();
   await speaker.put([['192.0.2.1', encodeAnnouncement(announcement)]]);
   await change;

@@ -177,6 +177,7 @@ export function vip(text: string, fields: Partial<BoxVip> = {}): BoxVip {
     servable: true,
     announced: true,
     interfaces: ['eth0'],
+    peers: [],
     reason: '',
     ...fields,
   };

@@ -18,7 +18,7 @@ function scene(left: Readonly<Record<string, boolean>>) {
   const current = new Map<string, VipAnnouncement>(
     Object.entries(left).map(([text, announced]) => [
       text,
-      { address: address(text), announced, interfaces: [], reason: '', sinceMs: 0 },
+      { address: address(text), announced, interfaces: [], peers: [], reason: '', sinceMs: 0 },
     ]),
   );
   const report: Report = {

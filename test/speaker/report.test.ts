@@ -13,8 +13,8 @@ import { recordingLog } from '../support/recording-log.ts';
 const VIP = address('192.0.2.100');
 const TEXT = '192.0.2.100';
 
-const UP = { address: VIP, announced: true, interfaces: ['eth0'], reason: '' };
-const DOWN = { address: VIP, announced: false, interfaces: [], reason: 'noEndpoints' };
+const UP = { address: VIP, announced: true, interfaces: ['eth0'], peers: [], reason: '' };
+const DOWN = { address: VIP, announced: false, interfaces: [], peers: [], reason: 'noEndpoints' };
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'tidegate-report-'));

@@ -230,6 +230,7 @@ function announcing(): NonNullable<AdminView['announcing']> {
         address: address(text),
         announced: reason === '',
         interfaces: reason === '' ? ['eth0'] : [],
+        peers: [],
         reason,
         sinceMs: START_MS,
       },

@@ -21,6 +21,7 @@ const ANNOUNCEMENT = {
   address: address('192.0.2.1'),
   announced: true,
   interfaces: ['eth0', 'eth1'],
+  peers: [],
   reason: '',
   sinceMs: 1000,
 };

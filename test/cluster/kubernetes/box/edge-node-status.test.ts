@@ -21,6 +21,7 @@ function vip(text: string, reason: string, services = ['shop/web']): BoxVip {
     servable: announced || reason === 'notOwner',
     announced,
     interfaces,
+    peers: [],
     reason,
   };
 }
