@@ -1,11 +1,11 @@
-import { formatAddress } from '../domain/address.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import type { VipServing } from '../domain/observed.ts';
-import { isOurs, type LoadBalancerClass } from '../domain/service-class.ts';
-import { EMPTY_SNAPSHOT, type Snapshot } from '../domain/snapshot.ts';
+import type { LoadBalancerClass } from '../domain/service-class.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import type { OwnBox } from './announcing/boxes.ts';
 import { type Field, fieldOf, withheldChanges } from './announcing/field.ts';
+import { type HoldersBasis, updateHolders } from './announcing/holders.ts';
 import { type PlannedAnnouncement, planAddress, samePlan } from './announcing/plan-address.ts';
 
 /** For whom is planned. */
@@ -20,12 +20,8 @@ export interface AnnouncePlan {
   readonly vips: KeyedMap<PlannedAnnouncement>;
   /** How many addresses this step planned anew. */
   readonly planned: number;
-  readonly basis: {
-    readonly snapshot: Snapshot;
-    readonly serving: KeyedMap<VipServing>;
+  readonly basis: HoldersBasis & {
     readonly settings: AnnounceSettings;
-    /** By address text: which Services of ours hold it. */
-    readonly holders: KeyedMap<readonly ObjectKey[]>;
     /** `undefined` before the first complete read of the cluster. */
     readonly field: Field | undefined;
   };
@@ -55,7 +51,7 @@ export function planAnnounce(
   const usable = isUsable(previous, snapshot, serving, settings) ? previous : undefined;
   const field =
     snapshot.revision === 0 ? undefined : fieldOf(usable?.basis.field, snapshot, settings.box);
-  const { holders, dirty } = updateHolders(usable, snapshot, serving, settings.loadBalancer);
+  const { holders, dirty } = updateHolders(usable?.basis, snapshot, serving, settings.loadBalancer);
   for (const text of fieldChanges(usable?.basis.field, field, holders)) dirty.add(text);
   const before = usable?.vips ?? KeyedMap.empty<PlannedAnnouncement>();
   const changes = [...dirty].map((text) => {
@@ -95,46 +91,4 @@ function fieldChanges(
 ): Iterable<string> {
   if (!before || !now) return [];
   return before.rules === now.rules ? withheldChanges(before.boxes, now.boxes) : holders.keys();
-}
-
-function updateHolders(
-  previous: AnnouncePlan | undefined,
-  snapshot: Snapshot,
-  serving: KeyedMap<VipServing>,
-  ours: LoadBalancerClass,
-): { holders: KeyedMap<readonly ObjectKey[]>; dirty: Set<string> } {
-  const before = previous?.basis.snapshot ?? EMPTY_SNAPSHOT;
-  const dirty = new Set(serving.changedKeys(previous?.basis.serving ?? KeyedMap.empty()));
-  if (snapshot.revision === 0) {
-    const known = [...serving].map(([text, { service }]) => [text, [service]] as const);
-    return { holders: KeyedMap.from(known), dirty };
-  }
-  const touched = new Set([
-    ...snapshot.services.changedKeys(before.services),
-    ...snapshot.statuses.changedKeys(before.statuses),
-  ]);
-  const old = previous?.basis.holders ?? KeyedMap.empty<readonly ObjectKey[]>();
-  const changes = new Map<string, Set<ObjectKey>>();
-  const holdersOf = (text: string) => {
-    const known = changes.get(text) ?? new Set(old.get(text));
-    changes.set(text, known);
-    return known;
-  };
-  for (const key of touched) {
-    for (const text of heldBy(key, before, ours)) holdersOf(text).delete(key);
-    for (const text of heldBy(key, snapshot, ours)) holdersOf(text).add(key);
-  }
-  for (const text of changes.keys()) dirty.add(text);
-  const holders = old.withAll(
-    [...changes].map(
-      ([text, keys]) => [text, keys.size === 0 ? undefined : [...keys].sort()] as const,
-    ),
-  );
-  return { holders, dirty };
-}
-
-function heldBy(key: ObjectKey, snapshot: Snapshot, ours: LoadBalancerClass): string[] {
-  const service = snapshot.services.get(key);
-  if (!service || !isOurs(service, ours)) return [];
-  return (snapshot.statuses.get(key)?.addresses ?? []).map(formatAddress);
 }

@@ -7,6 +7,7 @@ import type { VipServing } from '../../src/domain/observed.ts';
 import type { Service } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { type AnnouncePlan, planAnnounce } from '../../src/plan/announce.ts';
+import { bgpAdvertisement } from '../support/bgp-objects.ts';
 import { address, edgeNode, l2Advertisement, pool, service, status } from '../support/objects.ts';
 
 const OURS = {
@@ -221,6 +222,7 @@ const step = fc.record({
   edgeNodes: fc.option(edgeNodes),
   l2Advertisements: fc.option(advertisements),
   pools: fc.option(pools),
+  bgpAdvertisement: fc.constantFrom(undefined, bgpAdvertisement('routers')),
 });
 
 test('planAnnounce() step by step gives what planning from nothing gives', (t) => {
@@ -231,7 +233,7 @@ test('planAnnounce() step by step gives what planning from nothing gives', (t) =
       let plan: AnnouncePlan | undefined;
       for (const { service: name, type, held, report: vip, servable, ...rest } of steps) {
         const key = `default/${name}`;
-        const { labels, deleting, sharingKey, ...maps } = rest;
+        const { labels, deleting, sharingKey, bgpAdvertisement: ad, ...maps } = rest;
         const fields = { labels, deleting, sharingKey };
         snapshot = {
           ...snapshot,
@@ -243,6 +245,7 @@ test('planAnnounce() step by step gives what planning from nothing gives', (t) =
           l2Advertisements: snapshot.l2Advertisements.withAll(
             maps.l2Advertisements ? [maps.l2Advertisements] : [],
           ),
+          bgpAdvertisements: snapshot.bgpAdvertisements.withAll([['routers', ad]]),
         };
         served = served.withAll([
           [vip, servable === undefined ? undefined : serving(vip, { servable })],

@@ -15,7 +15,11 @@ export interface Box {
   readonly name: string;
   /** Of its EdgeNode and of the Node of its name; the EdgeNode's count first. */
   readonly labels: Labels;
-  /** What the cluster's objects say against its announcing anything; empty when nothing. */
+  /** It is to give its addresses up. */
+  readonly draining: boolean;
+  /** What its Node, or its labels, say against its announcing anything; empty when nothing. */
+  readonly nodeObstacle: WithholdReason;
+  /** Either of both, as a reason. */
   readonly obstacle: WithholdReason;
   /** May own addresses: alive, ready, and nothing is said against it. */
   readonly candidate: boolean;
@@ -35,7 +39,14 @@ export interface Boxes {
 /** The kubelet gives Nodes this label, and manifests choose by it; boxes have it by their name. */
 const HOSTNAME_LABEL = 'kubernetes.io/hostname';
 
-export function boxesOf({ edgeNodes, nodes }: Snapshot, own: OwnBox): Boxes {
+/** `before` are the same boxes while neither EdgeNodes nor Nodes changed. */
+export function boxesOf(
+  { edgeNodes, nodes }: Snapshot,
+  own: OwnBox,
+  before?: { readonly snapshot: Snapshot; readonly boxes: Boxes },
+): Boxes {
+  if (before?.snapshot.edgeNodes === edgeNodes && before.snapshot.nodes === nodes)
+    return before.boxes;
   const all = [...edgeNodes.values()]
     .map((edgeNode) => boxOf(edgeNode, nodes.get(edgeNode.name)))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -53,10 +64,14 @@ export function boxesOf({ edgeNodes, nodes }: Snapshot, own: OwnBox): Boxes {
 
 function boxOf(edgeNode: EdgeNode, node: Node | undefined): Box {
   const labels = labelsOf(edgeNode.name, node, edgeNode.labels);
-  const obstacle = edgeNode.drain || edgeNode.deleting ? 'draining' : nodeObstacle(labels, node);
+  const draining = edgeNode.drain || edgeNode.deleting;
+  const nodeObstacle = nodeObstacleOf(labels, node);
+  const obstacle = draining ? 'draining' : nodeObstacle;
   return {
     name: edgeNode.name,
     labels,
+    draining,
+    nodeObstacle,
     obstacle,
     candidate: obstacle === '' && edgeNode.alive && edgeNode.ready,
     withheld: new Set(
@@ -68,17 +83,18 @@ function boxOf(edgeNode: EdgeNode, node: Node | undefined): Box {
 }
 
 /** No candidate before its EdgeNode is there, so that all boxes choose among the same. */
-function newcomer({ name, labels: own }: OwnBox, node: Node | undefined): Box {
-  const labels = labelsOf(name, node, own);
-  const obstacle = nodeObstacle(labels, node);
-  return { name, labels, obstacle, candidate: false, withheld: new Set() };
+function newcomer({ name, labels: given }: OwnBox, node: Node | undefined): Box {
+  const labels = labelsOf(name, node, given);
+  const obstacle = nodeObstacleOf(labels, node);
+  const own = { draining: false, nodeObstacle: obstacle, obstacle };
+  return { name, labels, ...own, candidate: false, withheld: new Set() };
 }
 
 function labelsOf(name: string, node: Node | undefined, own: Labels): Labels {
   return { [HOSTNAME_LABEL]: name, ...node?.labels, ...own };
 }
 
-function nodeObstacle(labels: Labels, node: Node | undefined): WithholdReason {
+function nodeObstacleOf(labels: Labels, node: Node | undefined): WithholdReason {
   if (node?.networkUnavailable) return 'nodeNetworkUnavailable';
   return Object.hasOwn(labels, EXCLUDE_LABEL) ? 'nodeLabeledExcludeBalancers' : '';
 }

@@ -1,6 +1,6 @@
 import type { Snapshot } from '../../domain/snapshot.ts';
 import { type Box, type Boxes, boxesOf, type OwnBox } from './boxes.ts';
-import { type Rules, rulesOf } from './rules.ts';
+import { announcesEverything, type Rules, rulesOf } from './rules.ts';
 
 /** What decides about announcing besides Services: boxes, pools and advertisements. */
 export interface Field {
@@ -14,14 +14,13 @@ export interface Field {
 /** Keeps of the field before what did not change. */
 export function fieldOf(before: Field | undefined, snapshot: Snapshot, own: OwnBox): Field {
   const then = before?.own === own ? before : undefined;
-  const sameBoxes =
-    then?.snapshot.edgeNodes === snapshot.edgeNodes && then.snapshot.nodes === snapshot.nodes;
-  const boxes = sameBoxes ? then.boxes : boxesOf(snapshot, own);
+  const boxes = boxesOf(snapshot, own, then);
   const sameRules =
     then?.boxes.signature === boxes.signature &&
     then.snapshot.pools === snapshot.pools &&
-    then.snapshot.l2Advertisements === snapshot.l2Advertisements;
-  const rules = sameRules ? then.rules : rulesOf(snapshot.l2Advertisements, snapshot.pools, boxes);
+    then.snapshot.l2Advertisements === snapshot.l2Advertisements &&
+    announcesEverything(then.snapshot) === announcesEverything(snapshot);
+  const rules = sameRules ? then.rules : rulesOf(snapshot, boxes);
   return { boxes, rules, own, snapshot };
 }
 

@@ -9,10 +9,13 @@ import type { ObjectKey } from '../../domain/object.ts';
 import type { VipServing } from '../../domain/observed.ts';
 import type { Service } from '../../domain/service.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
+import { matchesAny } from './by-pool.ts';
 import type { Field } from './field.ts';
+import { forwarderReason, liveHolders } from './holders.ts';
 import { ownerOf } from './owner.ts';
 import type { WithholdReason } from './reasons.ts';
-import { matchesAny, type Rule } from './rules.ts';
+import type { Rule } from './rules.ts';
+import { sameList } from './same-list.ts';
 
 /** Whether this box should tell the network that an address lives here. */
 export interface PlannedAnnouncement {
@@ -71,14 +74,6 @@ export function planAddress(
   });
 }
 
-/** Those that are not being deleted. */
-function liveHolders(keys: readonly ObjectKey[], { services }: Snapshot): Service[] {
-  return keys.flatMap((key) => {
-    const service = services.get(key);
-    return service && !service.deleting ? [service] : [];
-  });
-}
-
 /**
  * The rules for an address, of all Services that hold it. As in MetalLB, a Service that may share its
  * address is not announced when any of its rules selects Services; `refused` says so then.
@@ -107,12 +102,6 @@ function electionText([first]: readonly Service[], { statuses }: Snapshot): stri
   return address === undefined ? '' : formatAddress(address);
 }
 
-function forwarderReason(text: string, serving: KeyedMap<VipServing>): WithholdReason {
-  const report = serving.get(text);
-  if (!report) return serving.size === 0 ? 'forwarderNotReady' : 'notForwarded';
-  return report.servable ? '' : report.reason || 'noEndpoints';
-}
-
 function interfacesOf(rules: readonly Rule[]): readonly string[] | undefined {
   const names = new Set<string>();
   for (const { interfaces } of rules) {
@@ -127,12 +116,13 @@ export function samePlan(a: PlannedAnnouncement, b: PlannedAnnouncement): boolea
     a.reason === b.reason &&
     a.owner === b.owner &&
     sameList(a.services, b.services) &&
-    sameList(a.interfaces, b.interfaces) &&
+    sameInterfaces(a.interfaces, b.interfaces) &&
     sameList(a.advertisements, b.advertisements)
   );
 }
 
-function sameList(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((item, index) => item === b[index]);
+type Interfaces = PlannedAnnouncement['interfaces'];
+
+function sameInterfaces(a: Interfaces, b: Interfaces): boolean {
+  return a === undefined || b === undefined ? a === b : sameList(a, b);
 }

@@ -1,9 +1,12 @@
 /**
  * Why a box does not announce an address. MetalLB's words where it has one: `notOwner` (another box
  * does), `noMatchingAdvertisement`, `sharedIPWithServiceSelector`, `nodeNetworkUnavailable`,
- * `nodeLabeledExcludeBalancers`, `serviceDeleted`, `invalidIP`, `noEndpoints`. Others of ours:
- * `draining`, `forwarderNotReady` (it has not spoken yet), `notForwarded` (it has, but not of this
- * address), `noInterface`, `announceFailed`, `speakerStopped`; and what the forwarder reports.
+ * `nodeLabeledExcludeBalancers`, `serviceDeleted`, `invalidIP`, `noEndpoints`,
+ * `conflictingAdvertisements` (those for one Service contradict one another). Others of ours:
+ * `noPeer` (no BGPPeer of this box takes it), `aggregationTooShort` (the prefix would reach beyond the
+ * pool), `unknownCommunity` (no Community object gives the name), `draining`, `forwarderNotReady` (it
+ * has not spoken yet), `notForwarded` (it has, but not of this address), `noInterface`,
+ * `announceFailed`, `speakerStopped`; and what the forwarder reports.
  */
 export type WithholdReason = string;
 
@@ -12,6 +15,10 @@ const NOT_OF_THE_BOX: ReadonlySet<WithholdReason> = new Set([
   'notOwner',
   'noMatchingAdvertisement',
   'sharedIPWithServiceSelector',
+  'conflictingAdvertisements',
+  'noPeer',
+  'aggregationTooShort',
+  'unknownCommunity',
   'nodeNetworkUnavailable',
   'nodeLabeledExcludeBalancers',
   'serviceDeleted',

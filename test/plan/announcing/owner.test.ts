@@ -6,7 +6,8 @@ import { ownerOf } from '../../../src/plan/announcing/owner.ts';
 import type { Rule } from '../../../src/plan/announcing/rules.ts';
 
 function box(name: string, fields: Partial<Box> = {}): Box {
-  return { name, labels: {}, obstacle: '', candidate: true, withheld: new Set(), ...fields };
+  const nothing = { draining: false, nodeObstacle: '', obstacle: '', withheld: new Set<string>() };
+  return { name, labels: {}, ...nothing, candidate: true, ...fields };
 }
 
 function rule(weights: Record<string, number>): Rule {

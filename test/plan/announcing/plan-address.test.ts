@@ -8,6 +8,7 @@ import type { Service } from '../../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/domain/snapshot.ts';
 import { planAnnounce } from '../../../src/plan/announce.ts';
 import type { PlannedAnnouncement } from '../../../src/plan/announcing/plan-address.ts';
+import { bgpAdvertisement } from '../../support/bgp-objects.ts';
 import {
   address,
   edgeNode,
@@ -75,6 +76,13 @@ const reason = (world: World, vip?: string) => plan(world, vip)?.reason;
 
 test('without any advertisement an address is announced on all interfaces', (t) => {
   t.like(plan({}), { announce: true, interfaces: undefined, advertisements: [], owner: '' });
+});
+
+test('who announces by BGP does not announce everything by ARP besides', (t) => {
+  const bgpAdvertisements = byKey(bgpAdvertisement('all'));
+  t.is(reason({ bgpAdvertisements }), 'noMatchingAdvertisement');
+  const l2Advertisements = byKey(l2Advertisement('lan'));
+  t.is(reason({ bgpAdvertisements, l2Advertisements }), '');
 });
 
 test('an advertisement counts for the pools that it names or selects, or for all', (t) => {
