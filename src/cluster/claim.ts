@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectKey } from '../domain/object.ts';
 import type { Problem, SourcePosition } from '../domain/problem.ts';
+import { samePassword } from './decode/bgp-password.ts';
 import type { ClusterObject, Kind } from './decode/cluster-object.ts';
 import { sameSecretValues } from './decode/secret.ts';
 
@@ -71,6 +72,13 @@ export function sameObject(a: ClusterObject, b: ClusterObject): boolean {
   if (a.kind === 'Secret' && b.kind === 'Secret') {
     const bare = ({ value, ...rest }: typeof a.value) => rest;
     return isDeepStrictEqual(bare(a.value), bare(b.value)) && sameSecretValues(a.value, b.value);
+  }
+  if (a.kind === 'BGPPeer' && b.kind === 'BGPPeer') {
+    const bare = ({ password, ...rest }: typeof a.value) => rest;
+    return (
+      isDeepStrictEqual(bare(a.value), bare(b.value)) &&
+      samePassword(a.value.password, b.value.password)
+    );
   }
   return isDeepStrictEqual(a, b);
 }

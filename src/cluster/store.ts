@@ -61,6 +61,11 @@ const FIELDS = {
   L2Advertisement: 'l2Advertisements',
   EdgeNode: 'edgeNodes',
   ServiceL2Status: 'l2Statuses',
+  BGPPeer: 'bgpPeers',
+  BGPAdvertisement: 'bgpAdvertisements',
+  BFDProfile: 'bfdProfiles',
+  Community: 'communities',
+  ServiceBGPStatus: 'bgpStatuses',
 } as const;
 
 type MapField = (typeof FIELDS)[keyof typeof FIELDS] | 'statuses' | 'endpoints';

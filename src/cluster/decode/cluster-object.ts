@@ -1,3 +1,8 @@
+import type { BfdProfile } from '../../domain/bgp/bfd-profile.ts';
+import type { BgpAdvertisement } from '../../domain/bgp/bgp-advertisement.ts';
+import type { BgpPeer } from '../../domain/bgp/bgp-peer.ts';
+import type { BgpStatus } from '../../domain/bgp/bgp-status.ts';
+import type { CommunityNames } from '../../domain/bgp/community-names.ts';
 import type { EdgeNode } from '../../domain/edge-node.ts';
 import type { L2Advertisement } from '../../domain/l2-advertisement.ts';
 import type { L2Status } from '../../domain/l2-status.ts';
@@ -7,6 +12,11 @@ import type { Pod } from '../../domain/pod.ts';
 import type { Pool } from '../../domain/pool.ts';
 import type { Secret } from '../../domain/secret.ts';
 import type { Service } from '../../domain/service.ts';
+import { decodeBfdProfile } from './bfd-profile.ts';
+import { decodeBgpAdvertisement } from './bgp-advertisement.ts';
+import { decodeBgpPeer } from './bgp-peer.ts';
+import { decodeBgpStatus } from './bgp-status.ts';
+import { decodeCommunity } from './community.ts';
 import { decodeEdgeNode } from './edge-node.ts';
 import { decodeEndpointSlice, type ServiceSlices } from './endpoint-slice.ts';
 import { decodeEndpoints } from './endpoints.ts';
@@ -33,6 +43,11 @@ export interface KindTypes {
   readonly L2Advertisement: L2Advertisement;
   readonly EdgeNode: EdgeNode;
   readonly ServiceL2Status: L2Status;
+  readonly BGPPeer: BgpPeer;
+  readonly BGPAdvertisement: BgpAdvertisement;
+  readonly BFDProfile: BfdProfile;
+  readonly Community: CommunityNames;
+  readonly ServiceBGPStatus: BgpStatus;
 }
 
 export type Kind = keyof KindTypes;
@@ -60,6 +75,11 @@ export const KINDS: { readonly [K in Kind]: KindEntry<K> } = {
   L2Advertisement: { apiVersion: 'metallb.io/v1beta1', decode: decodeL2Advertisement },
   EdgeNode: { apiVersion: 'tidegate.io/v1alpha1', decode: decodeEdgeNode },
   ServiceL2Status: { apiVersion: 'metallb.io/v1beta1', decode: decodeL2Status },
+  BGPPeer: { apiVersion: 'metallb.io/v1beta2', decode: decodeBgpPeer },
+  BGPAdvertisement: { apiVersion: 'metallb.io/v1beta1', decode: decodeBgpAdvertisement },
+  BFDProfile: { apiVersion: 'metallb.io/v1beta1', decode: decodeBfdProfile },
+  Community: { apiVersion: 'metallb.io/v1beta1', decode: decodeCommunity },
+  ServiceBGPStatus: { apiVersion: 'metallb.io/v1beta1', decode: decodeBgpStatus },
 };
 
 export function isKind(kind: string): kind is Kind {

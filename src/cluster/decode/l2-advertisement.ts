@@ -9,11 +9,10 @@ import {
   isAbsent,
   items,
   type Locate,
-  quote,
   section,
-  text,
 } from './field.ts';
 import { readMeta } from './meta.ts';
+import { readNames } from './names.ts';
 import { readSelector, readSelectors } from './selector.ts';
 
 const MAX_POOLS = 4096;
@@ -38,18 +37,6 @@ export function decodeL2Advertisement(value: unknown, locate?: Locate): Decoded<
       ),
     };
   });
-}
-
-/** Names of something, each once. */
-function readNames(list: Field, limit: number, what: string): string[] {
-  const seen = new Set<string>();
-  for (const item of items(list, limit)) {
-    const name = text(item, '');
-    if (name === '') fail(item, `${what} ${quote(item.value)} is not a name`, 'Write a name');
-    if (seen.has(name)) fail(item, `${what} ${quote(name)} stands here twice`, 'Remove one');
-    seen.add(name);
-  }
-  return [...seen];
 }
 
 function readPreference(field: Field): WeightedSelector {

@@ -38,7 +38,8 @@ export function readMeta(root: Field, rules: NameRules): ObjectMeta {
   const name = readName(child(metadata, 'name'), rules.name);
   const namespace = rules.namespaced ? readNamespace(child(metadata, 'namespace')) : '';
   const key = objectKey(namespace, name);
-  if (name !== '') nameObject(root, { kind: rules.kind, key });
+  const isNamed = name !== '' && (namespace !== '' || !rules.namespaced);
+  if (isNamed) nameObject(root, { kind: rules.kind, key });
   return {
     key,
     namespace,
@@ -68,10 +69,9 @@ function readName(field: Field, form: NameRules['name']): string {
 
 function readNamespace(field: Field): string {
   const namespace = text(field, DEFAULT_NAMESPACE) || DEFAULT_NAMESPACE;
-  if (!LABEL.test(namespace)) {
-    fail(field, `${quote(namespace)} is not a DNS-1123 label`, 'Use at most 63 of a-z, 0-9 and -');
-  }
-  return namespace;
+  if (LABEL.test(namespace)) return namespace;
+  fail(field, `${quote(namespace)} is not a DNS-1123 label`, 'Use at most 63 of a-z, 0-9 and -');
+  return '';
 }
 
 export function isSubdomain(name: string): boolean {

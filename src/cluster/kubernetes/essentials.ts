@@ -1,4 +1,5 @@
 import type { Json } from '../../system/json.ts';
+import { PASSWORD_FORGOTTEN } from '../decode/bgp-password.ts';
 import type { Kind } from '../decode/cluster-object.ts';
 import { isObject } from '../decode/field.ts';
 import type { KubeObject } from './kube-object.ts';
@@ -18,6 +19,11 @@ const PARTS: Readonly<Record<Kind, readonly string[]>> = {
   L2Advertisement: ['spec'],
   EdgeNode: ['spec', 'status'],
   ServiceL2Status: ['status'],
+  BGPPeer: ['spec'],
+  BGPAdvertisement: ['spec'],
+  BFDProfile: ['spec'],
+  Community: ['spec'],
+  ServiceBGPStatus: ['status'],
 };
 
 /** Where parts are large: the fields that matter. */
@@ -40,6 +46,19 @@ const OUR_ANNOTATIONS = /^(tidegate\.io|metallb\.io|metallb\.universe\.tf)\//;
 
 /** What is worth remembering of an object over a restart: all that we read, hardly anything else. */
 export function essentialsOf(kind: Kind, object: KubeObject): Json {
+  const essentials = partsOf(kind, object);
+  return (kind === 'BGPPeer' ? withoutPassword(essentials) : essentials) as Json;
+}
+
+/** What is on a disk can be read by more people than what is in the API. */
+function withoutPassword(peer: Fields): Fields {
+  const { spec } = peer;
+  if (!isObject(spec) || !spec['password']) return peer;
+  const { password, ...rest } = spec;
+  return { ...peer, spec: rest, [PASSWORD_FORGOTTEN]: true };
+}
+
+function partsOf(kind: Kind, object: KubeObject): Fields {
   const { annotations } = object.metadata;
   const ours = Object.entries(isObject(annotations) ? annotations : {}).filter(([name]) =>
     OUR_ANNOTATIONS.test(name),
@@ -55,7 +74,7 @@ export function essentialsOf(kind: Kind, object: KubeObject): Json {
       ...(ours.length > 0 && { annotations: Object.fromEntries(ours) }),
     },
     ...Object.fromEntries(parts.filter(([, value]) => value !== undefined)),
-  } as Json;
+  };
 }
 
 function pick(fields: Fields, names: readonly string[]): Fields {

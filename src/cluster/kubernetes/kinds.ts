@@ -1,7 +1,7 @@
 import type { RoleName } from '../../domain/role.ts';
 import { WEIGHT_LABEL } from '../../domain/weight.ts';
+import { NODE_LABEL } from '../decode/announcement-status.ts';
 import type { Kind } from '../decode/cluster-object.ts';
-import { NODE_LABEL } from '../decode/l2-status.ts';
 
 /** Heartbeat Leases are read, too; they become `EdgeNode.alive` and are no objects of the snapshot. */
 export type ReadKind = Kind | 'Lease';
@@ -33,7 +33,7 @@ export interface KindsOptions {
   readonly metallbNamespace: string;
 }
 
-const METALLB = { group: 'metallb.io', version: 'v1beta1' };
+const METALLB = 'metallb.io';
 const TIDEGATE = { group: 'tidegate.io', version: 'v1alpha1' };
 
 /**
@@ -45,17 +45,19 @@ const TIDEGATE = { group: 'tidegate.io', version: 'v1alpha1' };
 export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
   const { roles, node, namespace, metallbNamespace } = options;
   const isFor = (...some: readonly RoleName[]) => some.some((role) => roles.includes(role));
-  const metallb = (kind: Kind, plural: string): KindToRead => ({
+  const metallb = (kind: Kind, plural: string, version = 'v1beta1'): KindToRead => ({
     kind,
-    path: `/apis/metallb.io/v1beta1/namespaces/${metallbNamespace}/${plural}`,
-    custom: { ...METALLB, plural },
+    path: `/apis/${METALLB}/${version}/namespaces/${metallbNamespace}/${plural}`,
+    custom: { group: METALLB, version, plural },
   });
   const edgeNodes: KindToRead = {
     kind: 'EdgeNode',
     path: '/apis/tidegate.io/v1alpha1/edgenodes',
     custom: { ...TIDEGATE, plural: 'edgenodes' },
   };
+  const ownStatuses = { labelSelector: `${NODE_LABEL}=${node}` };
   const l2Statuses = metallb('ServiceL2Status', 'servicel2statuses');
+  const bgpStatuses = metallb('ServiceBGPStatus', 'servicebgpstatuses');
   const kinds: readonly (KindToRead | false)[] = [
     core('Service', '/api/v1/services'),
     isFor('forwarder') && core('EndpointSlice', '/apis/discovery.k8s.io/v1/endpointslices'),
@@ -64,10 +66,15 @@ export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
     isFor('controller', 'speaker') && core('Namespace', '/api/v1/namespaces'),
     isFor('controller', 'speaker') && metallb('IPAddressPool', 'ipaddresspools'),
     isFor('speaker') && metallb('L2Advertisement', 'l2advertisements'),
+    isFor('speaker') && metallb('BGPPeer', 'bgppeers', 'v1beta2'),
+    isFor('speaker') && metallb('BGPAdvertisement', 'bgpadvertisements'),
+    isFor('speaker') && metallb('BFDProfile', 'bfdprofiles'),
+    isFor('speaker') && metallb('Community', 'communities'),
     isFor('controller') && l2Statuses,
+    isFor('controller') && bgpStatuses,
     // A box looks only for what others do to its own.
-    isFor('speaker') &&
-      !isFor('controller') && { ...l2Statuses, labelSelector: `${NODE_LABEL}=${node}` },
+    isFor('speaker') && !isFor('controller') && { ...l2Statuses, ...ownStatuses },
+    isFor('speaker') && !isFor('controller') && { ...bgpStatuses, ...ownStatuses },
     // A forwarder looks only whether its own box is to be drained.
     isFor('controller', 'speaker')
       ? edgeNodes

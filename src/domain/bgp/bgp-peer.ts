@@ -50,4 +50,6 @@ export type BgpPassword =
   | { readonly kind: 'none' }
   | { readonly kind: 'inline'; readonly value: () => Uint8Array }
   /** Of type kubernetes.io/basic-auth, key `password`, in the peer's namespace. */
-  | { readonly kind: 'secret'; readonly name: string };
+  | { readonly kind: 'secret'; readonly name: string }
+  /** There is an inline one, which is not remembered over a restart; the API server knows it. */
+  | { readonly kind: 'forgotten' };

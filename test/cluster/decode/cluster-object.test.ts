@@ -19,6 +19,10 @@ const NAMES =
   preferredNodeSelectors weight preference address service reason message node serviceName
   sessionAffinityConfig clientIP timeoutSeconds loadBalancerSourceRanges loadBalancerIP
   metallb.io/loadBalancerIPs tidegate.io/health-check tidegate.io/health-check-expected-status
+  myASN peerASN dynamicASN localASN peerAddress interface sourceAddress peerPort routerID holdTime
+  keepaliveTime connectTime ebgpMultiHop password passwordSecret communities peers localPref
+  aggregationLength receiveInterval detectMultiplier tidegate.io/ttl-security tidegate.io/med
+  tidegate.io/next-hop tidegate.io/extended-communities
   __proto__ constructor`.split(/\s+/);
 
 const leaf = fc.oneof(

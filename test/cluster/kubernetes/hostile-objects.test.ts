@@ -137,6 +137,68 @@ const OBJECTS = {
       interfaces: [{ name: 'eth0' }],
     },
   },
+  BGPPeer: {
+    metadata: meta('tor', {
+      ...here,
+      annotations: { 'tidegate.io/passive': 'true', 'tidegate.io/ttl-security': '1' },
+    }),
+    spec: {
+      myASN: 64_500,
+      peerASN: 64_501,
+      localASN: 64_502,
+      peerAddress: '192.0.2.1',
+      sourceAddress: '192.0.2.2',
+      peerPort: 179,
+      routerID: '192.0.2.2',
+      holdTime: '90s',
+      keepaliveTime: '30s',
+      connectTime: '10s',
+      ebgpMultiHop: true,
+      vrf: 'red',
+      nodeSelectors: [selector],
+      passwordSecret: { name: 'tor' },
+      bfdProfile: 'fast',
+      enableGracefulRestart: true,
+      dualStackAddressFamily: true,
+    },
+  },
+  BGPAdvertisement: {
+    metadata: meta('all', {
+      ...here,
+      annotations: {
+        'tidegate.io/med': '5',
+        'tidegate.io/next-hop': '192.0.2.9,2001:db8::9',
+        'tidegate.io/extended-communities': 'rt:64500:1',
+      },
+    }),
+    spec: {
+      ipAddressPools: ['pool'],
+      ipAddressPoolSelectors: [selector],
+      nodeSelectors: [selector],
+      peers: ['tor'],
+      aggregationLength: 24,
+      aggregationLengthV6: 64,
+      localPref: 200,
+      communities: ['64500:1', 'large:64500:1:2', 'mine'],
+    },
+  },
+  BFDProfile: {
+    metadata: meta('fast', here),
+    spec: { receiveInterval: 50, transmitInterval: 50, detectMultiplier: 3, passiveMode: true },
+  },
+  Community: {
+    metadata: meta('names', here),
+    spec: { communities: [{ name: 'mine', value: '64500:1' }] },
+  },
+  ServiceBGPStatus: {
+    metadata: meta('bgp-1', { ...here, ownerReferences: [{ apiVersion: 'v1', kind: 'Pod' }] }),
+    status: {
+      node: 'edge-1',
+      serviceName: 'web',
+      serviceNamespace: 'default',
+      peers: ['tor'],
+    },
+  },
 } satisfies Partial<Record<Kind, KubeObject>>;
 
 const garbage: fc.Arbitrary<unknown> = fc.oneof(

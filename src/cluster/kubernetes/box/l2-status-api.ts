@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { nameOf, type ObjectKey } from '../../../domain/object.ts';
-import { isObject } from '../../decode/field.ts';
 import {
-  decodeL2Status,
   NODE_LABEL,
   SERVICE_NAME_LABEL,
   SERVICE_NAMESPACE_LABEL,
-} from '../../decode/l2-status.ts';
+} from '../../decode/announcement-status.ts';
+import { isObject } from '../../decode/field.ts';
+import { decodeL2Status } from '../../decode/l2-status.ts';
 import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import { FIELD_MANAGER } from './edge-node-writer.ts';
