@@ -174,8 +174,8 @@ function openPacket(
   };
 }
 
-/** `struct sock_filter` is u16 code, u8 jt, u8 jf, u32 k in the machine's order. */
-function filterWords(filter: readonly FilterInstruction[]): Uint32Array {
+/** As the kernel has it: `struct sock_filter` is u16 code, u8 jt, u8 jf, u32 k in the machine's order. */
+export function filterWords(filter: readonly FilterInstruction[]): Uint32Array {
   const words = new Uint32Array(filter.length * 2);
   const halves = new Uint16Array(words.buffer);
   const bytes = new Uint8Array(words.buffer);

@@ -53,9 +53,9 @@ export const END_TIMEOUT_MS = 3_000;
 export interface ConnectOptions {
   readonly remote: Address;
   readonly port: number;
-  /** Interface of a link-local `remote` (and `local`). */
+  /** Interface of a link-local `remote` (and `local`), which the connection is then bound to. */
   readonly interface?: string | undefined;
-  /** SO_BINDTODEVICE: a VRF's interface, or the one that the session must stay on. */
+  /** SO_BINDTODEVICE: a VRF's interface. A link-local `remote` has its own. */
   readonly device?: string | undefined;
   readonly local?: Address | undefined;
   /** TCP MD5 key, 1..80 bytes. */
@@ -68,7 +68,10 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
 }
 
-/** Somebody who may connect to a listener. */
+/**
+ * Somebody who may connect to a listener. Link-local addresses on several interfaces may be the same;
+ * the kernel then knows one key for all of them.
+ */
 export interface TcpPeer {
   readonly address: Address;
   /** Interface of a link-local address. */
@@ -110,11 +113,16 @@ export interface ListenerCounters {
   readonly accepted: number;
   /** Segments that the kernel dropped: strangers', and those that a full backlog had no room for. */
   readonly dropped: number;
+  /**
+   * Segments that came since with a wrong TCP MD5 signature, without the one that is wanted, or with
+   * one that is not; of all connections in this network namespace, as the kernel counts them.
+   */
+  readonly badSignatures: number;
   /** Not in the list by the time they were accepted (it had just changed), or from another link. */
   readonly strangers: number;
   /** Beyond `MAX_CONNECTIONS_PER_PEER` or `MAX_CONNECTIONS`. */
   readonly tooMany: number;
-  /** Refused by `onConnection`. */
+  /** Not accepted by `onConnection`, or reset by then. */
   readonly refused: number;
 }
 
@@ -122,6 +130,8 @@ export interface ListenerCounters {
 export const MAX_CONNECTIONS_PER_PEER = 2;
 /** Of one listener. */
 export const MAX_CONNECTIONS = 1_024;
+/** Of one listener: their list is a program that the kernel runs for each segment. */
+export const MAX_TCP_PEERS = 256;
 
 /** What routing protocols are handed; a simulated network has the same form. */
 export interface Tcp {
