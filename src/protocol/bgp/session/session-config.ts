@@ -23,6 +23,8 @@ export interface SessionConfig {
   /** Offers IPv6 next hops for IPv4 prefixes (RFC 8950). */
   readonly extendedNextHop: boolean;
   readonly gracefulRestart: OwnGracefulRestart | undefined;
+  /** What to say when nobody answers an attempt to connect, in words that name a likely cause. */
+  readonly noAnswer: string;
 }
 
 /** What this side's OPEN says of its restarts (RFC 4724 §3, RFC 8538 §2: N is always set). */

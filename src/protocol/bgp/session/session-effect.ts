@@ -19,8 +19,8 @@ export type SessionEffect =
       readonly message: OpenMessage | KeepaliveMessage;
     }
   /**
-   * Send the NOTIFICATION if there is one, then close; an attempt is given up. What waits behind the
-   * peer's back need not be waited for. No event of this connection is needed any more.
+   * Send the NOTIFICATION if there is one, then close; an attempt is given up. Comes once for each
+   * connection, also after the peer closed it: nothing of it is needed any more.
    */
   | {
       readonly kind: 'close';

@@ -32,7 +32,7 @@ export interface SessionState {
 /** One TCP connection, each with a state of its own (RFC 4271 §8.2.1). */
 export type Connection = Attempt | OpenSent | OpenConfirm | Established;
 
-interface Attempt {
+export interface Attempt {
   readonly phase: 'connecting';
   readonly id: OutgoingId;
 }
@@ -43,7 +43,7 @@ interface Open {
   readonly remote: Address;
 }
 
-interface OpenSent extends Open {
+export interface OpenSent extends Open {
   readonly phase: 'openSent';
 }
 
@@ -83,4 +83,18 @@ export function newSession(wallMs: number): SessionState {
 
 export function establishedConnection(state: SessionState): Established | undefined {
   return state.connections.find((connection) => connection.phase === 'established');
+}
+
+export function isAttempt(connection: Connection): connection is Attempt {
+  return connection.phase === 'connecting';
+}
+
+/** True for a connection that this side opened, or is opening. */
+export function isOutgoing({ id }: Connection): boolean {
+  return id.startsWith('out:');
+}
+
+/** This side has accepted the peer's OPEN. */
+export function isAgreed(connection: Connection): connection is OpenConfirm | Established {
+  return connection.phase === 'openConfirm' || connection.phase === 'established';
 }
