@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '../bytes.ts';
+import type { Checked } from './checked.ts';
 import { type CodecContext, INITIAL_CONTEXT, maxMessageLength } from './codec-context.ts';
-import type { NotificationContent } from './message.ts';
 import { HEADER_ERROR, NOTIFICATION, notification } from './notification-codes.ts';
 
 /** Type codes (RFC 4271 §4.1, RFC 2918 §3). */
@@ -25,12 +25,8 @@ export interface Header {
   readonly length: number;
 }
 
-export type CheckedHeader =
-  | { readonly value: Header; readonly error?: never }
-  | { readonly value?: never; readonly error: NotificationContent };
-
 /** Reads the first 19 octets of a message and checks them as RFC 4271 §6.1 and RFC 8654 §4 ask. */
-export function checkHeader(bytes: Uint8Array, context: CodecContext): CheckedHeader {
+export function checkHeader(bytes: Uint8Array, context: CodecContext): Checked<Header> {
   const reader = new ByteReader(bytes);
   if (!reader.take(MARKER_SIZE).every((octet) => octet === 0xff))
     return { error: notification(NOTIFICATION.header, HEADER_ERROR.notSynchronized) };

@@ -69,6 +69,10 @@ export const ROUTE_REFRESH_ERROR = { invalidLength: 1 } as const;
 
 const NO_DATA = new Uint8Array();
 
-export function notification(code: number, subcode: number, data = NO_DATA): NotificationContent {
+export function notification(
+  code: number,
+  subcode: number,
+  data: Uint8Array = NO_DATA,
+): NotificationContent {
   return { code, subcode, data };
 }
