@@ -29,6 +29,11 @@ export function parsePrefix(text: string): Prefix | undefined {
   if (address === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(digits)) return undefined;
   const length = Number(digits);
   if (length > bitsOf(familyOf(address))) return undefined;
+  return prefixAround(address, length);
+}
+
+/** The prefix of a length that an address lies in. */
+export function prefixAround(address: Address, length: number): Prefix {
   return { base: addressFromBigInt(address & ~hostMask(familyOf(address), length)), length };
 }
 
@@ -75,6 +80,17 @@ export function prefixContains(prefix: Prefix, address: Address): boolean {
 /** How many addresses; a bigint, since an IPv6 /64 does not fit a number. */
 export function rangeSize(range: AddressRange): bigint {
   return range.last - range.first + 1n;
+}
+
+/** Length of the shortest prefix, the largest block, that lies in a range as a whole. */
+export function shortestPrefixIn({ first, last }: AddressRange): number {
+  const bits = bitsOf(familyOf(first));
+  for (let length = 0; length < bits; length++) {
+    const mask = hostMask(familyOf(first), length);
+    const base = (first + mask) & ~mask;
+    if (base + mask <= last) return length;
+  }
+  return bits;
 }
 
 function bitsOf(family: Family): number {

@@ -74,3 +74,11 @@ export function isForPool(
 export function matchesAny(selectors: readonly LabelSelector[], labels: Labels): boolean {
   return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
 }
+
+/** Without `labels` for a box that everything chooses. */
+export function choosesBox(
+  nodeSelectors: readonly LabelSelector[],
+  labels: Labels | undefined,
+): boolean {
+  return labels === undefined || matchesAny(nodeSelectors, labels);
+}

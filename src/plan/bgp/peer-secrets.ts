@@ -1,0 +1,71 @@
+import type { BgpPeer } from '../../domain/bgp/bgp-peer.ts';
+import type { KeyedMap } from '../../domain/keyed-map.ts';
+import { objectKey } from '../../domain/object.ts';
+import type { Secret } from '../../domain/secret.ts';
+import type { Fault } from './fault.ts';
+
+/** `kubernetes.io/basic-auth`, as MetalLB demands. */
+const SECRET_TYPE = 'kubernetes.io/basic-auth';
+const SECRET_KEY = 'password';
+/** TCP_MD5SIG_MAXKEYLEN of Linux. */
+const PASSWORD_MAX = 80;
+/** RFC 5880 §4.4. */
+const BFD_KEY_MAX = 20;
+
+/** Behind a function, so that nothing can print it. */
+export type Password = () => Uint8Array;
+
+export type Resolved = { readonly value: Password | undefined } | { readonly fault: Fault };
+
+/** The password of a peer's TCP sessions. */
+export function passwordOf(peer: BgpPeer, secrets: KeyedMap<Secret>): Resolved {
+  const { password, namespace } = peer;
+  switch (password.kind) {
+    case 'none':
+      return { value: undefined };
+    case 'inline':
+      return { value: password.value };
+    case 'secret': {
+      const key = objectKey(namespace, password.name);
+      return fromSecret(key, secrets, 'spec.passwordSecret', PASSWORD_MAX);
+    }
+    case 'forgotten': {
+      const message =
+        'Its password is not kept over a restart, and the API server is not reached yet';
+      const remedy = 'Look at the API server; a folder with manifests is read at every start';
+      return { fault: { field: 'spec.password', message, remedy } };
+    }
+  }
+}
+
+/** The key of a peer's BFD sessions. */
+export function bfdKeyOf(peer: BgpPeer, secrets: KeyedMap<Secret>): Resolved {
+  const { bfdPasswordSecret: name, namespace } = peer;
+  if (name === undefined) return { value: undefined };
+  const field = 'metadata.annotations[tidegate.io/bfd-password]';
+  return fromSecret(objectKey(namespace, name), secrets, field, BFD_KEY_MAX);
+}
+
+function fromSecret(key: string, secrets: KeyedMap<Secret>, field: string, max: number): Resolved {
+  const bad = (message: string, remedy: string) => ({ fault: { field, message, remedy } });
+  const secret = secrets.get(key);
+  if (!secret)
+    return bad(
+      `There is no Secret "${key}"`,
+      `Create it, of type ${SECRET_TYPE} with the key "${SECRET_KEY}"`,
+    );
+  if (secret.type !== SECRET_TYPE)
+    return bad(
+      `Secret "${key}" is of type "${secret.type}"`,
+      `Create it anew with the type ${SECRET_TYPE}`,
+    );
+  const value = secret.value(SECRET_KEY);
+  if (!value || value.length === 0)
+    return bad(`Secret "${key}" has no "${SECRET_KEY}"`, `Add the key "${SECRET_KEY}" to its data`);
+  if (value.length > max)
+    return bad(
+      `The password in Secret "${key}" has ${value.length} octets`,
+      `Use one of at most ${max}, here and at the peer`,
+    );
+  return { value: () => value };
+}
