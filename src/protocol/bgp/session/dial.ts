@@ -1,6 +1,6 @@
 import { type Connection, isAgreed, isAttempt, isOutgoing } from './session-state.ts';
-import { retryAfterMs } from './timing.ts';
-import { armJittered, disarm, forget, patch, put, remember, type Turn } from './turn.ts';
+import { ATTEMPT_MS, retryAfterMs } from './timing.ts';
+import { arm, armJittered, disarm, forget, patch, put, remember, type Turn } from './turn.ts';
 
 /** Opens a connection, unless the peer is to come or one of this side's own is there. */
 export function dial(turn: Turn): void {
@@ -10,11 +10,11 @@ export function dial(turn: Turn): void {
   put(turn, { phase: 'connecting', id });
   patch(turn, { nextOutgoing: nextOutgoing + 1, attempts: attempts + 1 });
   turn.effects.push({ kind: 'connect', connection: id });
-  armJittered(turn, 'connectRetry', retryAfterMs(turn.context.config, attempts + 1));
+  arm(turn, 'connectRetry', ATTEMPT_MS);
 }
 
 /** Gives an attempt up that is on its way. */
-export function giveUpAttempt(turn: Turn): void {
+function giveUpAttempt(turn: Turn): void {
   const attempt = turn.state.connections.find(isAttempt);
   if (attempt === undefined) return;
   forget(turn, attempt.id);
@@ -24,7 +24,7 @@ export function giveUpAttempt(turn: Turn): void {
 /** RFC 4271 §8.2.2, ConnectRetryTimer_Expires: nobody has answered, or the wait is over. */
 export function retry(turn: Turn): void {
   if (turn.state.connections.some(isAttempt)) {
-    remember(turn, 'transport', turn.context.config.noAnswer);
+    remember(turn, 'transport', `Nobody answered within ${ATTEMPT_MS / 1000} s of connecting`);
     giveUpAttempt(turn);
   }
   dial(turn);

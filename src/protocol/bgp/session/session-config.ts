@@ -15,7 +15,7 @@ export interface SessionConfig {
   readonly holdTimeMs: number;
   /** At most: a third of the negotiated hold time is the bound. */
   readonly keepaliveMs: number;
-  /** The longest between two attempts to connect; after an end they begin closer (`retryAfterMs`). */
+  /** The longest between two attempts to connect; the first ones follow closer (`retryAfterMs`). */
   readonly connectRetryMs: number;
   /** Waits for the peer to connect. */
   readonly passive: boolean;
@@ -23,8 +23,6 @@ export interface SessionConfig {
   /** Offers IPv6 next hops for IPv4 prefixes (RFC 8950). */
   readonly extendedNextHop: boolean;
   readonly gracefulRestart: OwnGracefulRestart | undefined;
-  /** What to say when nobody answers an attempt to connect, in words that name a likely cause. */
-  readonly noAnswer: string;
 }
 
 /** What this side's OPEN says of its restarts (RFC 4724 §3, RFC 8538 §2: N is always set). */

@@ -123,6 +123,8 @@ function onClosed(turn: Turn, connection: Connection, reason: string): void {
   } else {
     close(turn, connection, ending);
     remember(turn, 'transport', why);
+    // The time for the attempt is over; settling sets that until the next one.
+    if (isAttempt(connection)) disarm(turn, 'connectRetry');
   }
 }
 

@@ -8,6 +8,9 @@ const SEND_HOLD_MS = 480_000;
 
 const SHORTEST_KEEPALIVE_MS = 1000;
 
+/** An attempt to connect that nobody has answered is given up then, if the transport has not before. */
+export const ATTEMPT_MS = 20_000;
+
 /** After a first failure; each further one doubles it, up to `connectRetryMs`. */
 const FIRST_RETRY_MS = 2000;
 
