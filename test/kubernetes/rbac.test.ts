@@ -38,6 +38,7 @@ const TARGETS: Readonly<Record<string, string>> = {
   'secret of a user': `${CORE}/namespaces/default/secrets/some`,
   "secret in Tidegate's namespace": `${CORE}/namespaces/tidegate-system/secrets/some`,
   "secret in MetalLB's namespace": `${CORE}/namespaces/metallb-system/secrets/some`,
+  'secret of a BGP peer': `${CORE}/namespaces/metallb-system/secrets/tidegate-bgp-password`,
   'service account': `${CORE}/namespaces/tidegate-system/serviceaccounts/tidegate-controller`,
   "another's token": `${CORE}/namespaces/tidegate-system/serviceaccounts/tidegate-controller/token`,
   'lease of the leader': `${LEASES}/tidegate-controller`,
@@ -52,11 +53,19 @@ const TARGETS: Readonly<Record<string, string>> = {
   'pool status': `${METALLB}/ipaddresspools/first/status`,
   'L2 advertisement': `${METALLB}/l2advertisements/all`,
   'BGP peer': '/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers/tor-a',
+  'BGP advertisement': `${METALLB}/bgpadvertisements/all`,
+  'BFD profile': `${METALLB}/bfdprofiles/fast`,
+  community: `${METALLB}/communities/names`,
   'L2 status': `${METALLB}/servicel2statuses/l2-1`,
   'status of the L2 status': `${METALLB}/servicel2statuses/l2-1/status`,
+  'BGP status': `${METALLB}/servicebgpstatuses/bgp-1`,
+  'status of the BGP status': `${METALLB}/servicebgpstatuses/bgp-1/status`,
   'configuration state': `${METALLB}/configurationstates/controller`,
   'status of the configuration state': `${METALLB}/configurationstates/controller/status`,
-  "another's configuration state": `${METALLB}/configurationstates/speaker-worker-1`,
+  'configuration state of edge-1': `${METALLB}/configurationstates/speaker-edge-1`,
+  'its status': `${METALLB}/configurationstates/speaker-edge-1/status`,
+  'configuration state of edge-2': `${METALLB}/configurationstates/speaker-edge-2`,
+  'status of that': `${METALLB}/configurationstates/speaker-edge-2/status`,
   deployment: '/apis/apps/v1/namespaces/tidegate-system/deployments/some',
   'cluster role': `${RBAC}/clusterroles/tidegate-controller`,
   role: `${RBAC}/namespaces/tidegate-system/roles/tidegate-controller`,
@@ -87,9 +96,11 @@ const CONTROLLER: Rights = {
   pool: READ,
   'pool status': ['patch'],
   'L2 status': [...READ, 'delete'],
+  'BGP status': [...READ, 'delete'],
   'configuration state': ['get', 'create'],
   'status of the configuration state': ['patch'],
-  "another's configuration state": ['create'],
+  'configuration state of edge-1': ['create'],
+  'configuration state of edge-2': ['create'],
 };
 
 /** Of one box. */
@@ -106,8 +117,20 @@ const SPEAKER: Rights = {
   'edge-2': READ,
   pool: READ,
   'L2 advertisement': READ,
+  'BGP peer': READ,
+  'BGP advertisement': READ,
+  'BFD profile': READ,
+  community: READ,
+  // Reading all Secrets is denied: a list must ask for that one by name.
+  'secret of a BGP peer': ['get'],
   'L2 status': [...READ, 'create', 'delete'],
   'status of the L2 status': ['patch'],
+  'BGP status': [...READ, 'create', 'delete'],
+  'status of the BGP status': ['patch'],
+  'configuration state': ['create'],
+  'configuration state of edge-1': ['get', 'create'],
+  'its status': ['patch'],
+  'configuration state of edge-2': ['create'],
 };
 
 /** Of the DaemonSet's Pods, which a policy keeps to their boxes. */
@@ -118,6 +141,10 @@ const SPEAKER_OF_ANY_BOX: Rights = {
   'edge-1': [...READ, 'create', 'patch'],
   'edge-2': [...READ, 'create', 'patch'],
   'status of edge-2': ['patch'],
+  'configuration state': ['get', 'create'],
+  'status of the configuration state': ['patch'],
+  'configuration state of edge-2': ['get', 'create'],
+  'status of that': ['patch'],
 };
 
 const FORWARDER: Rights = {
@@ -178,7 +205,21 @@ const OBJECTS = `
 ---
 {apiVersion: metallb.io/v1beta1, kind: ConfigurationState, metadata: {name: controller, namespace: metallb-system}}
 ---
-{apiVersion: metallb.io/v1beta1, kind: ConfigurationState, metadata: {name: speaker-worker-1, namespace: metallb-system}}
+{apiVersion: metallb.io/v1beta1, kind: ConfigurationState, metadata: {name: speaker-edge-1, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: ConfigurationState, metadata: {name: speaker-edge-2, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: tor-a, namespace: metallb-system}, spec: {myASN: 64500, peerASN: 64501, peerAddress: 192.0.2.1}}
+---
+{apiVersion: metallb.io/v1beta1, kind: BGPAdvertisement, metadata: {name: all, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: BFDProfile, metadata: {name: fast, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: Community, metadata: {name: names, namespace: metallb-system}}
+---
+{apiVersion: metallb.io/v1beta1, kind: ServiceBGPStatus, metadata: {name: bgp-1, namespace: metallb-system}}
+---
+{apiVersion: v1, kind: Secret, type: kubernetes.io/basic-auth, stringData: {password: hunter2}, metadata: {name: tidegate-bgp-password, namespace: metallb-system}}
 `;
 
 function clientOf(token: string): ApiClient {
@@ -291,6 +332,17 @@ for (const role of ['controller', 'speaker', 'forwarder'] as const) {
     t.is((await client.request('GET', `${CORE}/namespaces/kube-system`)).status, 200);
   });
 }
+
+test('a speaker lists and watches the Secret that is named, by its name', async (t) => {
+  const client = clientOf(await plane.tokenFor('tidegate-system', 'tidegate-speaker'));
+  t.teardown(() => client.close());
+  const path = `${CORE}/namespaces/metallb-system/secrets`;
+  const ask = async (name: string, more = '') =>
+    (await client.request('GET', `${path}?fieldSelector=metadata.name%3D${name}${more}`)).status;
+  t.is(await ask('tidegate-bgp-password'), 200);
+  t.is(await ask('tidegate-bgp-password', '&watch=true&timeoutSeconds=1'), 200);
+  t.is(await ask('other'), 403);
+});
 
 test('a box makes its own EdgeNode, by server-side apply, and no other', async (t) => {
   const client = clientOf(readFileSync(`${plane.folder}/edge-3/speaker.token`, 'utf8'));

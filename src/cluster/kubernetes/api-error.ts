@@ -57,3 +57,16 @@ export type NoAnswer =
   | 'TooLarge'
   /** The caller's signal, or `close()`. */
   | 'Aborted';
+
+/** Where no answer came, the server is what is wrong, and not what was asked. */
+const UNREACHABLE = new Set<string>([
+  'ConnectionRefused',
+  'ConnectionLost',
+  'Unreachable',
+  'Timeout',
+  'Certificate',
+] satisfies NoAnswer[]);
+
+export function isUnreachable(error: Error | undefined): boolean {
+  return error instanceof ApiError && error.status === 0 && UNREACHABLE.has(error.reason);
+}

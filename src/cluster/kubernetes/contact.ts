@@ -1,7 +1,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Log } from '../../domain/log.ts';
 import type { Problem } from '../../domain/problem.ts';
-import { ApiError, type NoAnswer } from './api-error.ts';
+import { ApiError, isUnreachable } from './api-error.ts';
 
 /** A kind that cannot be read now. */
 export interface Trouble {
@@ -75,19 +75,6 @@ export function createContact({ server, clock, log }: ContactOptions): Contact {
       cancel?.();
     },
   };
-}
-
-/** Where no answer came, the server is what is wrong, and not what was asked. */
-const UNREACHABLE = new Set<string>([
-  'ConnectionRefused',
-  'ConnectionLost',
-  'Unreachable',
-  'Timeout',
-  'Certificate',
-] satisfies NoAnswer[]);
-
-function isUnreachable(error: Error | undefined): boolean {
-  return error instanceof ApiError && error.status === 0 && UNREACHABLE.has(error.reason);
 }
 
 /** What is wrong with the server as a whole is said once; a refusal for each kind. */

@@ -110,6 +110,7 @@ export function createKubernetesSource(
   });
   const reading: Reading = startReading({
     kinds: kindsToRead({ ...settings, roles, node: options.node }),
+    metallbNamespace: settings.metallbNamespace,
     ...parts,
     store,
     idleTimeoutMs: settings.idleTimeoutMs,

@@ -8,16 +8,21 @@ import { ApiError } from './api-error.ts';
 import { type BoxLife, createBoxLife } from './box-life.ts';
 import type { ApiConnection } from './connection.ts';
 import type { Trouble } from './contact.ts';
-import { createFeed, type Feed } from './feed.ts';
+import { createFeed, type Feed, type FeedOptions } from './feed.ts';
 import { createClusterIdentity } from './identity.ts';
 import { isSurelyMissing } from './installed.ts';
+import { kindStateOf } from './kind-state.ts';
 import type { CustomResource, KindToRead, ReadKind } from './kinds.ts';
+import { createCompany } from './reflector/company.ts';
 import { type Reflector, startReflector } from './reflector/reflector.ts';
 import type { Memory } from './remembered.ts';
+import { createSecrets } from './secrets.ts';
 import type { ServiceStatuses } from './service-statuses.ts';
 
 export interface ReadingOptions {
   readonly kinds: readonly KindToRead[];
+  /** Where Secrets are that objects refer to. */
+  readonly metallbNamespace: string;
   readonly connection: ApiConnection;
   readonly idleTimeoutMs: number;
   /** Of boxes' heartbeats. */
@@ -73,8 +78,26 @@ export function startReading(options: ReadingOptions): Reading {
     onChange: (box) => feedOf('EdgeNode')?.refresh(box),
   });
   const readers: Reader[] = [];
+  const company = createCompany(clock, options.random);
   let isComplete = false;
   const feedOf = (kind: string) => readers.find(({ toRead }) => toRead.kind === kind)?.feed;
+
+  const secrets = createSecrets({
+    ...{ connection, clock, namespace: options.metallbNamespace, random: options.random },
+    ...{ store: options.store, breathe: options.breathe, log: quiet(log) },
+    idleTimeoutMs: options.idleTimeoutMs,
+    confirm: identity.confirm,
+    onRestored: () => readAgain('Secret'),
+    join: company.join,
+    onState,
+  });
+  const store: FeedOptions['store'] = {
+    tell: options.store.tell,
+    put(before, now) {
+      options.store.put(before, now);
+      secrets.note(before, now);
+    },
+  };
 
   function start(toRead: KindToRead) {
     const { kind, path, labelSelector, fieldSelector } = toRead;
@@ -90,13 +113,16 @@ export function startReading(options: ReadingOptions): Reading {
     });
     const reader: Reader = { toRead, feed, reflector, isMissing: false, isAsking: false };
     readers.push(reader);
-    reflector.onState(() => onState(reader));
+    company.join(reflector);
+    reflector.onState(() => {
+      if (isUnknown(reader)) void askWhetherMissing(reader);
+      onState();
+    });
   }
 
   function feedFor(kind: Kind, { complete }: BoxLife): Feed {
     return createFeed({
-      ...{ kind, clock, memory },
-      store: options.store,
+      ...{ kind, clock, memory, store },
       breathe: options.breathe,
       confirm: identity.confirm,
       onRestored: () => readAgain(kind),
@@ -116,10 +142,10 @@ export function startReading(options: ReadingOptions): Reading {
       // One that fails is made again by the reflector.
       reflector.relist().catch(() => undefined);
     }
+    secrets.readAgain();
   }
 
-  function onState(reader: Reader) {
-    if (isUnknown(reader)) void askWhetherMissing(reader);
+  function onState() {
     options.onChange();
     checkComplete();
   }
@@ -145,21 +171,22 @@ export function startReading(options: ReadingOptions): Reading {
   }
 
   function checkComplete() {
-    if (isComplete || !readers.every(isRead)) return;
+    if (isComplete || !readers.every(isRead) || !secrets.isSettled()) return;
     isComplete = true;
     options.onComplete();
   }
 
   for (const toRead of options.kinds) start(toRead);
   return {
-    kinds: () => readers.map((reader) => stateOf(reader, clock.monotonicMs())),
-    troubles: () =>
-      readers.flatMap((reader) => {
-        const { failures, lastError: error } = reader.reflector.state();
-        const isNormal = isUnknown(reader) && (reader.isMissing || reader.isAsking);
-        const isTrouble = failures > 0 && !isNormal;
-        return isTrouble && error ? [{ kind: reader.toRead.kind, error }] : [];
-      }),
+    kinds() {
+      const nowMs = clock.monotonicMs();
+      const ofSecrets = secrets.state();
+      return [
+        ...readers.map((reader) => stateOf(reader, nowMs)),
+        ...(ofSecrets ? [ofSecrets] : []),
+      ];
+    },
+    troubles: () => [...readers.flatMap(troubleOf), ...secrets.troubles()],
     take: (object) => feedOf('Service')?.take(object),
     recall: (kind, key, object) => feedOf(kind)?.recall(key, object),
     recallLife: life.recall,
@@ -175,7 +202,8 @@ export function startReading(options: ReadingOptions): Reading {
       await Promise.all(present.map(({ reflector }) => reflector.relist()));
     },
     async stop() {
-      await Promise.all(readers.map(({ reflector }) => reflector.stop()));
+      company.stop();
+      await Promise.all([secrets.stop(), ...readers.map(({ reflector }) => reflector.stop())]);
     },
   };
 }
@@ -199,19 +227,16 @@ function isUnknown({ toRead, reflector }: Reader): boolean {
   return toRead.custom !== undefined && lastError instanceof ApiError && lastError.status === 404;
 }
 
-function stateOf(reader: Reader, nowMs: number): KindState {
-  const state = reader.reflector.state();
-  const { synced, failures, lastContactMs, lists, watches, events, garbage } = state;
-  return {
-    kind: reader.toRead.kind,
-    installed: synced || !reader.isMissing,
-    synced,
-    objects: reader.feed?.size ?? 0,
-    contactAgeMs: lastContactMs === undefined ? undefined : nowMs - lastContactMs,
-    failures,
-    error: state.lastError?.message ?? '',
-    ...{ lists, watches, events, garbage },
-  };
+function troubleOf(reader: Reader): readonly Trouble[] {
+  const { failures, lastError: error } = reader.reflector.state();
+  const isNormal = isUnknown(reader) && (reader.isMissing || reader.isAsking);
+  const isTrouble = failures > 0 && !isNormal;
+  return isTrouble && error ? [{ kind: reader.toRead.kind, error }] : [];
+}
+
+function stateOf({ toRead, feed, reflector, isMissing }: Reader, nowMs: number): KindState {
+  const facts = { kind: toRead.kind, isMissing, objects: feed?.size ?? 0, nowMs };
+  return kindStateOf(reflector.state(), facts);
 }
 
 /** Each kind's own words are for those who look closely: contact.ts tells the whole. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../domain/clock.ts';
-import { ApiError } from '../api-error.ts';
-import { createPauses } from './pause.ts';
+import { ApiError, isUnreachable } from '../api-error.ts';
+import { createPauses, PAUSE_CAP_MS, UNREACHABLE_CAP_MS } from './pause.ts';
 
 /**
  * Out of contact for longer, the kind is listed and not resumed: a server's history may have been
@@ -68,7 +68,8 @@ export function createOutlook(clock: Clock, random: () => number): Outlook {
       // After a dead link nobody knows since when; what the sink has thrown at is not in force.
       if (hopelessTries >= 2 || reason === 'Timeout' || reason === 'Bug') mustList = true;
       doubtSinceMs ??= clock.monotonicMs();
-      return pauses.next(retryAfterMs);
+      const capMs = isUnreachable(error) ? UNREACHABLE_CAP_MS : PAUSE_CAP_MS;
+      return pauses.next(retryAfterMs, capMs);
     },
   };
 }

@@ -47,6 +47,8 @@ export interface Reflector {
    * it fails (another is made after a pause) or the reflector is stopped. Does not wait for a pause.
    */
   relist(): Promise<void>;
+  /** Ends the pause after a failure, if there is one: the server may be there again. */
+  retry(): void;
   /** Called when `synced`, `failures` or `lastError` changed; the returned function unsubscribes. */
   onState(listener: (state: ReflectorState) => void): () => void;
   /** Aborts what is under way; the sink is not called any more. */
@@ -98,6 +100,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
   let isWanted = false;
   let hasStreaming = true;
   let mustStream = false;
+  let endPause: (() => void) | undefined;
 
   function update(change: Partial<ReflectorState>) {
     const before = state;
@@ -237,11 +240,14 @@ export function startReflector(options: ReflectorOptions): Reflector {
     const { signal } = step;
     if (waiting.length > 0 || stopping.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const cancel = clock.after(delayMs, resolve);
-      signal.addEventListener('abort', () => {
+      const cancel = clock.after(delayMs, end);
+      function end() {
         cancel();
+        endPause = undefined;
         resolve();
-      });
+      }
+      endPause = end;
+      signal.addEventListener('abort', end);
     });
   }
 
@@ -255,6 +261,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
         if (!isWanted) step.abort(RELIST);
       });
     },
+    retry: () => endPause?.(),
     onState(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

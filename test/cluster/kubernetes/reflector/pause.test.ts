@@ -29,6 +29,12 @@ test('createPauses() begins with the shortest again after reset()', (t) => {
   t.true(pauses.next(undefined) < 3 * PAUSE_BASE_MS);
 });
 
+test('createPauses() keeps to a lower bound where it is told one', (t) => {
+  const pauses = createPauses(() => 0.999);
+  for (let i = 0; i < 20; i += 1) t.true(pauses.next(undefined, 5_000) <= 5_000);
+  t.is(pauses.next(undefined, 5_000), 5_000);
+});
+
 test('createPauses() waits for as long as the server asks', (t) => {
   const pauses = createPauses(() => 0);
   t.is(pauses.next(5_000), 5_000);

@@ -194,9 +194,37 @@ test('startReflector() takes a watch that broke in its first moment for no good 
   await reflector.stop();
 });
 
-test('startReflector() asks a refusing server ever less often', async (t) => {
+test('startReflector() tries a server that cannot be reached every few seconds', async (t) => {
   const server = serverWith(0);
   server.setDown(true);
+  const { reflector, pass } = startFixture(server, { random: () => 0.999 });
+  await pass(10_000);
+  const atFirst = server.requests.length;
+  await pass(300_000);
+  const later = server.requests.length - atFirst;
+  t.true(atFirst >= 3 && atFirst <= 6, `${atFirst} in 10 s`);
+  t.true(later >= 59 && later <= 61, `${later} in 300 s`);
+  await reflector.stop();
+});
+
+test('startReflector() ends a pause when it is told that the server may be there again', async (t) => {
+  const server = serverWith(1);
+  server.setDown(true);
+  const { reflector, pass } = startFixture(server, { random: () => 0.999 });
+  await pass(10_000);
+  server.setDown(false);
+  reflector.retry();
+  await settle();
+  t.true(reflector.state().synced);
+  reflector.retry();
+  await settle();
+  t.is(reflector.state().lists, 1);
+  await reflector.stop();
+});
+
+test('startReflector() asks a refusing server ever less often', async (t) => {
+  const server = serverWith(0);
+  for (let at = 0; at < 40; at += 1) server.fail('is answered 500');
   const { reflector, pass } = startFixture(server, { random: () => 0.999 });
   await pass(10_000);
   const atFirst = server.requests.length;
