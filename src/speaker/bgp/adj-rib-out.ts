@@ -29,6 +29,8 @@ export interface AdjRibOut {
   endOfRib(family: Family): void;
   /** Takes what is to be said next, of at most `limit` prefixes; the peer counts as told then. */
   next(limit: number): RibStep | undefined;
+  /** What was taken could not be said after all: nothing until it changes. */
+  refuse(prefix: string): void;
   /** Whether the peer has been told of the prefix. */
   has(prefix: string): boolean;
   /** What the peer has been told, by text of the prefix. */
@@ -156,6 +158,7 @@ export function createAdjRibOut(peer: ObjectKey): AdjRibOut {
       }
       return keys.length > 0 ? { kind: 'changes', announce, withdraw, keys } : undefined;
     },
+    refuse: (prefix) => void told.delete(prefix),
     has: (prefix) => told.has(prefix),
     told: () => told,
     counts: () => ({

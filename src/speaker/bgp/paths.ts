@@ -23,8 +23,11 @@ export type Paths = (attributes: RouteAttributes, family: Family) => PathAttribu
 /** What RFC 4271 §5.1.5 has a path be worth that says nothing. */
 const DEFAULT_LOCAL_PREF = 100;
 
-export function createPaths(context: PathContext): Paths {
-  const known = new Map<string, PathAttributes>();
+/** `known`: paths of before, by their text; what is the same in this context stays the same object. */
+export function createPaths(
+  context: PathContext,
+  known = new Map<string, PathAttributes>(),
+): Paths {
   const byFamily = {
     4: new WeakMap<RouteAttributes, PathAttributes>(),
     6: new WeakMap<RouteAttributes, PathAttributes>(),

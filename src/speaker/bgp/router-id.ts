@@ -1,4 +1,4 @@
-import { type Address, familyOf, ipv4 } from '../../domain/address.ts';
+import { type Address, familyOf } from '../../domain/address.ts';
 import type { OwnAddress } from './own-addresses.ts';
 
 /** Where a router ID comes from, for the log: nobody likes to guess. */
@@ -21,11 +21,6 @@ export function chooseRouterId(
   const address = own.find((one) => familyOf(one.address) === 4)?.address;
   if (address !== undefined) return { routerId: low32(address), origin: 'address' };
   return { routerId: hashOf(node) || 1, origin: 'name' };
-}
-
-/** As people write router IDs: dotted. */
-export function addressOfRouterId(routerId: number): Address {
-  return ipv4(routerId);
 }
 
 function low32(address: Address): number {

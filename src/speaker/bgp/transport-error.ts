@@ -1,12 +1,15 @@
 import type { PlannedPeer } from '../../plan/bgp/planned-peer.ts';
 
-/** Why a connection could not be made or ended, in words that say where to look. */
+/**
+ * Why a connection could not be made or ended, in words that say where to look. `code`: an errno's name, or
+ * what else there is to say.
+ */
 export function describeTransportError(
-  error: NodeJS.ErrnoException,
+  code: string,
   target: string,
   { peer, password }: Pick<PlannedPeer, 'peer' | 'password'>,
 ): string {
-  switch (error.code) {
+  switch (code) {
     case 'ETIMEDOUT':
       return password
         ? `No answer from ${target}: the password differs or is missing there, or packets are lost`
@@ -25,7 +28,7 @@ export function describeTransportError(
     case 'ENODEV':
       return `There is no interface "${peer.vrf ?? interfaceOf(peer.remote)}" on this box`;
     default:
-      return `The connection to ${target} failed: ${error.message}`;
+      return `The connection to ${target} failed: ${code}`;
   }
 }
 

@@ -1,0 +1,165 @@
+import type { Address, Family } from '../../domain/address.ts';
+import type { BgpRoute } from '../../domain/bgp/bgp-route.ts';
+import type { KeyedMap } from '../../domain/keyed-map.ts';
+import type { ObjectKey } from '../../domain/object.ts';
+import { formatPrefix } from '../../domain/prefix.ts';
+import { afiOf, SAFI_UNICAST } from '../../protocol/bgp/address-family.ts';
+import type { PathAttributes } from '../../protocol/bgp/message.ts';
+import { packUpdates, type RefusalReason } from '../../protocol/bgp/pack-updates.ts';
+import type { Negotiated } from '../../protocol/bgp/session/negotiated.ts';
+import { createAdjRibOut, type RibStep, type ToldRoute } from './adj-rib-out.ts';
+import { familiesWithoutNextHop, type NextHops, nextHopsOf } from './next-hops.ts';
+import type { OwnAddress } from './own-addresses.ts';
+import { createPaths, type Paths } from './paths.ts';
+import type { Wire } from './wire.ts';
+
+/** Octets that may wait for a peer before nothing more is said to it until it has read them. */
+export const QUEUED_BYTES_MAX = 128 * 1024;
+/** Prefixes that are encoded at a time: at most so many go beyond `QUEUED_BYTES_MAX`. */
+const BATCH_PREFIXES = 1000;
+
+/** Tells one peer what this box announces, as fast as the peer reads. */
+export interface Advertiser {
+  want(routes: KeyedMap<BgpRoute>, changed: Iterable<string>): void;
+  /** The session is established over this connection. */
+  begin(wire: Wire, local: Address, negotiated: Negotiated): void;
+  /** The session has ended. */
+  end(): void;
+  /** The peer asks for a family again. */
+  refresh(family: Family): void;
+  /** Goes on where the peer had to read first. */
+  flush(): void;
+  /** What this box announces is complete: End-of-RIB may be said, now and in sessions to come. */
+  completeTable(): void;
+  /** Addresses of this box changed. */
+  followAddresses(): void;
+  /** Families of the session that have no next hop here. */
+  mute(): readonly Family[];
+  /** Prefixes that no message can say, and why. */
+  refused(): ReadonlyMap<string, RefusalReason>;
+  has(prefix: string): boolean;
+  told(): ReadonlyMap<string, ToldRoute>;
+  counts(): { readonly announced: number; readonly pending: number };
+}
+
+export interface AdvertiserOptions {
+  readonly peer: ObjectKey;
+  readonly localAsn: () => number;
+  readonly own: () => readonly OwnAddress[];
+  /** Whether what this box announces is complete already. */
+  readonly complete: boolean;
+  /** The peer knows of these prefixes what it did not know before. */
+  onTold(prefixes: readonly string[]): void;
+}
+
+interface Talk {
+  readonly wire: Wire;
+  readonly local: Address;
+  readonly negotiated: Negotiated;
+  readonly known: Map<string, PathAttributes>;
+  nextHops: NextHops;
+}
+
+export function createAdvertiser(options: AdvertiserOptions): Advertiser {
+  const rib = createAdjRibOut(options.peer);
+  const refused = new Map<string, RefusalReason>();
+  let complete = options.complete;
+  let talk: Talk | undefined;
+
+  function pathsOf({ negotiated, nextHops, known }: Talk): Paths {
+    const { internal, codec } = negotiated;
+    const { extendedNextHop } = codec;
+    const localAsn = options.localAsn();
+    return createPaths({ localAsn, internal, extendedNextHop, nextHops }, known);
+  }
+
+  function hopsOf(local: Address, { codec }: Negotiated): NextHops {
+    return nextHopsOf({ local, extendedNextHop: codec.extendedNextHop, own: options.own() });
+  }
+
+  function endOfRibs({ negotiated }: Talk) {
+    for (const family of negotiated.codec.families) rib.endOfRib(family);
+  }
+
+  function say(step: RibStep, { wire }: Talk) {
+    if (step.kind === 'changes') {
+      const { messages, refused: bad } = packUpdates(step, wire.context());
+      for (const key of step.keys) refused.delete(key);
+      for (const { prefix, reason } of bad) {
+        rib.refuse(formatPrefix(prefix));
+        refused.set(formatPrefix(prefix), reason);
+      }
+      wire.sendUpdates(messages);
+      options.onTold(step.keys);
+    } else if (step.kind === 'endOfRib') {
+      wire.send({
+        kind: 'update',
+        withdrawn: [],
+        announced: [],
+        attributes: undefined,
+        endOfRib: step.family,
+        faults: [],
+      });
+    } else {
+      wire.send({
+        kind: 'routeRefresh',
+        afi: afiOf(step.family),
+        safi: SAFI_UNICAST,
+        subtype: step.kind === 'beginOfRefresh' ? 'begin' : 'end',
+      });
+    }
+  }
+
+  function flush() {
+    while (talk && talk.wire.queuedBytes < QUEUED_BYTES_MAX) {
+      const next = rib.next(BATCH_PREFIXES);
+      if (!next) return;
+      say(next, talk);
+    }
+  }
+
+  return {
+    want(routes, changed) {
+      rib.want(routes, changed);
+      flush();
+    },
+    begin(wire, local, negotiated) {
+      const nextHops = hopsOf(local, negotiated);
+      talk = { wire, local, negotiated, known: new Map(), nextHops };
+      rib.open(pathsOf(talk), negotiated.codec.families);
+      if (complete) endOfRibs(talk);
+      flush();
+    },
+    end() {
+      if (!talk) return;
+      talk = undefined;
+      const forgotten = [...rib.told().keys()];
+      rib.close();
+      refused.clear();
+      options.onTold(forgotten);
+    },
+    refresh(family) {
+      if (!talk) return;
+      rib.refresh(family, talk.negotiated.enhancedRouteRefresh);
+      flush();
+    },
+    flush,
+    completeTable() {
+      if (complete) return;
+      complete = true;
+      if (talk) endOfRibs(talk);
+      flush();
+    },
+    followAddresses() {
+      if (!talk) return;
+      talk.nextHops = hopsOf(talk.local, talk.negotiated);
+      rib.repath(pathsOf(talk));
+      flush();
+    },
+    mute: () => (talk ? familiesWithoutNextHop(talk.negotiated.codec.families, talk.nextHops) : []),
+    refused: () => refused,
+    has: rib.has,
+    told: rib.told,
+    counts: rib.counts,
+  };
+}

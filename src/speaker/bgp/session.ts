@@ -1,0 +1,334 @@
+import { type Address, type Family, formatAddress } from '../../domain/address.ts';
+import type { BfdSession } from '../../domain/bgp/bfd-session.ts';
+import type { BgpRoute } from '../../domain/bgp/bgp-route.ts';
+import type { BgpSession } from '../../domain/bgp/bgp-session.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { KeyedMap } from '../../domain/keyed-map.ts';
+import type { Log } from '../../domain/log.ts';
+import type { PlannedPeer } from '../../plan/bgp/planned-peer.ts';
+import type { NotificationContent } from '../../protocol/bgp/message.ts';
+import { CEASE, NOTIFICATION, notification } from '../../protocol/bgp/notification-codes.ts';
+import { establishedConnection } from '../../protocol/bgp/session/session-state.ts';
+import type { Tcp } from '../../system/tcp.ts';
+import { type BfdWanted, pathFailed } from '../bfd/bfd.ts';
+import type { ToldRoute } from './adj-rib-out.ts';
+import { createAdvertiser } from './advertiser.ts';
+import type { AwaitedPeer } from './listeners.ts';
+import { createMessageCounters } from './message-counters.ts';
+import { isOnLink, type OwnAddress } from './own-addresses.ts';
+import { createReceivedRoutes, type ReceivedRoutes } from './received-routes.ts';
+import {
+  connectOptionsOf,
+  distanceOf,
+  isInternal,
+  localAsnOf,
+  sessionConfigOf,
+} from './session-config-of.ts';
+import { createSessionDriver, type SessionNews } from './session-driver.ts';
+import { remoteText, sessionIdentity } from './session-identity.ts';
+import { viewMachine } from './session-view.ts';
+import { describeTransportError } from './transport-error.ts';
+
+/** What a peer is told of this box's restarts. */
+export interface RestartFacts {
+  /** RFC 4724, R: an earlier speaker died here a moment ago. */
+  readonly restarting: () => boolean;
+  /** RFC 4724, F: packets were forwarded meanwhile. */
+  readonly forwarding: boolean;
+  readonly restartTimeSec: number;
+}
+
+/** Finds the router at the other end of an interface; `undefined`: there is none any more. */
+export type DiscoverNeighbour = (
+  name: string,
+  onFound: (address: Address | undefined) => void,
+) => { close(): void };
+
+export interface PeerSessionOptions {
+  readonly tcp: Tcp;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly discover: DiscoverNeighbour;
+  readonly own: () => readonly OwnAddress[];
+  readonly routerId: number;
+  readonly restart: RestartFacts;
+  /** Whether what this box announces is complete already. */
+  readonly complete: boolean;
+  /** The peer knows of these prefixes what it did not know before. */
+  onTold(prefixes: readonly string[]): void;
+  /** It stands otherwise, or where the peer is has become known. */
+  onChange(): void;
+}
+
+/** One router that this box speaks to, or would like to. */
+export interface PeerSession {
+  planned(): PlannedPeer;
+  /** The peer as it is planned now: begins anew only when what the session is made with changed. */
+  follow(planned: PlannedPeer): void;
+  want(routes: KeyedMap<BgpRoute>, changed: Iterable<string>): void;
+  /** What this box announces is complete. */
+  completeTable(): void;
+  followAddresses(): void;
+  /** `undefined`: nobody has to be waited for. */
+  awaited(): AwaitedPeer | undefined;
+  /** The path to be watched, if any. */
+  bfdWanted(): BfdWanted | undefined;
+  heedBfd(bfd: BfdSession | undefined): void;
+  /** Whether the peer has been told of the prefix. */
+  has(prefix: string): boolean;
+  /** `waiting`: why the peer cannot be waited for. */
+  view(waiting: string): BgpSession;
+  told(): ReadonlyMap<string, ToldRoute>;
+  received(): ReceivedRoutes;
+  /** Ends it for good. Resolves when the connection is gone. */
+  stop(why: NotificationContent): Promise<void>;
+}
+
+export function createPeerSession(options: PeerSessionOptions, first: PlannedPeer): PeerSession {
+  const { restart } = options;
+  const log = options.log.child({ peer: first.peer.key });
+  const counters = createMessageCounters();
+  const received = createReceivedRoutes();
+  let planned = first;
+  let identity = sessionIdentity(first);
+  let obstacle = first.obstacle;
+  let stopped = false;
+  let remote = addressOf(first);
+  /** An unnumbered peer may come and go. */
+  let present = remote !== undefined;
+  let discovery: { close(): void } | undefined;
+  let bfd: BfdSession | undefined;
+  let logged = '';
+
+  const advertiser = createAdvertiser({
+    peer: first.peer.key,
+    localAsn: () => localAsnOf(planned.peer),
+    own: options.own,
+    complete: options.complete,
+    onTold: options.onTold,
+  });
+  const driver = createSessionDriver({
+    ...options,
+    counters,
+    config,
+    connect: (handlers) => options.tcp.connect(connectOptionsOf(planned, target()), handlers),
+    describe: ({ code, message }) => describeTransportError(code ?? message, targetText(), planned),
+    onNews: heed,
+    onDrain: advertiser.flush,
+  });
+
+  function config() {
+    const { restarting, forwarding, restartTimeSec } = restart;
+    const gracefulRestart = {
+      restartTimeSec,
+      restarting: restarting(),
+      forwarding: forwarding || driver.state().established > 0,
+    };
+    return sessionConfigOf(planned.peer, options.routerId, gracefulRestart);
+  }
+
+  function target(): Address {
+    if (remote === undefined) throw new Error(`Peer "${first.peer.key}" was not found yet`);
+    return remote;
+  }
+
+  function targetText(): string {
+    const { port, remote: where } = planned.peer;
+    const host = remote === undefined ? remoteText(where) : formatAddress(remote);
+    return where.kind === 'interface' ? `${host} on "${where.name}"` : `${host} port ${port}`;
+  }
+
+  const established = () => establishedConnection(driver.state());
+
+  function heed(news: SessionNews) {
+    switch (news.kind) {
+      case 'established': {
+        const wire = driver.wire(news.connection);
+        const local = established()?.local;
+        if (wire && local !== undefined) advertiser.begin(wire, local, news.negotiated);
+        log.info('BGP session is up', {
+          remote: targetText(),
+          families: news.negotiated.codec.families.map(nameOf),
+          notAnnounced: advertiser.mute().map(nameOf),
+        });
+        return;
+      }
+      case 'lost':
+        log.warn('BGP session is down', { reason: news.reason, routesKept: news.routesKept });
+        received.clear();
+        advertiser.end();
+        if (!present || obstacle !== '') halt(undefined);
+        return;
+      case 'update':
+        return received.take(news.message);
+      case 'refreshRequested':
+        return advertiser.refresh(news.family);
+      case 'peerRefresh':
+        return received.refresh(news.family, news.phase);
+      case 'stateChanged':
+        logError();
+        options.onChange();
+    }
+  }
+
+  /** The same error comes with every attempt; it is told once. */
+  function logError() {
+    const { sent, received: heard, transport } = driver.state().lastError;
+    const newest = [sent, heard, transport]
+      .filter((error) => error !== undefined)
+      .reduce((a, b) => (b.atMs >= (a?.atMs ?? 0) ? b : a), transport);
+    if (!newest || newest.text === logged) return;
+    logged = newest.text;
+    log.warn('Trouble with a BGP session', { remote: targetText(), error: newest.text });
+  }
+
+  function begin() {
+    if (stopped || planned.refused || obstacle !== '' || !present) return;
+    driver.dispatch({ kind: 'start' });
+  }
+
+  function halt(why: NotificationContent | undefined) {
+    driver.dispatch({ kind: 'stop', notification: why });
+  }
+
+  /** Looks for a peer that has no address, or stops looking. */
+  function look() {
+    discovery?.close();
+    discovery = undefined;
+    remote = addressOf(planned);
+    present = remote !== undefined;
+    const { remote: where } = planned.peer;
+    if (where.kind !== 'interface' || stopped || planned.refused) return;
+    discovery = options.discover(where.name, (address) => {
+      present = address !== undefined;
+      const moved = present && remote !== address;
+      remote = address ?? remote;
+      options.onChange();
+      if (established()) return;
+      if (!present) halt(undefined);
+      else if (moved && driver.state().running) driver.dispatch(RESTART);
+      else begin();
+    });
+  }
+
+  function follow(next: PlannedPeer) {
+    obstacle = next.obstacle;
+    // What is missing may be about to come back, and its session is not to be disturbed meanwhile.
+    if (obstacle !== '' && !next.refused) return established() ? undefined : halt(undefined);
+    const before = planned;
+    const then = identity;
+    planned = next;
+    identity = sessionIdentity(next);
+    if (remoteText(before.peer.remote) !== remoteText(next.peer.remote)) look();
+    if (next.refused) halt(DECONFIGURED);
+    else if (identity !== then && driver.state().running) driver.dispatch(RECONFIGURE);
+    begin();
+  }
+
+  look();
+  begin();
+  return {
+    planned: () => planned,
+    follow,
+    want: advertiser.want,
+    completeTable: advertiser.completeTable,
+    followAddresses: advertiser.followAddresses,
+    awaited() {
+      const { peer, password } = planned;
+      const isAwaited = peer.passive && driver.state().running && remote !== undefined;
+      if (!isAwaited) return undefined;
+      return {
+        address: remote as Address,
+        interface: peer.remote.kind === 'interface' ? peer.remote.name : undefined,
+        device: peer.vrf,
+        md5: password?.(),
+        ...distanceOf(peer),
+        onConnection: driver.accept,
+      };
+    },
+    bfdWanted: () =>
+      present && !stopped ? bfdWantedOf(planned, target(), options.own()) : undefined,
+    heedBfd(now) {
+      const before = bfd;
+      bfd = now;
+      if (now && pathFailed(before, now))
+        driver.dispatch({ kind: 'bfdDown', reason: now.localDiagnostic });
+      else if (now?.state === 'Up' && before?.state !== 'Up') driver.dispatch({ kind: 'bfdUp' });
+    },
+    has: advertiser.has,
+    view: (waiting) => ({
+      ...viewMachine(driver.state(), config()),
+      peer: first.peer.key,
+      obstacle: obstacle || lookout() || waiting || muteText(),
+      remoteAddress: present ? remote : undefined,
+      interface: planned.peer.remote.kind === 'interface' ? planned.peer.remote.name : undefined,
+      messages: counters.current(),
+      prefixes: { ...advertiser.counts(), received: received.current().size },
+      queuedBytes: queuedBytes(),
+      bfd,
+    }),
+    told: advertiser.told,
+    received: () => received,
+    async stop(why) {
+      stopped = true;
+      discovery?.close();
+      halt(why);
+      await driver.closed();
+    },
+  };
+
+  function lookout(): string {
+    const { remote: where } = planned.peer;
+    return where.kind === 'interface' && !present
+      ? `No router has been found on "${where.name}": it must send router advertisements`
+      : '';
+  }
+
+  function muteText(): string {
+    const families = advertiser.mute().map(nameOf).join(' and ');
+    if (families) return `No ${families} address on its interface: ${families} is not announced`;
+    const [first] = advertiser.refused().values();
+    return first ? `${advertiser.refused().size} prefixes cannot be told: ${first}` : '';
+  }
+
+  function queuedBytes(): number {
+    const connection = established();
+    return (connection && driver.wire(connection.id)?.queuedBytes) ?? 0;
+  }
+}
+
+const DECONFIGURED = notification(NOTIFICATION.cease, CEASE.peerDeconfigured);
+const RECONFIGURE = {
+  kind: 'reset',
+  notification: notification(NOTIFICATION.cease, CEASE.configurationChange),
+} as const;
+const RESTART = { kind: 'reset', notification: undefined } as const;
+
+function addressOf({ peer: { remote } }: PlannedPeer): Address | undefined {
+  return remote.kind === 'address' ? remote.address : undefined;
+}
+
+function nameOf(family: Family): string {
+  return family === 4 ? 'IPv4' : 'IPv6';
+}
+
+/** Of BIRD and most routers; a key of ours has no other. */
+const BFD_KEY_ID = 1;
+
+/** As in FRR: peers of this side's AS are watched across routers unless they are on the link. */
+function bfdWantedOf(
+  { peer, bfd, bfdKey, refused }: PlannedPeer,
+  remote: Address,
+  own: readonly OwnAddress[],
+): BfdWanted | undefined {
+  if (!bfd || refused) return undefined;
+  return {
+    remote,
+    local: peer.sourceAddress,
+    interface: peer.remote.kind === 'interface' ? peer.remote.name : peer.vrf,
+    multihop: peer.multihop || (isInternal(peer) && !isOnLink(remote, own)),
+    profile: bfd,
+    authentication: bfdKey && { kind: 'keyedSha1', keyId: BFD_KEY_ID, key: bfdKey },
+  };
+}
