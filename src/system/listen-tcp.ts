@@ -18,6 +18,8 @@ import { openTcpSocket, type TcpSocket, tcpSocketOf } from './tcp-socket.ts';
 
 /** Connections that the kernel opens before we take them. */
 const BACKLOG = 64;
+/** Of one peer, those that are being closed included. */
+const MAX_SOCKETS_PER_PEER = 8;
 /** A peer that guards itself by GTSM takes no less in our answer to its SYN. */
 const ANSWER_TTL = 255;
 /** The kernel's own; what is accepted has its listener's otherwise. */
@@ -27,7 +29,7 @@ const DEFAULT_TTL = -1;
 export function listenTcp(options: ListenOptions): TcpListener {
   const counts = { accepted: 0, strangers: 0, tooMany: 0, refused: 0 };
   const refusedBefore = readMd5Refusals();
-  const open = new Map<string, number>();
+  const open = new Map<string, Set<Socket>>();
   let total = 0;
   let peers = new Map<string, TcpPeer>();
   let final: ListenerCounters | undefined;
@@ -47,15 +49,14 @@ export function listenTcp(options: ListenOptions): TcpListener {
     const name = formatZoned(ends.remote, ends.interface);
     const peer = peers.get(name);
     if (!peer) return 'strangers';
-    const connections = open.get(name) ?? 0;
-    if (connections >= MAX_CONNECTIONS_PER_PEER || total >= MAX_CONNECTIONS) return 'tooMany';
+    const connections = open.get(name) ?? new Set();
+    if (isFull(connections) || total >= MAX_CONNECTIONS) return 'tooMany';
     if (!fit(socket, peer) || !offer(socket, ends)) return 'refused';
-    open.set(name, connections + 1);
+    open.set(name, connections.add(socket));
     total += 1;
     socket.once('close', () => {
-      const left = (open.get(name) ?? 0) - 1;
-      if (left > 0) open.set(name, left);
-      else open.delete(name);
+      connections.delete(socket);
+      if (connections.size === 0) open.delete(name);
       total -= 1;
     });
     return 'accepted';
@@ -89,6 +90,12 @@ export function listenTcp(options: ListenOptions): TcpListener {
       for (const door of doors.splice(0)) door.close();
     },
   };
+}
+
+/** What either side has closed already does not keep its successor out, as long as it is not many. */
+function isFull(connections: ReadonlySet<Socket>): boolean {
+  const alive = [...connections].filter(({ readable, writable }) => readable && writable);
+  return alive.length >= MAX_CONNECTIONS_PER_PEER || connections.size >= MAX_SOCKETS_PER_PEER;
 }
 
 /** The listening socket of one family, and what it was told. */
