@@ -1,47 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { Host } from '../../lab/host.ts';
-import { createLab, type Lab } from '../../lab/lab.ts';
-import { startBird } from '../../lab/routers/bird.ts';
-import { startFrr } from '../../lab/routers/frr.ts';
-import { startGobgp } from '../../lab/routers/gobgp.ts';
+import { createLab } from '../../lab/lab.ts';
+import { buildLan } from '../../lab/lan.ts';
 import type { Neighbour, Router, RouterKind, RouterRoute } from '../../lab/routers/router.ts';
+import { ROUTER_KINDS, startRouter } from '../../lab/routers/start-router.ts';
 
 /** What the lab says of the routers is what they say of each other: all three, each with each. */
-const START = { bird: startBird, frr: startFrr, gobgp: startGobgp };
-const KINDS: readonly RouterKind[] = ['bird', 'frr', 'gobgp'];
-const asnOf = (kind: RouterKind) => 64501 + KINDS.indexOf(kind);
-const addressOf = (kind: RouterKind) => `10.0.0.${1 + KINDS.indexOf(kind)}`;
+const numberOf = (kind: RouterKind) => 1 + ROUTER_KINDS.indexOf(kind);
+const asnOf = (kind: RouterKind) => 64500 + numberOf(kind);
 const announcedBy = (kind: RouterKind) => {
-  const number = 1 + KINDS.indexOf(kind);
-  return [`10.${number}.0.0/24`, `fd0${number}::/64`];
+  return [`10.${numberOf(kind)}.0.0/24`, `fd0${numberOf(kind)}::/64`];
 };
 
-test.serial('three programs learn from each other, and tell what they learnt', async (t) => {
+test('three programs learn from each other, and tell what they learnt', async (t) => {
   const lab = createLab();
   t.teardown(lab.remove);
-  const hosts = buildLan(lab);
-  const neighboursOf = (kind: RouterKind): Neighbour[] =>
-    KINDS.filter((other) => other !== kind).map((other) => {
-      const bfd =
-        kind !== 'gobgp' && other !== 'gobgp' ? { intervalMs: 50, multiplier: 3 } : undefined;
-      return { address: addressOf(other), asn: asnOf(other), ...(bfd && { bfd }) };
-    });
+  const lan = buildLan(lab, ROUTER_KINDS);
+  const addressOf = (kind: RouterKind) => lan.addresses(kind)[0];
+  const neighbour = (kind: RouterKind, other: RouterKind): Neighbour => {
+    const bfd = { intervalMs: 50, multiplier: 3 };
+    const both = { address: addressOf(other), asn: asnOf(other) };
+    return [kind, other].includes('gobgp') ? both : { ...both, bfd };
+  };
   const routers = await Promise.all(
-    KINDS.map((kind) =>
-      START[kind](lab, hosts.get(kind) as Host, {
+    ROUTER_KINDS.map((kind) =>
+      startRouter(kind, lab, lan.host(kind), {
         asn: asnOf(kind),
         routerId: addressOf(kind),
-        neighbours: neighboursOf(kind),
+        neighbours: ROUTER_KINDS.filter((it) => it !== kind).map((it) => neighbour(kind, it)),
         announce: announcedBy(kind),
         installs: true,
       }),
     ),
   );
   for (const router of routers) {
-    const others = KINDS.filter((other) => other !== router.kind);
-    const direct = () =>
-      router.routes().then((all) => all.filter(({ asPath }) => asPath.length === 1));
+    const others = ROUTER_KINDS.filter((other) => other !== router.kind);
+    const direct = async () => (await router.routes()).filter(({ asPath }) => asPath.length === 1);
     await until(t, router, async () => (await direct()).length === 4);
     for (const other of others) {
       const from = (await direct()).filter((route) => route.from === addressOf(other));
@@ -49,7 +43,7 @@ test.serial('three programs learn from each other, and tell what they learnt', a
       for (const route of from) told(t, route, other);
     }
     const sessions = await router.sessions();
-    t.deepEqual(sessions.map(({ neighbour }) => neighbour).sort(), others.map(addressOf));
+    t.deepEqual(sessions.map((each) => each.neighbour).sort(), others.map(addressOf));
     t.true(sessions.every(({ established }) => established));
     if (router.kind === 'gobgp') continue;
     await until(t, router, async () => (await router.bfdSessions()).some(({ up }) => up));
@@ -63,27 +57,11 @@ function told(t: ExecutionContext, route: RouterRoute, by: RouterKind) {
   t.true(route.nextHops.length > 0);
 }
 
-function buildLan(lab: Lab): ReadonlyMap<RouterKind, Host> {
-  const lan = lab.host('switch');
-  lan.ip('link add lan type bridge', 'link set lan up');
-  return new Map(
-    KINDS.map((kind, index) => {
-      const host = lab.host(kind);
-      const addresses = [`10.0.0.${index + 1}/24`, `fd00::${index + 1}/64`];
-      lab.cable({ host, name: 'eth0', addresses }, { host: lan, name: kind });
-      lan.ip(`link set ${kind} master lan`);
-      return [kind, host] as const;
-    }),
-  );
-}
-
 async function until(t: ExecutionContext, router: Router, condition: () => Promise<boolean>) {
   const deadlineMs = performance.now() + 15_000;
   while (!(await condition())) {
     if (performance.now() > deadlineMs) {
-      t.log(JSON.stringify(await router.routes(), null, 1));
-      t.log(JSON.stringify(await router.sessions(), null, 1));
-      t.log(JSON.stringify(await router.bfdSessions(), null, 1));
+      t.log(JSON.stringify([await router.routes(), await router.sessions()], null, 1));
       t.log(router.log());
       throw new Error(`${router.kind}: what was waited for did not happen`);
     }
