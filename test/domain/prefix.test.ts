@@ -14,10 +14,12 @@ import {
   type Prefix,
   parsePrefix,
   parseRange,
+  prefixAround,
   prefixContains,
   rangeOfPrefix,
   rangeSize,
   rangesOverlap,
+  shortestPrefixIn,
 } from '../../src/domain/prefix.ts';
 
 const v6 = fc.bigInt({ min: 1n << 64n, max: (1n << 128n) - 1n }).map((value) => value as Address);
@@ -93,4 +95,31 @@ test('rangesOverlap() sees touching ends and nothing more', (t) => {
   t.true(rangesOverlap(range('10.0.0.1', '10.0.0.5'), range('10.0.0.5', '10.0.0.9')));
   t.false(rangesOverlap(range('10.0.0.1', '10.0.0.4'), range('10.0.0.5', '10.0.0.9')));
   t.true(rangesOverlap(range('10.0.0.0', '10.0.0.9'), range('10.0.0.3', '10.0.0.4')));
+});
+
+test('shortestPrefixIn() is the shortest prefix that lies in a range as a whole', (t) => {
+  for (const [text, expected] of [
+    ['192.0.2.0/24', 24],
+    ['192.0.2.7/32', 32],
+    ['192.0.2.1-192.0.2.200', 26],
+    ['192.0.2.127-192.0.2.128', 32],
+    ['0.0.0.0-255.255.255.255', 0],
+    ['2001:db8::1-2001:db8::ffff:ffff', 97],
+    ['::/0', 0],
+  ] as const) {
+    const range = parseRange(text);
+    t.is(range && shortestPrefixIn(range), expected, text);
+  }
+});
+
+test('prefixAround() holds the address, and its own length', (t) => {
+  for (const [text, length, expected] of [
+    ['192.0.2.130', 25, '192.0.2.128/25'],
+    ['192.0.2.130', 32, '192.0.2.130/32'],
+    ['192.0.2.130', 0, '0.0.0.0/0'],
+    ['2001:db8::1', 64, '2001:db8::/64'],
+  ] as const) {
+    const address = parseAddress(text);
+    t.is(address && formatPrefix(prefixAround(address, length)), expected);
+  }
 });

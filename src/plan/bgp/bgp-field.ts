@@ -1,4 +1,5 @@
 import type { BgpRoute } from '../../domain/bgp/bgp-route.ts';
+import { sessionFamilies } from '../../domain/bgp/session-families.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
 import { type Boxes, boxesOf, type OwnBox } from '../announcing/boxes.ts';
@@ -39,13 +40,22 @@ export function bgpFieldOf(
   const sameAliases = sameAds && then?.snapshot.communities === snapshot.communities;
   const aliases = sameAliases ? then.aliases : aliasesOf(snapshot, then?.aliases);
   const sameRules =
-    samePeers && sameAliases && then.snapshot.pools === snapshot.pools && then.leaving === leaving;
-  if (sameRules) return { ...then, boxes, snapshot };
+    sameLabels &&
+    sameAliases &&
+    then.snapshot.pools === snapshot.pools &&
+    then.leaving === leaving &&
+    whoText(then.peers) === whoText(peers);
+  if (sameRules) return { ...then, boxes, peers, snapshot };
   const known = [...routes.values()].map(({ byPeer }) => byPeer);
   const interner = createInterner(known);
   const speaking = { peers: peers.inForce, leaving, interner };
   const rules = bgpRulesOf(snapshot, labels, aliases, speaking);
   return { boxes, peers, aliases, rules, interner, leaving, own, snapshot };
+}
+
+/** All that routes take from peers, so that a change of a session replans no address. */
+function whoText({ inForce }: OwnPeers): string {
+  return JSON.stringify(inForce.map((peer) => [peer.key, sessionFamilies(peer)]));
 }
 
 function labelsText({ self }: Boxes): string {

@@ -49,7 +49,7 @@ function contradiction(peer: BgpPeer, older: BgpPeer): Fault | undefined {
   if (peer.routerId !== older.routerId)
     return {
       field: 'spec.routerID',
-      message: `${routerIdText(peer)}, and ${other} ${routerIdText(older)}, on the same box`,
+      message: `It ${routerIdText(peer)}, and ${other} ${routerIdText(older)}, on the same box`,
       remedy: 'Give all peers of a box the same router ID',
     };
   if (peer.myAsn !== older.myAsn && peer.vrf === older.vrf)
