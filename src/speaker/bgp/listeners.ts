@@ -43,6 +43,7 @@ export function createListeners(tcp: Tcp, port: number, log: Log, retry: () => v
     try {
       const entry = open.get(device) ?? listen(device);
       open.set(device, entry);
+      if (sameItems(entry.awaited, awaited)) return;
       entry.listener.setPeers(awaited);
       entry.awaited = awaited;
       obstacles.delete(device);
@@ -79,4 +80,8 @@ function find(awaited: readonly AwaitedPeer[], incoming: IncomingTcp): AwaitedPe
     ({ address, interface: link }) =>
       address === incoming.remote && (link === undefined || link === incoming.interface),
   );
+}
+
+function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
 }

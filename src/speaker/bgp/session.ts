@@ -57,8 +57,10 @@ export interface PeerSessionOptions {
   readonly complete: boolean;
   /** The peer knows of these prefixes what it did not know before. */
   onTold(prefixes: readonly string[]): void;
-  /** It stands otherwise, or where the peer is has become known. */
+  /** It stands otherwise. */
   onChange(): void;
+  /** Where the peer is has become known, or is no more. */
+  onPlace(): void;
 }
 
 /** One router that this box speaks to, or would like to. */
@@ -70,7 +72,7 @@ export interface PeerSession {
   /** What this box announces is complete. */
   completeTable(): void;
   followAddresses(): void;
-  /** `undefined`: nobody has to be waited for. */
+  /** The peer, where it is the one to connect; the same object while that does not change. */
   awaited(): AwaitedPeer | undefined;
   /** The path to be watched, if any. */
   bfdWanted(): BfdWanted | undefined;
@@ -99,6 +101,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
   let present = remote !== undefined;
   let discovery: { close(): void } | undefined;
   let bfd: BfdSession | undefined;
+  let awaited: { readonly planned: PlannedPeer; readonly peer: AwaitedPeer } | undefined;
   let logged = '';
 
   const advertiser = createAdvertiser({
@@ -183,9 +186,10 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     log.warn('Trouble with a BGP session', { remote: targetText(), error: newest.text });
   }
 
+  const mayBegin = () => !stopped && !planned.refused && obstacle === '' && present;
+
   function begin() {
-    if (stopped || planned.refused || obstacle !== '' || !present) return;
-    driver.dispatch({ kind: 'start' });
+    if (mayBegin()) driver.dispatch({ kind: 'start' });
   }
 
   function halt(why: NotificationContent | undefined) {
@@ -204,7 +208,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
       present = address !== undefined;
       const moved = present && remote !== address;
       remote = address ?? remote;
-      options.onChange();
+      options.onPlace();
       if (established()) return;
       if (!present) halt(undefined);
       else if (moved && driver.state().running) driver.dispatch(RESTART);
@@ -235,17 +239,10 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     completeTable: advertiser.completeTable,
     followAddresses: advertiser.followAddresses,
     awaited() {
-      const { peer, password } = planned;
-      const isAwaited = peer.passive && driver.state().running && remote !== undefined;
-      if (!isAwaited) return undefined;
-      return {
-        address: remote as Address,
-        interface: peer.remote.kind === 'interface' ? peer.remote.name : undefined,
-        device: peer.vrf,
-        md5: password?.(),
-        ...distanceOf(peer),
-        onConnection: driver.accept,
-      };
+      if (!planned.peer.passive || !mayBegin()) return undefined;
+      if (awaited?.planned !== planned || awaited.peer.address !== remote)
+        awaited = { planned, peer: awaitedOf(planned, target(), driver.accept) };
+      return awaited.peer;
     },
     bfdWanted: () =>
       present && !stopped ? bfdWantedOf(planned, target(), options.own()) : undefined,
@@ -311,6 +308,21 @@ function addressOf({ peer: { remote } }: PlannedPeer): Address | undefined {
 
 function nameOf(family: Family): string {
   return family === 4 ? 'IPv4' : 'IPv6';
+}
+
+function awaitedOf(
+  { peer, password }: PlannedPeer,
+  address: Address,
+  onConnection: AwaitedPeer['onConnection'],
+): AwaitedPeer {
+  return {
+    address,
+    interface: peer.remote.kind === 'interface' ? peer.remote.name : undefined,
+    device: peer.vrf,
+    md5: password?.(),
+    ...distanceOf(peer),
+    onConnection,
+  };
 }
 
 /** Of BIRD and most routers; a key of ours has no other. */
