@@ -20,6 +20,8 @@ import { type FileResult, readTap } from './tap.ts';
 /** Processes that were told to end may need a moment. */
 const LEFTOVERS_WAIT_MS = 2000;
 const STDERR_LINES_SHOWN = 40;
+/** These take half a minute or more, and begin first: at the end one of them would run alone. */
+const LONG = ['source-faults', 'appliance', 'outages', 'failover', 'policy'];
 
 const run = `${process.pid}`;
 // What the tests start inherits it.
@@ -56,20 +58,25 @@ async function check(name: string, command: string, args: readonly string[]): Pr
   report(name, result, seconds, stdout + stderr);
 }
 
-async function testFiles(files: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
-  const queue = [...files];
+async function testFiles(
+  files: readonly string[],
+  lanes: number,
+  env: NodeJS.ProcessEnv = {},
+): Promise<void> {
+  const isLong = (file: string) => LONG.some((name) => file.endsWith(`/${name}.test.ts`));
+  const queue = [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
   const work = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       const { code, stdout, stderr, seconds } = await finish('ava', ['--tap', file], env);
       report(file, readTap(stdout, code), seconds, stderr);
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await Promise.all(Array.from({ length: lanes }, work));
 }
 
 /**
  * After the others and beside nothing but one another: each file has an API server of its own, which
- * takes a core while it starts. Without the programs they are skipped, which is said at the end; where
+ * takes a core while it starts; later it mostly waits, so there is a lane more than there are cores. Without the programs they are skipped, which is said at the end; where
  * nobody reads that (`CI=true`) it is a failure.
  */
 async function kubernetesFiles(files: readonly string[]): Promise<string> {
@@ -77,7 +84,7 @@ async function kubernetesFiles(files: readonly string[]): Promise<string> {
   const start = performance.now();
   const kubernetes = await prepareKubernetes();
   if ('env' in kubernetes) {
-    await testFiles(files, kubernetes.env);
+    await testFiles(files, availableParallelism() + 1, kubernetes.env);
     return '';
   }
   const { missing } = kubernetes;
@@ -121,7 +128,10 @@ await Promise.all([
   check('types', 'tsc', ['--project', '.']),
   check('lint', 'biome', ['check', '--error-on-warnings', '.']),
 ]);
-await testFiles(files.filter((file) => !needsKubernetes(file)));
+await testFiles(
+  files.filter((file) => !needsKubernetes(file)),
+  availableParallelism(),
+);
 const notRun = await kubernetesFiles(files.filter(needsKubernetes));
 await checkLeftovers(before);
 if (notRun !== '') console.log(notRun);
