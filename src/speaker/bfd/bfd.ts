@@ -3,6 +3,9 @@ import type { BfdProfile } from '../../domain/bgp/bfd-profile.ts';
 import type { BfdSession } from '../../domain/bgp/bfd-session.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Log } from '../../domain/log.ts';
+import type { BfdDropReason } from '../../protocol/bfd/drop-reason.ts';
+
+export type BfdDrops = Readonly<Partial<Record<BfdDropReason, number>>>;
 
 /** Sessions at once; those beyond it get an obstacle. At 10 ms each that is 51,200 packets a second. */
 export const BFD_SESSIONS_MAX = 512;
@@ -43,6 +46,8 @@ export interface Bfd {
   want(sessions: ReadonlyMap<string, BfdWanted>): void;
   /** What is wanted and how it stands; counters are at most a second old. */
   sessions(): ReadonlyMap<string, BfdSession>;
+  /** Packets refused since the start, by reason; at most a second old. */
+  drops(): BfdDrops;
   /** Called at every change of state and obstacle (not of counters); returns how to stop that. */
   onChange(listener: (key: string, session: BfdSession) => void): () => void;
   /** Tells every peer AdminDown, then ends the thread. Idempotent. */
