@@ -1,6 +1,8 @@
 import { type Address, formatAddress } from '../domain/address.ts';
+import type { BgpStatus } from '../domain/bgp/bgp-status.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { EdgeNode, WithheldVip } from '../domain/edge-node.ts';
+import type { KeyedMap } from '../domain/keyed-map.ts';
 import type { L2Status } from '../domain/l2-status.ts';
 import type { ObjectKey } from '../domain/object.ts';
 import { conditionReason } from '../domain/service-conditions.ts';
@@ -13,7 +15,7 @@ const BOXES_SETTLE_MS = 1000;
 /** Boxes named in a message; of more only the number. */
 const NAMED_BOXES = 4;
 
-/** What all boxes say of themselves through the cluster: ServiceL2Status and EdgeNode. */
+/** What all boxes say of themselves through the cluster: ServiceL2Status, ServiceBGPStatus, EdgeNode. */
 export function observeBoxes(source: Pick<ClusterSource, 'current' | 'subscribe'>): Observed {
   const reports = createReports();
   const listeners = new Set<(concerned: Concerned) => void>();
@@ -36,7 +38,7 @@ export function observeBoxes(source: Pick<ClusterSource, 'current' | 'subscribe'
     announcers: (service) =>
       refresh()
         .announcing(service)
-        .map(({ node }) => node),
+        .map(({ box }) => box),
     settleMs: BOXES_SETTLE_MS,
     subscribe(listener) {
       listeners.add(listener);
@@ -50,7 +52,7 @@ export function observeBoxes(source: Pick<ClusterSource, 'current' | 'subscribe'
 interface Reports {
   update(snapshot: Snapshot): Concerned;
   /** By live boxes, in the order of their names. */
-  announcing(service: ObjectKey): readonly L2Status[];
+  announcing(service: ObjectKey): readonly Announcer[];
   withheld(service: ObjectKey, text: string): readonly Withheld[];
   boxesAlive(): number;
 }
@@ -59,15 +61,36 @@ interface Withheld extends WithheldVip {
   readonly box: string;
 }
 
+/** A box that announces a Service: on interfaces, to BGP peers, or both. */
+interface Announcer {
+  readonly box: string;
+  readonly interfaces: readonly string[];
+  readonly peers: readonly string[];
+}
+
+type Stated = L2Status | BgpStatus;
+
 function createReports(): Reports {
   let seen = EMPTY_SNAPSHOT;
   let alive: ReadonlySet<string> = new Set();
-  const announcers = new Map<ObjectKey, Map<ObjectKey, L2Status>>();
+  const announcers = new Map<ObjectKey, Map<string, Stated>>();
   const refusals = new Map<ObjectKey, Map<string, readonly Withheld[]>>();
 
-  function note(key: ObjectKey, status: L2Status | undefined, before: L2Status | undefined) {
-    if (before) removeEntry(announcers, before.service, key);
-    if (status) addEntry(announcers, status.service, key, status);
+  /** Returns the Services concerned. */
+  function noteAll(
+    field: 'l2Statuses' | 'bgpStatuses',
+    now: Snapshot,
+    then: Snapshot,
+  ): ObjectKey[] {
+    const statuses: KeyedMap<Stated> = now[field];
+    const former: KeyedMap<Stated> = then[field];
+    return statuses.changedKeys(former).flatMap((key) => {
+      const [status, before] = [statuses.get(key), former.get(key)];
+      const id = `${field} ${key}`;
+      if (before) removeEntry(announcers, before.service, id);
+      if (status) addEntry(announcers, status.service, id, status);
+      return [status, before].flatMap((one) => one?.service ?? []);
+    });
   }
 
   function noteBox(key: string, box: EdgeNode | undefined, before: EdgeNode | undefined) {
@@ -86,12 +109,10 @@ function createReports(): Reports {
   function update(snapshot: Snapshot): Concerned {
     const before = seen;
     seen = snapshot;
-    const services = new Set<ObjectKey>();
-    for (const key of snapshot.l2Statuses.changedKeys(before.l2Statuses)) {
-      const [now, then] = [snapshot.l2Statuses.get(key), before.l2Statuses.get(key)];
-      note(key, now, then);
-      for (const status of [now, then]) if (status) services.add(status.service);
-    }
+    const services = new Set<ObjectKey>([
+      ...noteAll('l2Statuses', snapshot, before),
+      ...noteAll('bgpStatuses', snapshot, before),
+    ]);
     const boxes = snapshot.edgeNodes.changedKeys(before.edgeNodes);
     for (const key of boxes) {
       const [now, then] = [snapshot.edgeNodes.get(key), before.edgeNodes.get(key)];
@@ -108,10 +129,18 @@ function createReports(): Reports {
 
   return {
     update,
-    announcing: (service) =>
-      [...(announcers.get(service)?.values() ?? [])]
-        .filter(({ node }) => alive.has(node))
-        .sort((a, b) => (a.node < b.node ? -1 : 1)),
+    announcing(service) {
+      const stated = [...(announcers.get(service)?.values() ?? [])];
+      const byBox = Map.groupBy(stated, ({ node }) => node);
+      return [...byBox]
+        .filter(([box]) => alive.has(box))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([box, own]) => ({
+          box,
+          interfaces: own.flatMap((one) => ('interfaces' in one ? one.interfaces : [])),
+          peers: own.flatMap((one) => ('peers' in one ? one.peers : [])),
+        }));
+    },
     withheld: (service, text) =>
       [...(refusals.get(service)?.values() ?? [])]
         .flat()
@@ -138,7 +167,7 @@ function announcedOf(reports: Reports, service: ObjectKey, address: Address): Ve
   const withheld = reports.withheld(service, text);
   const by = announcersOf(reports, service, withheld);
   if (by.length > 0) {
-    const boxes = by.map(({ node, interfaces }) => `${node} (${interfaces.join(', ')})`);
+    const boxes = by.map((announcer) => `${announcer.box} (${placesOf(announcer)})`);
     return { status: 'True', reason: 'Announced', message: `${text} by ${named(boxes)}` };
   }
   const remedy = 'See by "tidegate explain service" what is missing';
@@ -158,10 +187,19 @@ function announcersOf(
   reports: Reports,
   service: ObjectKey,
   withheld: readonly Withheld[],
-): readonly L2Status[] {
+): readonly Announcer[] {
   return reports
     .announcing(service)
-    .filter(({ node }) => !withheld.some(({ box }) => box === node));
+    .filter((announcer) => !withheld.some(({ box }) => box === announcer.box));
+}
+
+/** `eth0, eth1; BGP peers tor-a, tor-b` */
+function placesOf({ interfaces, peers }: Announcer): string {
+  const ofPeers = `BGP ${peers.length === 1 ? 'peer' : 'peers'} ${peers.join(', ')}`;
+  return [
+    ...(interfaces.length > 0 ? [interfaces.join(', ')] : []),
+    ...(peers.length > 0 ? [ofPeers] : []),
+  ].join('; ');
 }
 
 function unknownOf(reports: Reports, message: string): Verdict {

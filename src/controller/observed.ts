@@ -110,7 +110,7 @@ export function notServed(text: string, why: string): Verdict {
 /** What the speaker's report says. */
 export function announcedVerdict(
   address: Address,
-  report: Pick<VipAnnouncement, 'announced' | 'interfaces' | 'reason'> | undefined,
+  report: Pick<VipAnnouncement, 'announced' | 'interfaces' | 'peers' | 'reason'> | undefined,
 ): Verdict {
   const text = formatAddress(address);
   if (!report) {
@@ -119,7 +119,11 @@ export function announcedVerdict(
     return { status: 'Unknown', reason: 'notReported', message: `${message}. ${remedy}` };
   }
   if (report.announced) {
-    const message = `${text} on ${report.interfaces.join(', ') || 'no interface'}`;
+    const places = [
+      ...(report.interfaces.length > 0 ? [`on ${report.interfaces.join(', ')}`] : []),
+      ...(report.peers.length > 0 ? [`by BGP to ${report.peers.join(', ')}`] : []),
+    ];
+    const message = `${text} ${places.join(' and ') || 'on no interface'}`;
     return { status: 'True', reason: 'Announced', message };
   }
   const message = `${text} is not announced: ${report.reason || 'no reason given'}`;

@@ -36,6 +36,13 @@ function world() {
       const status = { ...service(`l2-${box}`), node: box, service: of, interfaces, ofBox: true };
       change({ l2Statuses: snapshot.l2Statuses.with(`${box} ${of}`, status) });
     },
+    peer(box: string, of: string, peers: readonly string[]) {
+      const status = { ...service(`bgp-${box}`), node: box, service: of, peers, ofBox: true };
+      change({ bgpStatuses: snapshot.bgpStatuses.with(`${box} ${of}`, status) });
+    },
+    unpeer(box: string, of: string) {
+      change({ bgpStatuses: snapshot.bgpStatuses.without(`${box} ${of}`) });
+    },
     withdraw(box: string, of: string) {
       change({ l2Statuses: snapshot.l2Statuses.without(`${box} ${of}`) });
     },
@@ -61,6 +68,32 @@ test('observeBoxes() says which living boxes announce an address', (t) => {
   box('edge-1', { alive: false });
   t.deepEqual(observed.announcers(WEB), []);
   t.like(observed.announced(WEB, VIP), { status: 'Unknown', reason: 'noBoxAlive' });
+});
+
+test('observeBoxes() says to which BGP peers boxes announce an address', (t) => {
+  const { observed, told, box, announce, withdraw, peer, unpeer } = world();
+  box('edge-1');
+  box('edge-2');
+  peer('edge-2', WEB, ['tor-a']);
+  t.deepEqual(told.at(-1), { services: new Set([WEB]) });
+  t.like(observed.announced(WEB, VIP), {
+    status: 'True',
+    message: '192.0.2.1 by edge-2 (BGP peer tor-a)',
+  });
+  announce('edge-1', WEB);
+  peer('edge-1', WEB, ['tor-a', 'tor-b']);
+  t.is(
+    observed.announced(WEB, VIP).message,
+    '192.0.2.1 by edge-1 (eth0; BGP peers tor-a, tor-b), edge-2 (BGP peer tor-a)',
+  );
+  t.deepEqual(observed.announcers(WEB), ['edge-1', 'edge-2']);
+  // The address is free only when it is announced by neither way.
+  withdraw('edge-1', WEB);
+  unpeer('edge-2', WEB);
+  t.deepEqual(observed.announcers(WEB), ['edge-1']);
+  unpeer('edge-1', WEB);
+  t.deepEqual(observed.announcers(WEB), []);
+  t.like(observed.announced(WEB, VIP), { status: 'False', reason: 'NotAnnounced' });
 });
 
 test('observeBoxes() says why boxes withhold an address, each for itself', (t) => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { type Concerned, watchObserved } from '../../src/controller/observed.ts';
+import { announcedVerdict, type Concerned, watchObserved } from '../../src/controller/observed.ts';
 import { openLedger } from '../../src/system/ledger.ts';
 import {
   encodeAnnouncement,
@@ -74,4 +74,13 @@ test('watchObserved() reads what forwarder and speaker report, and tells of chan
 
   unsubscribe();
   observed.close();
+});
+
+test('announcedVerdict() says on which interfaces and to which peers', (t) => {
+  const address = addr('192.0.2.1');
+  const messageOf = (interfaces: readonly string[], peers: readonly string[]) =>
+    announcedVerdict(address, { announced: true, interfaces, peers, reason: '' }).message;
+  t.is(messageOf(['eth0', 'eth1'], []), '192.0.2.1 on eth0, eth1');
+  t.is(messageOf([], ['tor-a', 'tor-b']), '192.0.2.1 by BGP to tor-a, tor-b');
+  t.is(messageOf(['eth0'], ['tor-a']), '192.0.2.1 on eth0 and by BGP to tor-a');
 });

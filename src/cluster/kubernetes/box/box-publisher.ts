@@ -9,9 +9,10 @@ import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import { createComplaints } from '../reflector/complaints.ts';
 import { createEventRecorder } from '../write/event-recorder.ts';
+import { ANNOUNCEMENT_FORMS, type AnnouncementForm } from './announcement-form.ts';
+import { createAnnouncementStatuses } from './announcement-statuses.ts';
 import { createEdgeNodeWriter, FIELD_MANAGER } from './edge-node-writer.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
-import { createL2Statuses } from './l2-statuses.ts';
 
 export interface BoxPublisherOptions {
   /** Closed by `stop`. */
@@ -24,7 +25,7 @@ export interface BoxPublisherOptions {
   readonly identity: string;
   /** Where the heartbeat is. */
   readonly namespace: string;
-  /** Where ServiceL2Statuses are. */
+  /** Where ServiceL2Statuses and ServiceBGPStatuses are. */
   readonly metallbNamespace: string;
   readonly heartbeat: { readonly intervalMs: number; readonly lifetimeMs: number };
   readonly clock: Clock;
@@ -49,14 +50,13 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
     clock,
     log,
   });
-  const statuses = createL2Statuses({
-    connection,
-    namespace: options.metallbNamespace,
-    box,
-    owner,
-    onBegin: tellAssigned,
-    clock,
-    log,
+  const ways = ANNOUNCEMENT_FORMS.map((form) => {
+    const onBegin = (service: ObjectKey) => tellAssigned(service, form.protocol);
+    const namespace = options.metallbNamespace;
+    const statuses = createAnnouncementStatuses({
+      ...{ form, connection, namespace, box, owner, onBegin, clock, log },
+    });
+    return { form, statuses };
   });
   let heartbeat: Heartbeat | undefined;
   let state: BoxState | undefined;
@@ -67,7 +67,7 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
   let cancel: (() => void) | undefined;
   let stopped = false;
   let seen = source.current().edgeNodes.get(box);
-  let { l2Statuses } = source.current();
+  let last = source.current();
   const unsubscribe = source.subscribe((snapshot) => {
     noteGone(snapshot);
     const now = snapshot.edgeNodes.get(box);
@@ -77,18 +77,25 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
   });
 
   function noteGone(now: Snapshot) {
-    for (const key of now.l2Statuses.changedKeys(l2Statuses)) {
-      const before = l2Statuses.get(key);
-      if (before?.node === box && !now.l2Statuses.has(key)) statuses.gone(before.service);
+    for (const { form, statuses } of ways) {
+      const [after, before] = [form.of(now), form.of(last)];
+      for (const key of after.changedKeys(before)) {
+        const status = before.get(key);
+        if (status?.node === box && !after.has(key)) statuses.gone(status.service);
+      }
     }
-    l2Statuses = now.l2Statuses;
+    last = now;
   }
 
-  function tellAssigned(service: ObjectKey) {
+  function want(now: BoxState) {
+    for (const { form, statuses } of ways) statuses.want(announcedServices(now, form));
+  }
+
+  function tellAssigned(service: ObjectKey, protocol: string) {
     const about = source.current().services.get(service);
     if (!about) return;
     const { namespace, name, uid } = about;
-    const message = `announcing from node "${box}" with protocol "layer2"`;
+    const message = `announcing from node "${box}" with protocol "${protocol}"`;
     const event = { type: 'Normal', reason: 'nodeAssigned', message } as const;
     events.record({ apiVersion: 'v1', kind: 'Service', namespace, name, uid }, event);
   }
@@ -130,13 +137,13 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
     }
     complaints.recovered();
     heartbeat ??= startHeartbeat({ ...options, ...options.heartbeat, owner });
-    statuses.want(announcedServices(state));
+    want(state);
   }
 
   async function farewell(): Promise<void> {
     await writing;
     await Promise.all([
-      statuses.stop(),
+      ...ways.map(({ statuses }) => statuses.stop()),
       heartbeat?.stop(STOP_LIMIT_MS),
       edgeNode.writeStopped(STOP_LIMIT_MS).catch((error) => {
         log.warn('Cannot say in the EdgeNode that this box stops', { box, error });
@@ -149,7 +156,7 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
       state = next;
       schedule();
       // Who announces is said at once: the address of a Service that goes waits for it.
-      if (heartbeat && !stopped) statuses.want(announcedServices(next));
+      if (heartbeat && !stopped) want(next);
     },
     async stop() {
       stopped = true;
@@ -173,15 +180,19 @@ const WORDS = {
 };
 const INSTALL = 'Install the definition: kubectl apply -k config/crds';
 
-/** By Service: interfaces on which at least one of its addresses is announced, sorted. */
-function announcedServices({ vips }: BoxState): ReadonlyMap<ObjectKey, readonly string[]> {
+/** By Service: interfaces or peers by which at least one of its addresses is announced, sorted. */
+function announcedServices(
+  { vips }: BoxState,
+  form: AnnouncementForm,
+): ReadonlyMap<ObjectKey, readonly string[]> {
   const announced = new Map<ObjectKey, Set<string>>();
   for (const vip of vips) {
-    if (!vip.announced) continue;
+    const places = vip.announced ? form.places(vip) : [];
+    if (places.length === 0) continue;
     for (const service of vip.services) {
-      const interfaces = announced.get(service) ?? new Set();
-      for (const name of vip.interfaces) interfaces.add(name);
-      announced.set(service, interfaces);
+      const known = announced.get(service) ?? new Set();
+      for (const place of places) known.add(place);
+      announced.set(service, known);
     }
   }
   return new Map([...announced].map(([service, names]) => [service, [...names].sort()]));

@@ -1,11 +1,12 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { EdgeNode } from '../../../domain/edge-node.ts';
-import type { L2Status } from '../../../domain/l2-status.ts';
+import type { AnnouncementStatus } from '../../decode/announcement-status.ts';
 import { isObject } from '../../decode/field.ts';
 import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import { isKubeObject } from '../kube-object.ts';
 import { FIELD_MANAGER } from '../write/field-manager.ts';
+import type { AnnouncementForm } from './announcement-form.ts';
 import { lostConditions } from './edge-node-status.ts';
 import { heartbeatLeaseName, readHeartbeat } from './lease-fields.ts';
 
@@ -13,9 +14,15 @@ export interface LostBoxApiOptions {
   readonly connection: Pick<ApiConnection, 'request'>;
   /** Of the heartbeat Leases. */
   readonly namespace: string;
-  /** Of the ServiceL2Statuses. */
+  /** Of the ServiceL2Statuses and ServiceBGPStatuses. */
   readonly metallbNamespace: string;
   readonly clock: Clock;
+}
+
+/** Something that a box said to announce. */
+export interface StatedByBox {
+  readonly form: AnnouncementForm;
+  readonly status: AnnouncementStatus;
 }
 
 /** `conflict`: somebody else wrote at the same time, maybe the box. `needless`: it says no more that it is ready. */
@@ -25,7 +32,7 @@ export type MarkOutcome = 'written' | 'needless' | 'conflict';
 export function createLostBoxApi(options: LostBoxApiOptions) {
   const { connection, namespace, metallbNamespace, clock } = options;
   const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-  const statuses = `/apis/metallb.io/v1beta1/namespaces/${metallbNamespace}/servicel2statuses`;
+  const statuses = `/apis/metallb.io/v1beta1/namespaces/${metallbNamespace}`;
 
   /** Sets Ready=Unknown where it is True. `isWanted` is asked once all is read. */
   async function mark({ name, uid }: EdgeNode, isWanted: () => boolean): Promise<MarkOutcome> {
@@ -56,8 +63,8 @@ export function createLostBoxApi(options: LostBoxApiOptions) {
   }
 
   /** Removes this very object. */
-  async function remove({ name, uid }: L2Status): Promise<void> {
-    const path = `${statuses}/${name}`;
+  async function remove({ form, status: { name, uid } }: StatedByBox): Promise<void> {
+    const path = `${statuses}/${form.plural}/${name}`;
     const body = { preconditions: { uid } };
     await connection.request({ method: 'DELETE', path, body }).catch(unless(404, 409));
   }

@@ -1,12 +1,11 @@
 import type { Clock } from '../../../domain/clock.ts';
-import type { KeyedMap } from '../../../domain/keyed-map.ts';
-import type { L2Status } from '../../../domain/l2-status.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { Snapshot } from '../../../domain/snapshot.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { ApiError } from '../api-error.ts';
 import { parallel } from '../write/parallel.ts';
-import { createLostBoxApi, type LostBoxApiOptions } from './lost-box-api.ts';
+import { ANNOUNCEMENT_FORMS } from './announcement-form.ts';
+import { createLostBoxApi, type LostBoxApiOptions, type StatedByBox } from './lost-box-api.ts';
 
 export interface LostBoxesOptions extends LostBoxApiOptions {
   readonly current: () => Snapshot;
@@ -19,7 +18,7 @@ export interface LostBoxesOptions extends LostBoxApiOptions {
 /**
  * Speaks for boxes that cannot any more, while this process leads: one that is dead and said last that
  * it is ready gets the condition Ready=Unknown, as Nodes get it from Kubernetes' node lifecycle
- * controller, and its ServiceL2Statuses are removed. Who announces what does not depend on it; it is
+ * controller, and what it says to announce is removed. Who announces what does not depend on it; it is
  * for people and their tools. A box that comes back says everything again by itself.
  */
 export interface LostBoxes {
@@ -66,7 +65,7 @@ export function watchLostBoxes(options: LostBoxesOptions): LostBoxes {
   /** Resolves with the pause until the next. */
   async function pass(): Promise<number> {
     // Whoever leads counts anew: what was seen while another did may be long ago.
-    lost = leads() ? nextLost(current(), statusesOf(current().l2Statuses), lost, clock) : new Map();
+    lost = leads() ? nextLost(current(), statusesOf(current()), lost, clock) : new Map();
     const failures = [
       await attempt([...lost], ([box, loss]) => mark(box, loss)),
       await attempt([...lost], ([box, loss]) => removeStatuses(box, loss)),
@@ -113,13 +112,13 @@ export function watchLostBoxes(options: LostBoxesOptions): LostBoxes {
   async function removeStatuses(box: string, loss: Loss): Promise<void> {
     const nowMs = clock.monotonicMs();
     if (nowMs - Math.max(loss.sinceMs, loss.removedMs) < STATUS_LIFETIME_MS) return;
-    const statuses = statusesOf(current().l2Statuses).get(box) ?? [];
+    const statuses = statusesOf(current()).get(box) ?? [];
     const failure = await attempt(statuses, async (status) => {
       if (mayWrite(box)) await api.remove(status);
     });
     if (failure !== undefined) throw failure;
     loss.removedMs = nowMs;
-    const services = statuses.length;
+    const services = new Set(statuses.map(({ status }) => status.service)).size;
     if (services > 0) log.info('Removed what a lost box said to announce', { box, services });
   }
 
@@ -153,14 +152,18 @@ function nextLost(
 
 /** What boxes said, by box; MetalLB's own speakers are left alone. */
 function createIndex() {
-  let seen: KeyedMap<L2Status> | undefined;
-  let byBox: ReadonlyMap<string, readonly L2Status[]> = new Map();
-  return (statuses: KeyedMap<L2Status>) => {
-    if (statuses === seen) return byBox;
-    seen = statuses;
+  let seen: Snapshot | undefined;
+  let byBox: ReadonlyMap<string, readonly StatedByBox[]> = new Map();
+  return (snapshot: Snapshot) => {
+    const before = seen;
+    seen = snapshot;
+    if (before && ANNOUNCEMENT_FORMS.every(({ of }) => of(snapshot) === of(before))) return byBox;
+    const all = ANNOUNCEMENT_FORMS.flatMap((form) =>
+      [...form.of(snapshot).values()].map((status) => ({ form, status })),
+    );
     byBox = Map.groupBy(
-      [...statuses.values()].filter(({ ofBox }) => ofBox),
-      ({ node }) => node,
+      all.filter(({ status }) => status.ofBox),
+      ({ status }) => status.node,
     );
     return byBox;
   };

@@ -78,6 +78,16 @@ function scene() {
       const said = { ...service(`l2-${of}`), node: name, service: of, interfaces: ['eth0'], ofBox };
       snapshot = { ...snapshot, l2Statuses: snapshot.l2Statuses.with(`l2-${of}`, said) };
     },
+    peer(name: string, of: string) {
+      const said = {
+        ...service(`bgp-${of}`),
+        node: name,
+        service: of,
+        peers: ['tor'],
+        ofBox: true,
+      };
+      snapshot = { ...snapshot, bgpStatuses: snapshot.bgpStatuses.with(`bgp-${of}`, said) };
+    },
     async pass(ms: number) {
       for (let at = 0; at < ms; at += LOOK_MS) {
         clock.advance(Math.min(LOOK_MS, ms - at));
@@ -174,6 +184,18 @@ test('what a box said to announce is removed a minute after its death, but not M
       const { name, uid } = service(`l2-${of}`);
       return ['DELETE', `${folder}/${name}`, { preconditions: { uid } }];
     }),
+  );
+});
+
+test('what a box said to announce by BGP is removed, too', async (t) => {
+  const { box, pass, writes, peer } = scene();
+  box('edge-1', { alive: false, ready: false });
+  peer('edge-1', 'shop/a');
+  await pass(STATUS_LIFETIME_MS + 2 * LOOK_MS);
+  const folder = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicebgpstatuses';
+  t.deepEqual(
+    writes().map(({ method, path }) => [method, path]),
+    [['DELETE', `${folder}/${service('bgp-shop/a').name}`]],
   );
 });
 

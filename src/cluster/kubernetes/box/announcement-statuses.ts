@@ -6,12 +6,12 @@ import { ApiError } from '../api-error.ts';
 import { createComplaints } from '../reflector/complaints.ts';
 import { parallel } from '../write/parallel.ts';
 import {
-  createL2StatusApi,
-  type L2StatusApiOptions,
-  type WrittenL2Status,
-} from './l2-status-api.ts';
+  type AnnouncementStatusApiOptions,
+  createAnnouncementStatusApi,
+  type WrittenStatus,
+} from './announcement-status-api.ts';
 
-export interface L2StatusesOptions extends L2StatusApiOptions {
+export interface AnnouncementStatusesOptions extends AnnouncementStatusApiOptions {
   /**
    * This box begins to announce a Service. Not called for one that it was said to announce before, by
    * this process or an earlier one.
@@ -22,12 +22,12 @@ export interface L2StatusesOptions extends L2StatusApiOptions {
 }
 
 /**
- * The ServiceL2Statuses (metallb.io) of this box: one a Service that it announces. Written only where
+ * The ServiceL2Statuses or ServiceBGPStatuses (metallb.io) of this box: one a Service that it announces. Written only where
  * they differ; tried again with backoff; left alone where their kind is not installed. They stay when
  * the process ends, so that a restart writes nothing.
  */
-export interface L2Statuses {
-  /** Interfaces, sorted, by Service: all that should be. */
+export interface AnnouncementStatuses {
+  /** Interfaces or peers, sorted, by Service: all that should be. */
   want(announced: ReadonlyMap<ObjectKey, readonly string[]>): void;
   /** The API server says that there is none about this Service any more. */
   gone(service: ObjectKey): void;
@@ -48,12 +48,14 @@ export const RELIST_MS = 600_000;
 /** Objects that others remove are collected for so long before they are made again. */
 export const GONE_SETTLE_MS = 1000;
 
-export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
-  const { box, owner, clock, log, onBegin } = options;
-  const api = createL2StatusApi(options);
+export function createAnnouncementStatuses(
+  options: AnnouncementStatusesOptions,
+): AnnouncementStatuses {
+  const { form, box, owner, clock, log, onBegin } = options;
+  const api = createAnnouncementStatusApi(options);
   const complaints = createComplaints(log, clock, WORDS);
   let wanted: ReadonlyMap<ObjectKey, readonly string[]> | undefined;
-  const known = new Map<ObjectKey, WrittenL2Status>();
+  const known = new Map<ObjectKey, WrittenStatus>();
   /** Services that are known to be announced from here; `undefined` before the first list. */
   let begun: Set<ObjectKey> | undefined;
   let listedMs: number | undefined;
@@ -101,7 +103,7 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
 
   async function apply(now: ReadonlyMap<ObjectKey, readonly string[]>): Promise<void> {
     const keys = new Set([...known.keys(), ...now.keys()]);
-    const due = [...keys].filter((key) => !sameNames(known.get(key)?.interfaces, now.get(key)));
+    const due = [...keys].filter((key) => !sameNames(known.get(key)?.places, now.get(key)));
     let failure: unknown;
     await parallel(due, PARALLEL, async (key) => {
       if (failure !== undefined || stopped) return;
@@ -114,17 +116,16 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
     if (failure !== undefined) throw failure;
   }
 
-  async function settle(key: ObjectKey, interfaces: readonly string[] | undefined): Promise<void> {
+  async function settle(key: ObjectKey, places: readonly string[] | undefined): Promise<void> {
     const object = known.get(key);
-    if (!interfaces) {
+    if (!places) {
       if (object) await api.remove(object.name);
       known.delete(key);
       return;
     }
     const name = object?.name ?? (await api.create(key));
-    known.set(key, { name, interfaces: object?.interfaces, isOwned: true });
-    if (await api.setStatus(name, key, interfaces))
-      known.set(key, { name, interfaces, isOwned: true });
+    known.set(key, { name, places: object?.places, isOwned: true });
+    if (await api.setStatus(name, key, places)) known.set(key, { name, places, isOwned: true });
     else {
       // Somebody removed it: it is made again.
       known.delete(key);
@@ -171,7 +172,7 @@ export function createL2Statuses(options: L2StatusesOptions): L2Statuses {
     attempts += 1;
     const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
     const retryInMs = asked ?? backoffMs(attempts);
-    complaints.failed(error, { box, attempts, retryInMs });
+    complaints.failed(error, { kind: form.kind, box, attempts, retryInMs });
     if (!stopped) cancel = clock.after(retryInMs, run);
   }
 

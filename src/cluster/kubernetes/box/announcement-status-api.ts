@@ -6,12 +6,13 @@ import {
   SERVICE_NAMESPACE_LABEL,
 } from '../../decode/announcement-status.ts';
 import { isObject } from '../../decode/field.ts';
-import { decodeL2Status } from '../../decode/l2-status.ts';
 import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
+import type { AnnouncementForm } from './announcement-form.ts';
 import { FIELD_MANAGER } from './edge-node-writer.ts';
 
-export interface L2StatusApiOptions {
+export interface AnnouncementStatusApiOptions {
+  readonly form: AnnouncementForm;
   readonly connection: Pick<ApiConnection, 'request'>;
   /** MetalLB's. */
   readonly namespace: string;
@@ -20,11 +21,11 @@ export interface L2StatusApiOptions {
   readonly owner: () => string | undefined;
 }
 
-/** A ServiceL2Status as the server has it. */
-export interface WrittenL2Status {
+/** A ServiceL2Status or ServiceBGPStatus as the server has it. */
+export interface WrittenStatus {
   readonly name: string;
   /** `undefined` when only the first of its two writes was done. */
-  readonly interfaces: readonly string[] | undefined;
+  readonly places: readonly string[] | undefined;
   /** Goes with the EdgeNode that there is now, and not with an earlier one or a Pod of MetalLB's. */
   readonly isOwned: boolean;
 }
@@ -32,13 +33,14 @@ export interface WrittenL2Status {
 const PAGE = '500';
 const API_VERSION = 'metallb.io/v1beta1';
 
-/** The requests about ServiceL2Statuses of a box. All reject with ApiError. */
-export function createL2StatusApi({ connection, namespace, box, owner }: L2StatusApiOptions) {
-  const folder = `/apis/${API_VERSION}/namespaces/${namespace}/servicel2statuses`;
+/** The requests about what a box announces by one way. All reject with ApiError. */
+export function createAnnouncementStatusApi(options: AnnouncementStatusApiOptions) {
+  const { form, connection, namespace, box, owner } = options;
+  const folder = `/apis/${API_VERSION}/namespaces/${namespace}/${form.plural}`;
 
   /** Of this box; `undefined` when the kind is not installed. */
   async function list() {
-    const found: { service: ObjectKey; object: WrittenL2Status }[] = [];
+    const found: { service: ObjectKey; object: WrittenStatus }[] = [];
     let token: string | undefined;
     do {
       const answer = await connection
@@ -54,13 +56,13 @@ export function createL2StatusApi({ connection, namespace, box, owner }: L2Statu
         .catch(notThere);
       if (!isObject(answer)) return undefined;
       for (const item of Array.isArray(answer['items']) ? answer['items'] : []) {
-        const status = decodeL2Status(item).value;
-        if (!status) continue;
+        const stated = form.read(item);
+        if (!stated) continue;
         const told = isObject(item) && item['status'] !== undefined;
-        const interfaces = told ? status.interfaces.toSorted() : undefined;
+        const places = told ? stated.places.toSorted() : undefined;
         const isOwned = ownersOf(item).includes(owner());
-        const object = { name: status.name, interfaces, isOwned };
-        found.push({ service: status.service, object });
+        const { name, service } = stated.status;
+        found.push({ service, object: { name, places, isOwned } });
       }
       const { metadata } = answer;
       const next = isObject(metadata) ? metadata['continue'] : undefined;
@@ -72,7 +74,7 @@ export function createL2StatusApi({ connection, namespace, box, owner }: L2Statu
   async function create(service: ObjectKey): Promise<string> {
     // Made from what it is about, so that a try whose answer was lost makes no second one.
     const digest = createHash('sha256').update(`${box} ${service}`).digest('hex');
-    const name = `l2-${digest.slice(0, 16)}`;
+    const name = `${form.prefix}-${digest.slice(0, 16)}`;
     const uid = owner();
     const labels = {
       [NODE_LABEL]: box,
@@ -87,7 +89,7 @@ export function createL2StatusApi({ connection, namespace, box, owner }: L2Statu
         query: { fieldManager: FIELD_MANAGER },
         body: {
           apiVersion: API_VERSION,
-          kind: 'ServiceL2Status',
+          kind: form.kind,
           metadata: { name, labels, ...(uid !== undefined && { ownerReferences: [owned] }) },
         },
       })
@@ -98,12 +100,12 @@ export function createL2StatusApi({ connection, namespace, box, owner }: L2Statu
   }
 
   /** False when the object is not there any more. */
-  async function setStatus(name: string, service: ObjectKey, interfaces: readonly string[]) {
+  async function setStatus(name: string, service: ObjectKey, places: readonly string[]) {
     const status = {
       node: box,
       serviceName: nameOf(service),
       serviceNamespace: namespaceOf(service),
-      interfaces: interfaces.map((each) => ({ name: each })),
+      ...form.write(places),
     };
     const answer = await connection
       .request({

@@ -1,9 +1,10 @@
 import test from 'ava';
+import { BGP_FORM, L2_FORM } from '../../../../src/cluster/kubernetes/box/announcement-form.ts';
 import {
-  createL2Statuses,
+  createAnnouncementStatuses,
   GONE_SETTLE_MS,
   RELIST_MS,
-} from '../../../../src/cluster/kubernetes/box/l2-statuses.ts';
+} from '../../../../src/cluster/kubernetes/box/announcement-statuses.ts';
 import type { ApiRequest } from '../../../../src/cluster/kubernetes/connection.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 import { recordingLog } from '../../../support/recording-log.ts';
@@ -21,7 +22,7 @@ function server() {
   let most = 0;
   const handle = ({ method, path, body }: ApiRequest) => {
     if (!installed) refuse(404, 'NotFound');
-    const [, name = ''] = /servicel2statuses\/([^/]+)/.exec(path) ?? [];
+    const [, name = ''] = /service(?:l2|bgp)statuses\/([^/]+)/.exec(path) ?? [];
     const known = objects.get(name);
     if (method === 'GET') return { metadata: {}, items: [...objects.values()] };
     if (method === 'POST') {
@@ -54,11 +55,12 @@ function server() {
   };
 }
 
-function scene(api = server()) {
+function scene(api = server(), form = L2_FORM) {
   const clock = fakeClock();
   const log = recordingLog();
   const begun: string[] = [];
-  const statuses = createL2Statuses({
+  const statuses = createAnnouncementStatuses({
+    form,
     connection: api.connection,
     namespace: 'metallb-system',
     box: 'edge-1',
@@ -90,6 +92,19 @@ test('what is announced is written, what is not any more is removed', async (t) 
   t.deepEqual(stored(), ['shop/b']);
   await want('shop/a', 'shop/b');
   t.deepEqual(begun, ['shop/a', 'shop/b', 'shop/a']);
+});
+
+test('what is announced by BGP names peers, and is of a kind of its own', async (t) => {
+  const { want, objects, writes } = scene(server(), BGP_FORM);
+  await want('shop/a');
+  const [object] = objects.values();
+  t.is(object.kind, 'ServiceBGPStatus');
+  t.regex(object.metadata.name, /^bgp-/);
+  t.deepEqual(object.status.peers, ['eth0']);
+  t.is(object.status.interfaces, undefined);
+  t.true(writes().every((text) => text.includes('servicebgpstatuses')));
+  await want();
+  t.is(objects.size, 0);
 });
 
 test('a process that finds what an earlier one wrote writes nothing, and nothing is new', async (t) => {
