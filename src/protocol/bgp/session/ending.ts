@@ -1,7 +1,7 @@
 import type { NotificationContent } from '../message.ts';
 import { CEASE, NOTIFICATION, notification } from '../notification-codes.ts';
 import { keepsRoutes } from './hard-reset.ts';
-import type { Connection } from './session-state.ts';
+import { type Connection, isAgreed, isAttempt } from './session-state.ts';
 import { idleHoldMs, STABLE_MS } from './timing.ts';
 import { armJittered, forget, patch, remember, type Turn } from './turn.ts';
 
@@ -41,12 +41,15 @@ export function close(turn: Turn, connection: Connection, ending: Ending): void 
 
 /**
  * Ends a connection because of an error, and waits before the next attempt: longer with each error in a
- * row (RFC 4271 §8.1.1, DampPeerOscillations), unless another connection is open.
+ * row (RFC 4271 §8.1.1, DampPeerOscillations). Not beside a connection that is agreed on; and one that
+ * just breaks while another is open has been given up by the peer for that.
  */
 export function fail(turn: Turn, connection: Connection, ending: Ending): void {
   close(turn, connection, ending);
   remember(turn, ending.by, ending.why);
-  if (turn.state.connections.some(({ phase }) => phase !== 'connecting')) return;
+  const others = turn.state.connections;
+  if (others.some(isAgreed)) return;
+  if (ending.by === 'transport' && others.some((other) => !isAttempt(other))) return;
   const errorsInRow = wasStable(turn, connection) ? 1 : turn.state.errorsInRow + 1;
   patch(turn, { errorsInRow });
   armJittered(turn, 'idleHold', idleHoldMs(errorsInRow));
