@@ -9,24 +9,27 @@ import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
 import { type Failure, failuresOf, type Ports } from './ports.ts';
 import type { AnnouncementState, Report } from './report.ts';
+import type { Routing } from './routing.ts';
 
 /** A pass that changes more announcements than this is logged as one line. */
 const LOGGED_EACH_MAX = 20;
 
-/** Plans, has the plan carried out, and reports how each address stands. */
+/** Plans announcing by ARP and NDP, has it carried out, and reports how each address stands by all ways. */
 export interface Announcer {
-  plan(snapshot: Snapshot, serving: KeyedMap<VipServing>): void;
-  /** Interfaces changed: states anew where everything is announced. */
-  refresh(): void;
+  /** After `routing` planned the same; `routed`: what it planned otherwise than before. */
+  plan(snapshot: Snapshot, serving: KeyedMap<VipServing>, routed: readonly string[]): void;
+  /** Interfaces or peers changed: states anew where these are announced, or all. */
+  refresh(texts?: Iterable<string>): void;
   /** Every planned address, by its text. */
   planned(): KeyedMap<PlannedAnnouncement>;
   failures(): readonly Failure[];
-  /** Withdraws everything and reports it. */
+  /** Withdraws everything, by all ways, and reports it. */
   stop(): Promise<void>;
 }
 
 export interface AnnouncerOptions {
   readonly ports: Ports;
+  readonly routing: Pick<Routing, 'peersOf' | 'reasonOf' | 'stop'>;
   readonly report: Report;
   readonly settings: AnnounceSettings;
   readonly clock: Clock;
@@ -40,9 +43,11 @@ export interface AnnouncerOptions {
  * what this box announced when an earlier speaker died is announced again, or two boxes would be at it.
  */
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
-  const { ports, report, clock, log } = options;
+  const { ports, routing, report, clock, log } = options;
   const lately = new Set(
-    [...report.current()].filter(([, { announced }]) => announced).map(([text]) => text),
+    [...report.current()].flatMap(([text, { announced, interfaces }]) =>
+      announced && interfaces.length > 0 ? [text] : [],
+    ),
   );
   let plan: AnnouncePlan | undefined;
   let wanted = KeyedMap.empty<PlannedAnnouncement>();
@@ -69,19 +74,29 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   });
 
   function stateOf(key: string): AnnouncementState | undefined {
+    const peers = routing.peersOf(key);
     const planned = plan?.vips.get(key);
-    if (!planned) return undefined;
+    if (!planned) return peers.length > 0 ? heldByPeers(key, peers) : undefined;
     const { address, announce } = planned;
     const interfaces = announce && !stopped ? ports.announcing(address) : [];
-    const reason = interfaces.length > 0 ? '' : obstacle(planned);
-    return { address, announced: interfaces.length > 0, interfaces, peers: [], reason };
+    const announced = interfaces.length > 0 || peers.length > 0;
+    const reason = announced ? '' : obstacle(key, planned);
+    return { address, announced, interfaces, peers, reason };
+  }
+
+  /** Before the cluster was read, peers may keep what an earlier speaker told them. */
+  function heldByPeers(key: string, peers: readonly string[]): AnnouncementState | undefined {
+    const address = report.current().get(key)?.address;
+    return address && { address, announced: true, interfaces: [], peers, reason: '' };
   }
 
   /**
    * A missing interface is said also while another box is the owner: if it were not, this box would be
-   * taken for able again as soon as the other is chosen.
+   * taken for able again as soon as the other is chosen. What keeps peers from a route counts where
+   * nothing is to be announced on a link.
    */
-  function obstacle({ reason, announce, interfaces }: PlannedAnnouncement): string {
+  function obstacle(key: string, { reason, announce, interfaces }: PlannedAnnouncement): string {
+    if (reason === 'noMatchingAdvertisement') return routing.reasonOf(key);
     const missing = (announce || reason === 'notOwner') && !ports.canAnnounce(interfaces);
     if (missing && !stopped) return 'noInterface';
     return reason || (stopped ? 'speakerStopped' : 'announceFailed');
@@ -98,7 +113,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   }
 
   return {
-    plan(snapshot, serving) {
+    plan(snapshot, serving, routed) {
       const before = plan;
       const known = snapshot.revision > 0 ? serving : onlyThose(serving, lately);
       plan = planAnnounce(before, snapshot, known, options.settings);
@@ -108,19 +123,21 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
         changed.map((key) => [key, vips.get(key)?.announce ? vips.get(key) : undefined] as const),
       );
       reconciler.want(wanted, revision);
-      publish(before ? changed : new Set([...changed, ...report.current().keys()]));
+      publish(new Set([...changed, ...routed, ...(before ? [] : report.current().keys())]));
       for (const key of changed) {
         const gone = before?.vips.get(key);
         if (gone && !vips.has(key)) options.onForgotten(gone.address);
       }
     },
-    refresh: () => publish(plan?.vips.keys() ?? []),
+    refresh: (texts) => publish(texts ?? plan?.vips.keys() ?? []),
     planned: () => plan?.vips ?? KeyedMap.empty(),
     failures: () => failuresOf(reconciler),
     async stop() {
       stopped = true;
       reconciler.want(KeyedMap.empty(), plan?.revision ?? 0);
       await reconciler.stop();
+      publish([...(plan?.vips.keys() ?? [])]);
+      await routing.stop();
       publish([...(plan?.vips.keys() ?? [])]);
     },
   };
@@ -142,8 +159,8 @@ function logFlipped(
     return;
   }
   for (const [vip, state] of flipped) {
-    const { interfaces, reason } = state ?? { interfaces: [], reason: 'released' };
-    if (state?.announced) log.info('Announcing', { vip, interfaces, revision });
+    const { interfaces = [], peers = [], reason = 'released' } = state ?? {};
+    if (state?.announced) log.info('Announcing', { vip, interfaces, peers, revision });
     else log.info('No longer announcing', { vip, reason, revision });
   }
 }

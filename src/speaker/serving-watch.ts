@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { KeyedMap } from '../domain/keyed-map.ts';
 import type { VipServing } from '../domain/observed.ts';
-import { decodeServing, FORWARDER_REPORT } from '../system/reports.ts';
+import { decodeServing, FORWARDER_REPORT, READY_KEY } from '../system/reports.ts';
 import { watchLedger } from '../system/watch-ledger.ts';
 
 /** What the forwarder says it can serve, by address text. */
 export interface ServingWatch {
   current(): KeyedMap<VipServing>;
+  /** Whether a forwarder has spoken at all since this box booted. */
+  hasSpoken(): boolean;
   close(): void;
 }
 
@@ -22,5 +24,9 @@ export function watchServing(runDir: string, onChange: () => void): ServingWatch
     current = current.withAll(changes);
   };
   take(ledger.entries.keys());
-  return { current: () => current, close: () => ledger.close() };
+  return {
+    current: () => current,
+    hasSpoken: () => ledger.entries.has(READY_KEY),
+    close: () => ledger.close(),
+  };
 }

@@ -1,4 +1,5 @@
 import type { AnnounceSettings } from '../plan/announce.ts';
+import type { BgpSettings } from './bgp/bgp-speaker.ts';
 
 /** What the operator chooses about announcing: whose Services, as which box, and how. */
 export interface SpeakerSettings extends AnnounceSettings {
@@ -8,6 +9,7 @@ export interface SpeakerSettings extends AnnounceSettings {
    */
   readonly interfaces: readonly string[];
   readonly gratuitous: GratuitousSettings;
+  readonly bgp: BgpSettings;
   /** Folder of the reports and the lock; lives until reboot. */
   readonly runDir: string;
 }

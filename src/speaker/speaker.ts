@@ -6,17 +6,24 @@ import type { Log } from '../domain/log.ts';
 import type { VipAnnouncement } from '../domain/observed.ts';
 import type { Role } from '../domain/role.ts';
 import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
+import type { BgpPlan } from '../plan/bgp.ts';
 import type { Link } from '../protocol/rtnetlink/link.ts';
+import { connectTcp } from '../system/connect-tcp.ts';
+import { listenTcp } from '../system/listen-tcp.ts';
 import { lockFile } from '../system/process-lock.ts';
 import { openRtnetlink } from '../system/rtnetlink.ts';
 import { openGroupSocket, openSocket } from '../system/sockets.ts';
 import { createAnnouncer } from './announcer.ts';
+import type { Bfd } from './bfd/bfd.ts';
+import { startBfd } from './bfd/start-bfd.ts';
+import { type BgpSpeaker, startBgp } from './bgp/bgp-speaker.ts';
 import { unmatchedPatterns } from './choose-links.ts';
 import { createCounterTable, type VipCounters } from './counters.ts';
 import { watchLinks } from './link-watch.ts';
 import type { PortStatus } from './port.ts';
 import { type Failure, openPorts } from './ports.ts';
 import { openReport } from './report.ts';
+import { createRouting } from './routing.ts';
 import { watchServing } from './serving-watch.ts';
 import type { SpeakerSettings } from './settings.ts';
 
@@ -32,6 +39,7 @@ export interface SpeakerDeps {
 /** The running role, and what the admin API and metrics show of it. Maps are keyed by address text. */
 export interface Speaker extends Role {
   readonly name: 'speaker';
+  readonly bgp: SpeakerBgp;
   announcements(): ReadonlyMap<string, VipAnnouncement>;
   /** By which advertisements, and who was chosen. */
   planned(): KeyedMap<PlannedAnnouncement>;
@@ -39,6 +47,14 @@ export interface Speaker extends Role {
   interfaces(): readonly PortStatus[];
   /** Why what is wanted does not work, for example a group that cannot be joined. */
   failures(): readonly Failure[];
+}
+
+/** What is shown of BGP and BFD. */
+export interface SpeakerBgp
+  extends Pick<BgpSpeaker, 'sessions' | 'routesTo' | 'receivedFrom' | 'onChange'> {
+  /** `undefined` before the first plan. */
+  planned(): BgpPlan | undefined;
+  readonly bfd: Pick<Bfd, 'sessions' | 'drops' | 'onChange'>;
 }
 
 const LOCK = 'speaker.lock';
@@ -55,6 +71,23 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
     lock.release();
     throw error;
   });
+  const bfd = startBfd({ clock, log: log.child({ part: 'bfd' }) });
+  const bgp = await startBgp({
+    ...deps,
+    settings: settings.bgp,
+    node: settings.box.name,
+    runDir: settings.runDir,
+    log: log.child({ part: 'bgp' }),
+    tcp: { connect: connectTcp, listen: listenTcp },
+    openRtnetlink,
+    discover: () => ({ close() {} }),
+    bfd,
+    onTold: (texts) => announcer.refresh(texts),
+  }).catch(async (error) => {
+    await report.close();
+    throw error;
+  });
+  const routing = createRouting({ bgp, settings, lately: new Map(report.current()) });
   const counters = createCounterTable();
   const ports = openPorts({
     ...deps,
@@ -66,6 +99,7 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
   });
   const announcer = createAnnouncer({
     ports,
+    routing,
     report,
     settings,
     clock,
@@ -77,22 +111,29 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
     links = now;
     ports.follow(now);
   }).catch(async (error) => {
+    await bgp.stop('');
     await report.close();
     throw error;
   });
   warnOfUnmatched(links, settings, log);
 
-  const plan = () => announcer.plan(deps.source.current(), serving.current());
+  const plan = () => {
+    const snapshot = deps.source.current();
+    const routed = routing.plan(snapshot, serving.current());
+    announcer.plan(snapshot, serving.current(), routed);
+    if (snapshot.revision > 0 && serving.hasSpoken()) bgp.completeTable();
+  };
   const serving = watchServing(settings.runDir, plan);
   const unsubscribe = deps.source.subscribe(plan);
   plan();
 
   return {
     name: 'speaker',
+    bgp: { ...bgp, planned: routing.planned, bfd },
     readiness: () =>
-      ports.status().length > 0
+      ports.status().length > 0 || routing.hasPeers()
         ? { ready: true, reason: '' }
-        : { ready: false, reason: noInterface(settings) },
+        : { ready: false, reason: `${noInterface(settings)}, and no BGPPeer is for this box` },
     announcements: () => report.current(),
     planned: () => announcer.planned(),
     counters: () =>

@@ -14,11 +14,21 @@ const OWN = '192.0.2.100';
 const OTHERS = '192.0.2.101';
 
 /** A speaker that starts with the report that an earlier one left. */
-function scene(left: Readonly<Record<string, boolean>>) {
+function scene(
+  left: Readonly<Record<string, boolean>>,
+  peers: Readonly<Record<string, string[]>> = {},
+) {
   const current = new Map<string, VipAnnouncement>(
     Object.entries(left).map(([text, announced]) => [
       text,
-      { address: address(text), announced, interfaces: [], peers: [], reason: '', sinceMs: 0 },
+      {
+        address: address(text),
+        announced,
+        interfaces: announced ? ['front'] : [],
+        peers: [],
+        reason: '',
+        sinceMs: 0,
+      },
     ]),
   );
   const report: Report = {
@@ -40,8 +50,14 @@ function scene(left: Readonly<Record<string, boolean>>) {
     failures: () => [],
   } as Partial<Ports> as Ports;
   const clock = fakeClock();
+  const routing = {
+    peersOf: (text: string) => peers[text] ?? [],
+    reasonOf: () => 'noBgpSession',
+    stop: async () => {},
+  };
   const announcer = createAnnouncer({
     ports,
+    routing,
     report,
     settings: {
       loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
@@ -71,7 +87,7 @@ const serving = KeyedMap.from(
 
 test('before the cluster was read, a box announces what it did, and nothing of others', async (t) => {
   const { announcer, announcing } = scene({ [OWN]: true, [OTHERS]: false });
-  announcer.plan(EMPTY_SNAPSHOT, serving);
+  announcer.plan(EMPTY_SNAPSHOT, serving, []);
   await new Promise(setImmediate);
   t.deepEqual(announcing(), [OWN]);
   const keys = [OWN, OTHERS].map((text) => [`default/${text}`, text] as const);
@@ -82,7 +98,7 @@ test('before the cluster was read, a box announces what it did, and nothing of o
     statuses: KeyedMap.from(keys.map(([key, text]) => [key, status([text])])),
     edgeNodes: KeyedMap.from([['edge-1', edgeNode('edge-1')]]),
   };
-  announcer.plan(read, serving);
+  announcer.plan(read, serving, []);
   await new Promise(setImmediate);
   t.deepEqual(announcing(), [OWN, OTHERS], 'it is the only box');
 });
@@ -90,7 +106,7 @@ test('before the cluster was read, a box announces what it did, and nothing of o
 test('after a clean stop or a reboot, nothing is announced before the cluster was read', async (t) => {
   for (const left of [{}, { [OWN]: false }]) {
     const { announcer, announcing } = scene(left);
-    announcer.plan(EMPTY_SNAPSHOT, serving);
+    announcer.plan(EMPTY_SNAPSHOT, serving, []);
     await new Promise(setImmediate);
     t.deepEqual(announcing(), []);
   }

@@ -51,6 +51,7 @@ const speaker = await startSpeaker({
   settings: {
     interfaces: [name],
     gratuitous: { burst: 3, spacingMs: 200, refreshMs: 60_000 },
+    bgp: { routerId: undefined, port: 179, restartTimeMs: 120_000, shutdownWaitMs: 100 },
     runDir,
     loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
     box: { name: 'edge-1', labels: {} },

@@ -142,7 +142,7 @@ test('a withdrawn VIP is not answered any more, and its group is left', async (t
   await speaker.stop();
   t.regex(
     speaker.output(),
-    /stopped .*"announced":false,"interfaces":\[\],"reason":"speakerStopped"/,
+    /stopped .*"announced":false,"interfaces":\[\],"peers":\[\],"reason":"speakerStopped"/,
   );
   t.regex((await neighbour.finish(asked)).stdout, /Received 0 response/);
 });

@@ -6,7 +6,7 @@
  * `noPeer` (no BGPPeer of this box takes it), `aggregationTooShort` (the prefix would reach beyond the
  * pool), `unknownCommunity` (no Community object gives the name), `draining`, `forwarderNotReady` (it
  * has not spoken yet), `notForwarded` (it has, but not of this address), `noInterface`,
- * `announceFailed`, `speakerStopped`; and what the forwarder reports.
+ * `noBgpSession` (no peer that takes it could be told), `announceFailed`, `speakerStopped`; and what the forwarder reports.
  */
 export type WithholdReason = string;
 
@@ -24,6 +24,7 @@ const NOT_OF_THE_BOX: ReadonlySet<WithholdReason> = new Set([
   'serviceDeleted',
   'invalidIP',
   'draining',
+  'noBgpSession',
   'announceFailed',
   'speakerStopped',
 ]);

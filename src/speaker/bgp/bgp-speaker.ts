@@ -15,7 +15,6 @@ import type { Tcp } from '../../system/tcp.ts';
 import type { Bfd } from '../bfd/bfd.ts';
 import type { ToldRoute } from './adj-rib-out.ts';
 import { createDeparture } from './departure.ts';
-import { createLazyBfd } from './lazy-bfd.ts';
 import { createListeners } from './listeners.ts';
 import { watchOwnAddresses } from './own-addresses.ts';
 import type { ReceivedRoutes } from './received-routes.ts';
@@ -47,7 +46,7 @@ export interface BgpSpeakerDeps {
   readonly tcp: Tcp;
   readonly openRtnetlink: (onEvent: (event: NetworkEvent) => void) => Rtnetlink;
   readonly discover: DiscoverNeighbour;
-  readonly startBfd: () => Promise<Bfd>;
+  readonly bfd: Bfd;
   /** Peers know of these addresses what they did not know before; collected for a moment. */
   readonly onTold: (texts: ReadonlySet<string>) => void;
 }
@@ -64,6 +63,8 @@ export interface BgpSpeaker {
   /** What the peer has been told, by text of the prefix. */
   routesTo(peer: ObjectKey): ReadonlyMap<string, ToldRoute>;
   receivedFrom(peer: ObjectKey): ReceivedRoutes | undefined;
+  /** Whether there was a session with a peer of this name since the start. */
+  hasMet(name: string): boolean;
   /** Called when a session stands otherwise; returns how to stop that. */
   onChange(listener: (session: BgpSession) => void): () => void;
   /** An earlier speaker died here a moment ago, and its peers may still hold its routes. */
@@ -84,7 +85,7 @@ const DECONFIGURED = notification(NOTIFICATION.cease, CEASE.peerDeconfigured);
 
 /** Rejects with errors of the run directory and netlink. */
 export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
-  const { settings, clock, log } = deps;
+  const { settings, clock, log, bfd } = deps;
   const own = await watchOwnAddresses(deps.openRtnetlink, clock, log, followAddresses);
   const marker = await setRestartMarker(deps.runDir).catch((error) => {
     own.close();
@@ -113,9 +114,7 @@ export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
     cancelRetry?.();
     cancelRetry = clock.after(LISTEN_RETRY_MS, followDoors);
   });
-  const bfd = createLazyBfd(deps.startBfd, log, (key, session) =>
-    sessions.get(key)?.heedBfd(session),
-  );
+  const ignoreBfd = bfd.onChange((key, session) => sessions.get(key)?.heedBfd(session));
   const cancelComplete = clock.after(settings.restartTimeMs, completeTable);
 
   const restarting = () => marker.found && clock.monotonicMs() - startedMs < settings.restartTimeMs;
@@ -227,7 +226,7 @@ export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
   function viewOf(key: ObjectKey): BgpSession | undefined {
     const session = sessions.get(key);
     const { passive, vrf } = session?.planned().peer ?? {};
-    return session?.view(passive ? doors.obstacle(vrf) : '');
+    return session?.view(passive ? doors.obstacle(vrf) : '', bfd.sessions().get(key));
   }
 
   return {
@@ -253,6 +252,10 @@ export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
     },
     routesTo: (peer) => sessions.get(peer)?.told() ?? new Map(),
     receivedFrom: (peer) => sessions.get(peer)?.received(),
+    hasMet: (name) =>
+      [...sessions.values()].some(
+        (session) => session.planned().peer.name === name && session.hasBeenUp(),
+      ),
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -271,6 +274,7 @@ export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
       await Promise.all([...[...sessions.values()].map((one) => one.stop(farewell)), ...endings]);
       tell();
       doors.close();
+      ignoreBfd();
       await bfd.stop();
       own.close();
       await marker.remove();

@@ -79,8 +79,10 @@ export interface PeerSession {
   heedBfd(bfd: BfdSession | undefined): void;
   /** Whether the peer has been told of the prefix. */
   has(prefix: string): boolean;
-  /** `waiting`: why the peer cannot be waited for. */
-  view(waiting: string): BgpSession;
+  /** There was a session, now or before. */
+  hasBeenUp(): boolean;
+  /** `waiting`: why the peer cannot be waited for; `watch`: its path as it stands now. */
+  view(waiting: string, watch: BfdSession | undefined): BgpSession;
   told(): ReadonlyMap<string, ToldRoute>;
   received(): ReceivedRoutes;
   /** Ends it for good. Resolves when the connection is gone. */
@@ -254,7 +256,8 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
       else if (now?.state === 'Up' && before?.state !== 'Up') driver.dispatch({ kind: 'bfdUp' });
     },
     has: advertiser.has,
-    view: (waiting) => ({
+    hasBeenUp: () => driver.state().established > 0,
+    view: (waiting, watch) => ({
       ...viewMachine(driver.state(), config()),
       peer: first.peer.key,
       obstacle: obstacle || lookout() || waiting || muteText(),
@@ -263,7 +266,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
       messages: counters.current(),
       prefixes: { ...advertiser.counts(), received: received.current().size },
       queuedBytes: queuedBytes(),
-      bfd,
+      bfd: watch,
     }),
     told: advertiser.told,
     received: () => received,
