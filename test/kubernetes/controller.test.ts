@@ -14,6 +14,8 @@ const DEPLOY = fileURLToPath(new URL('../../config/deploy/', import.meta.url));
 const SERVICES = '/api/v1/namespaces/default/services';
 const POOLS = '/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools';
 const L2_STATUSES = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses';
+const BGP_STATUSES = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicebgpstatuses';
+const peersOf = ({ status }: { readonly status: { readonly peers: string[] } }) => status.peers;
 const FINALIZER = 'service.kubernetes.io/load-balancer-cleanup';
 const MERGE_PATCH = 'application/merge-patch+json';
 const WAIT_MS = 10_000;
@@ -327,13 +329,22 @@ test.serial(
       services: [domainService('leaving', { uid: (await read('leaving')).metadata.uid })],
     });
     t.teardown(() => box.stop());
-    const announced = { vips: [vip('192.0.2.0', { services: ['default/leaving'] })] };
-    box.publisher.publish(boxState('edge-1', announced));
+    const announce = (fields: { interfaces: string[]; peers: string[] }) => {
+      const services = ['default/leaving'];
+      const vips = [vip('192.0.2.0', { services, ...fields })];
+      box.publisher.publish(boxState('edge-1', { vips }));
+    };
+    announce({ interfaces: ['eth0'], peers: ['tor-a'] });
     const says = await until('it is announced', async () => {
       const found = await condition('leaving', 'Announced');
       return found?.status === 'True' ? found : undefined;
     });
-    t.is(says.message, '192.0.2.0 by edge-1 (eth0)');
+    const both = '192.0.2.0 by edge-1 (eth0; BGP peer tor-a)';
+    if (says.message !== both)
+      await until('both ways are told', async () => {
+        const found = await condition('leaving', 'Announced');
+        return found?.message === both ? found : undefined;
+      });
     t.like(await condition('leaving', 'Serving'), { status: 'True' });
     await service('next');
     await hasEvent('next', 'Warning', 'AllocationFailed');
@@ -341,10 +352,20 @@ test.serial(
     await sleep(500);
     t.truthy((await read('leaving')).metadata.deletionTimestamp);
     t.deepEqual([await ips('leaving'), await ips('next')], [['192.0.2.0'], []]);
+    // Routers may still send to it, though nobody asks for its MAC address any more.
+    announce({ interfaces: [], peers: ['tor-a'] });
+    await until('the first way has ended', async () => {
+      const { items } = await plane.must('GET', L2_STATUSES);
+      return items.length === 0 || undefined;
+    });
+    await sleep(500);
+    const peers = (await plane.must('GET', BGP_STATUSES)).items.map(peersOf);
+    t.deepEqual(peers, [['tor-a']]);
+    t.deepEqual([await ips('leaving'), await ips('next')], [['192.0.2.0'], []]);
     box.publisher.publish(boxState('edge-1'));
     await hasIps('next', '192.0.2.0');
     t.is((await plane.request('GET', `${SERVICES}/leaving`)).status, 404);
-    const statuses = (await plane.must('GET', L2_STATUSES)).items;
+    const statuses = (await plane.must('GET', BGP_STATUSES)).items;
     t.deepEqual(statuses, []);
   },
 );

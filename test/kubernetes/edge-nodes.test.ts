@@ -12,6 +12,7 @@ const CONFIG = fileURLToPath(new URL('../../config', import.meta.url));
 const EDGE_NODES = '/apis/tidegate.io/v1alpha1/edgenodes';
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/tidegate-system/leases';
 const L2_STATUSES = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses';
+const BGP_STATUSES = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicebgpstatuses';
 const EVENTS = '/api/v1/namespaces/default/events';
 const MERGE_PATCH = 'application/merge-patch+json';
 
@@ -297,6 +298,44 @@ test.serial('who announces a Service stands in a ServiceL2Status and in an event
   );
   await box.die();
 });
+
+test.serial(
+  'who announces a Service by BGP stands in a ServiceBGPStatus, and in an event',
+  async (t) => {
+    const text = readFileSync(`${CONFIG}/crds/metallb/metallb.io_servicebgpstatuses.yaml`, 'utf8');
+    await plane.apply(text);
+    const box = await startBox(plane, 'edge-3', { user: SPEAKER, services: [WEB] });
+    const announce = (...peers: readonly string[]) => {
+      const vips = [vip('192.0.2.100', { interfaces: [], peers })];
+      box.publisher.publish(boxState('edge-3', { vips }));
+    };
+    const stated = async () => {
+      const query = 'labelSelector=metallb.io/node=edge-3';
+      const { items } = await plane.must('GET', `${BGP_STATUSES}?${query}`);
+      return items as readonly { metadata: { name: string }; status?: Record<string, unknown> }[];
+    };
+    announce('tor-b', 'tor-a');
+    const [object] = await until(stated, ([first]) => first?.status !== undefined);
+    t.regex(object?.metadata.name ?? '', /^bgp-/);
+    t.deepEqual(object?.status, {
+      node: 'edge-3',
+      serviceName: 'web',
+      serviceNamespace: 'default',
+      peers: ['tor-a', 'tor-b'],
+    });
+    t.deepEqual(await l2Statuses('edge-3'), []);
+    const message = 'announcing from node "edge-3" with protocol "bgp"';
+    await until(
+      () => plane.must('GET', EVENTS),
+      ({ items }) => items.some((event: { message: string }) => event.message === message),
+    );
+    announce('tor-b');
+    await until(stated, ([first]) => JSON.stringify(first?.status?.['peers']) === '["tor-b"]');
+    announce();
+    await until(stated, (items) => items.length === 0);
+    await box.die();
+  },
+);
 
 test.serial(
   'a box that comes back writes no status and no event anew, and removes what is stale',
