@@ -1,6 +1,11 @@
 import test from 'ava';
 import { ipv4 } from '../../../../src/domain/address.ts';
-import type { BgpMessage } from '../../../../src/protocol/bgp/message.ts';
+import type {
+  BgpMessage,
+  OpenMessage,
+  RouteRefreshMessage,
+} from '../../../../src/protocol/bgp/message.ts';
+import { describeNotification } from '../../../../src/protocol/bgp/notification.ts';
 import { notification } from '../../../../src/protocol/bgp/notification-codes.ts';
 import type { SessionEffect } from '../../../../src/protocol/bgp/session/session-effect.ts';
 import type {
@@ -8,7 +13,19 @@ import type {
   SessionEvent,
   TimerName,
 } from '../../../../src/protocol/bgp/session/session-event.ts';
-import { KEEPALIVE, openOf, play, type Scenario, told } from './scenario.ts';
+import { newSession } from '../../../../src/protocol/bgp/session/session-state.ts';
+import { step } from '../../../../src/protocol/bgp/session/step.ts';
+import {
+  CONFIG,
+  GRACEFUL,
+  KEEPALIVE,
+  openOf,
+  PEER,
+  play,
+  type Scenario,
+  told,
+  WALL_MS,
+} from './scenario.ts';
 import { AFTER } from './step-table.ts';
 
 const SHUTDOWN = notification(6, 2);
@@ -120,3 +137,234 @@ for (const [name, make] of Object.entries(STATES)) {
     });
   });
 }
+
+test('step() never dials a peer that is to come, and takes it when it does', (t) => {
+  const scenario = play({ ...CONFIG, passive: true });
+  t.is(told(scenario.dispatch({ kind: 'start' })), '→ Active');
+  t.is(told(scenario.wait(3_600_000)), '');
+  t.is(told(scenario.establish('in:1')).split(', ').at(-2), 'established on in:1');
+  scenario.dispatch({ kind: 'closed', connection: 'in:1', reason: '' });
+  t.is(scenario.state().state, 'Idle');
+  t.is(told(scenario.wait(3_600_000)), '→ Active');
+});
+
+test('step() tries again soon at first, and then as rarely as configured', (t) => {
+  const scenario = started();
+  const waits = Array.from({ length: 9 }, (_, i) => {
+    const connection = `out:${i + 1}` as const;
+    scenario.dispatch({ kind: 'connectFailed', connection, reason: 'refused' });
+    const beganMs = scenario.nowMs();
+    scenario.expire('connectRetry');
+    return (scenario.nowMs() - beganMs) / 1000;
+  });
+  t.deepEqual(waits, [2, 4, 8, 16, 32, 64, 120, 120, 120]);
+});
+
+test('step() waits longer after each error in a row, and forgets them after a stable session', (t) => {
+  const scenario = started();
+  const waits = Array.from({ length: 8 }, (_, i) => {
+    const connection = `out:${i + 1}` as const;
+    scenario.establish(connection);
+    scenario.wait(10_000);
+    scenario.dispatch(fault(connection));
+    const beganMs = scenario.nowMs();
+    scenario.expire('idleHold');
+    return (scenario.nowMs() - beganMs) / 1000;
+  });
+  t.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+  scenario.establish('out:9');
+  scenario.wait(60_000);
+  t.regex(told(scenario.dispatch(fault('out:9'))), /idleHold in 1 s/);
+});
+
+test('step() lets the peer in before the wait is over after one error, and not after several', (t) => {
+  const scenario = opened();
+  scenario.dispatch(fault('out:1'));
+  t.regex(told(scenario.connected('in:1')), /open on in:1/);
+  scenario.dispatch(fault('in:1'));
+  t.is(told(scenario.connected('in:2')), 'close in:2');
+  scenario.expire('idleHold');
+  t.regex(told(scenario.connected('in:3')), /open on in:3/);
+});
+
+test('step() ends a session that is silent for the hold time, whatever it hears short of that', (t) => {
+  const scenario = established();
+  for (const name of ['KEEPALIVE', 'UPDATE', 'REFRESH']) {
+    t.notRegex(told(scenario.wait(89_999)), /close/);
+    scenario.dispatch(says('out:1', name));
+  }
+  t.notRegex(told(scenario.wait(89_999)), /close/);
+  t.regex(told(scenario.wait(1)), /close out:1 with 4\/0, lost out:1/);
+  t.deepEqual(scenario.state().lastError.sent, {
+    text: 'Nothing came from the peer for 90 s, the hold time',
+    atMs: WALL_MS + 4 * 89_999 + 1,
+  });
+});
+
+test('step() never ends a session because of silence when one side wants no hold time', (t) => {
+  for (const [own, theirs] of [
+    [0, 90_000],
+    [90_000, 0],
+  ] as const) {
+    const scenario = after(play({ ...CONFIG, holdTimeMs: own }), { kind: 'start' });
+    scenario.establish('out:1', { holdTimeMs: theirs });
+    t.is(told(scenario.wait(3_600_000)), '');
+    t.is(scenario.state().state, 'Established');
+  }
+});
+
+test('step() does not wait for ever for a KEEPALIVE when there is no hold time', (t) => {
+  const scenario = opened();
+  scenario.message('out:1', openOf({ holdTimeMs: 0 }));
+  t.regex(told(scenario.wait(240_000)), /close out:1 with 4\/0/);
+});
+
+test('step() ends a session when no octet has moved for the send hold time', (t) => {
+  const scenario = established();
+  const alive = () => {
+    for (let i = 0; i < 8; i++) {
+      scenario.wait(59_000);
+      scenario.dispatch(says('out:1', 'KEEPALIVE'));
+    }
+  };
+  const progress = (waiting: boolean) =>
+    scenario.dispatch({ kind: 'sendProgress', connection: 'out:1', waiting });
+  progress(true);
+  alive();
+  progress(true);
+  alive();
+  progress(false);
+  alive();
+  progress(true);
+  alive();
+  t.is(scenario.state().state, 'Established');
+  t.regex(told(scenario.wait(8_000)), /close out:1 with 8\/0, lost out:1/);
+  t.is(scenario.state().lastError.sent?.text, 'The peer has not read anything for 480 s');
+});
+
+test('step() keeps in words why a session ended, by each side', (t) => {
+  const scenario = opened();
+  scenario.message('out:1', openOf({ localAsn: 64999 }));
+  t.regex(scenario.state().lastError.sent?.text ?? '', /of AS 64999, and AS 64513 is configured/);
+  t.deepEqual(scenario.state().peer, { asn: 64999, routerId: PEER.routerId });
+  scenario.expire('idleHold');
+  scenario.dispatch({ kind: 'connectFailed', connection: 'out:2', reason: 'No route' });
+  t.is(scenario.state().lastError.transport?.text, 'No route');
+  scenario.expire('connectRetry');
+  scenario.connected('out:3');
+  scenario.dispatch(says('out:3', 'NOTIFICATION'));
+  t.is(scenario.state().lastError.received?.text, describeNotification({ ...SHUTDOWN }));
+});
+
+test('step() resets the session of a peer whose OPEN is not acceptable, and says why', (t) => {
+  const refusals: readonly (readonly [string, Partial<OpenMessage>])[] = [
+    ['2/1', { version: 5 }],
+    ['2/2', { asn: 64999 }],
+    ['2/3', { routerId: 0 }],
+    ['2/6', { holdTimeSec: 2 }],
+    ['2/7', { capabilities: [{ kind: 'multiprotocol', afi: 25, safi: 65 }] }],
+  ];
+  for (const [code, over] of refusals) {
+    const effects = told(opened().message('out:1', openOf({}, over)));
+    t.is(effects, `close out:1 with ${code}, idleHold in 1 s, → Idle`);
+  }
+});
+
+test('step() names the unexpected message in its error', (t) => {
+  const [close] = opened()
+    .dispatch(says('out:1', 'UPDATE'))
+    .filter((effect) => effect.kind === 'close');
+  t.deepEqual(close?.notification, notification(5, 1, Uint8Array.of(2)));
+});
+
+test('step() wants no refresh of what was not agreed on', (t) => {
+  const scenario = started();
+  scenario.establish('out:1', { families: [4] });
+  const refresh = (afi: number, subtype: RouteRefreshMessage['subtype'], safi = 1) =>
+    told(scenario.message('out:1', { kind: 'routeRefresh', afi, safi, subtype }));
+  t.is(refresh(1, 'request'), 'hold/out:1 in 90 s, refresh IPv4');
+  t.is(refresh(2, 'request'), 'hold/out:1 in 90 s');
+  t.is(refresh(1, 'request', 128), 'hold/out:1 in 90 s');
+  t.is(refresh(1, 'begin'), 'hold/out:1 in 90 s, begin of IPv4');
+  t.is(refresh(1, 'end'), 'hold/out:1 in 90 s, end of IPv4');
+  t.is(refresh(1, 'unassigned'), 'hold/out:1 in 90 s');
+});
+
+test('step() hears BFD only when it had seen the path up', (t) => {
+  const scenario = started();
+  scenario.establish('out:1');
+  const down = () => told(scenario.dispatch({ kind: 'bfdDown', reason: 'no packets' }));
+  t.is(down(), '');
+  scenario.dispatch({ kind: 'bfdUp' });
+  t.regex(down(), /close out:1 with 6\/10, lost out:1/);
+  t.is(scenario.state().lastError.sent?.text, 'BFD: no packets');
+  scenario.expire('idleHold');
+  scenario.establish('out:2');
+  t.is(down(), '');
+});
+
+test('step() tells whether the peer keeps the routes of a lost session', (t) => {
+  const lost = (event: SessionEvent, own = true, notifies = true, restartTimeSec = 120) => {
+    const scenario = play({ ...CONFIG, gracefulRestart: own ? GRACEFUL : undefined });
+    scenario.dispatch({ kind: 'start' });
+    scenario.connected('out:1');
+    const open = openOf({ gracefulRestart: { ...GRACEFUL, restartTimeSec } });
+    const capabilities = open.capabilities.map((one) =>
+      one.kind === 'gracefulRestart' ? { ...one, notification: notifies } : one,
+    );
+    scenario.message('out:1', { ...open, capabilities });
+    scenario.message('out:1', KEEPALIVE);
+    const effect = scenario.dispatch(event).find(({ kind }) => kind === 'lost');
+    return effect?.kind === 'lost' && effect.routesKept;
+  };
+  const broke: SessionEvent = { kind: 'closed', connection: 'out:1', reason: 'reset' };
+  const silently: SessionEvent = { kind: 'stop', notification: undefined };
+  const shutdown: SessionEvent = { kind: 'stop', notification: SHUTDOWN };
+  const reset: SessionEvent = { kind: 'reset', notification: notification(6, 4) };
+  t.true(lost(broke));
+  t.true(lost(broke, true, false));
+  t.false(lost(broke, false));
+  t.false(lost(broke, true, true, 0));
+  t.true(lost(silently));
+  t.true(lost(reset));
+  t.false(lost(reset, true, false));
+  t.false(lost(shutdown));
+  t.true(lost(fault('out:1')));
+});
+
+test('step() says a shutdown as a Hard Reset to those who would keep the routes otherwise', (t) => {
+  const graceful = { ...CONFIG, gracefulRestart: GRACEFUL };
+  for (const [config, said] of [
+    [CONFIG, SHUTDOWN],
+    [graceful, notification(6, 9, Uint8Array.of(6, 2, ...SHUTDOWN.data))],
+  ] as const) {
+    const scenario = after(play(config), { kind: 'start' });
+    scenario.establish('out:1', { gracefulRestart: GRACEFUL });
+    const effects = scenario.dispatch({ kind: 'stop', notification: SHUTDOWN });
+    t.deepEqual(
+      effects.find(({ kind }) => kind === 'close'),
+      {
+        kind: 'close',
+        connection: 'out:1',
+        notification: said,
+      },
+    );
+  }
+});
+
+test('step() spreads its timers over the last quarter of their time', (t) => {
+  const retries = [0, 0.5, 0.999].map((random) => {
+    const context = { config: CONFIG, monotonicMs: 0, wallMs: 0, random };
+    const { state } = step(newSession(0), { kind: 'start' }, context);
+    const failed = { kind: 'connectFailed', connection: 'out:1', reason: 'refused' } as const;
+    return step(state, failed, context).state.timers.connectRetry;
+  });
+  t.deepEqual(retries, [1500, 1750, 1999.5]);
+});
+
+test('step() sets a timer again that comes too early', (t) => {
+  const scenario = established();
+  scenario.wait(10_000);
+  const early = scenario.dispatch({ kind: 'timer', timer: 'hold/out:1' });
+  t.is(told(early), 'hold/out:1 in 80 s');
+});
