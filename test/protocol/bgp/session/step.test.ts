@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { ipv4 } from '../../../../src/domain/address.ts';
 import type {
   BgpMessage,
@@ -15,6 +16,8 @@ import type {
 } from '../../../../src/protocol/bgp/session/session-event.ts';
 import { newSession } from '../../../../src/protocol/bgp/session/session-state.ts';
 import { step } from '../../../../src/protocol/bgp/session/step.ts';
+import { anyEvent } from './any-event.ts';
+import { lackOf, problemOf } from './invariants.ts';
 import {
   CONFIG,
   GRACEFUL,
@@ -367,4 +370,33 @@ test('step() sets a timer again that comes too early', (t) => {
   scenario.wait(10_000);
   const early = scenario.dispatch({ kind: 'timer', timer: 'hold/out:1' });
   t.is(told(early), 'hold/out:1 in 80 s');
+});
+
+test('step() never throws, and leaves nothing behind, whatever happens in whatever order', (t) => {
+  const moment = fc.record({
+    event: anyEvent,
+    passedMs: fc.constantFrom(0, 0, 10, 1000, 30_000, 90_000, 300_000),
+    random: fc.constantFrom(0, 0.5, 0.999),
+    config: fc.constantFrom(
+      CONFIG,
+      { ...CONFIG, passive: true },
+      { ...CONFIG, gracefulRestart: GRACEFUL, routerId: 7, peerAsn: 'external' as const },
+    ),
+  });
+  fc.assert(
+    fc.property(fc.array(moment, { minLength: 1, maxLength: 60 }), (moments) => {
+      let state = newSession(0);
+      let nowMs = 0;
+      for (const { event, passedMs, random, config } of moments) {
+        nowMs += passedMs;
+        const context = { config, monotonicMs: nowMs, wallMs: nowMs, random };
+        const next = step(state, event, context);
+        const problem = problemOf(state, event, next) ?? lackOf(next.state, config);
+        if (problem !== undefined) throw new Error(`${problem} after ${event.kind}`);
+        state = next.state;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+  t.pass();
 });
