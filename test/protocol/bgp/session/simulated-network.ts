@@ -36,6 +36,7 @@ export interface NetworkOptions {
 
 /** One side of a session. */
 export interface Speaker {
+  readonly config: SessionConfig;
   state(): SessionState;
   dispatch(event: SessionEvent): void;
   /** Gone without a word, with all that it knew. */
@@ -244,6 +245,7 @@ export function simulateNetwork({ seed, speakers, delayMs }: NetworkOptions): Ne
   return {
     ...time,
     speakers: nodes.map((node) => ({
+      config: node.options.config,
       state: () => node.state,
       dispatch: (event) => dispatch(node, event),
       crash: () => fell(node),
