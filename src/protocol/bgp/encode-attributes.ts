@@ -43,20 +43,17 @@ function internalAttributes(path: PathAttributes): RawAttribute[] {
   return [
     ...number(WELL_KNOWN, ATTRIBUTE.localPref, path.localPref),
     ...number(OPTIONAL, ATTRIBUTE.originatorId, path.originatorId),
-    ...list(OPTIONAL, ATTRIBUTE.clusterList, encodeNumbers(path.clusterList)),
+    ...list(OPTIONAL, ATTRIBUTE.clusterList, path.clusterList, encodeNumbers),
   ];
 }
 
 function lists(path: PathAttributes): RawAttribute[] {
   const { communities, extendedCommunities, largeCommunities } = path;
+  const flags = OPTIONAL_TRANSITIVE;
   return [
-    ...list(OPTIONAL_TRANSITIVE, ATTRIBUTE.communities, encodeNumbers(communities)),
-    ...list(
-      OPTIONAL_TRANSITIVE,
-      ATTRIBUTE.extendedCommunities,
-      encodeExtended(extendedCommunities),
-    ),
-    ...list(OPTIONAL_TRANSITIVE, ATTRIBUTE.largeCommunities, encodeLarge(largeCommunities)),
+    ...list(flags, ATTRIBUTE.communities, communities, encodeNumbers),
+    ...list(flags, ATTRIBUTE.extendedCommunities, extendedCommunities, encodeExtended),
+    ...list(flags, ATTRIBUTE.largeCommunities, largeCommunities, encodeLarge),
   ];
 }
 
@@ -88,8 +85,13 @@ function number(flags: number, code: number, value: number | undefined): RawAttr
 }
 
 /** An empty list is no attribute (RFC 7606 §4). */
-function list(flags: number, code: number, value: Uint8Array): RawAttribute[] {
-  return value.length === 0 ? [] : [raw(flags, code, value)];
+function list<T>(
+  flags: number,
+  code: number,
+  items: readonly T[],
+  encode: (items: readonly T[]) => Uint8Array,
+): RawAttribute[] {
+  return items.length === 0 ? [] : [raw(flags, code, encode(items))];
 }
 
 function unknownAttribute({ code, transitive, partial, bytes }: UnknownAttribute): RawAttribute {

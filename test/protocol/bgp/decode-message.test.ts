@@ -15,7 +15,7 @@ const CONTEXTS: readonly CodecContext[] = [
   OLD,
   { ...UNNUMBERED, extendedMessage: true },
 ];
-const MUTATIONS = 30_000;
+const MUTATIONS = 100_000;
 const HEADER_SIZE = 19;
 
 test('a KEEPALIVE is a header and nothing else', (t) => {
