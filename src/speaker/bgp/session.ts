@@ -160,7 +160,10 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
         return;
       }
       case 'lost':
-        log.warn('BGP session is down', { reason: news.reason, routesKept: news.routesKept });
+        log[stopped ? 'info' : 'warn']('BGP session is down', {
+          reason: news.reason,
+          routesKept: news.routesKept,
+        });
         received.clear();
         advertiser.end();
         if (!present || obstacle !== '') halt(undefined);
@@ -179,6 +182,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
 
   /** The same error comes with every attempt; it is told once. */
   function logError() {
+    if (stopped) return;
     const { sent, received: heard, transport } = driver.state().lastError;
     const newest = [sent, heard, transport]
       .filter((error) => error !== undefined)
