@@ -4,7 +4,8 @@ import type { Labels, ObjectMeta } from '../../domain/object.ts';
 import { formatProblem, type Problem } from '../../domain/problem.ts';
 import type { Snapshot } from '../../domain/snapshot.ts';
 import { poolProblems } from '../announcing/advertisement-problems.ts';
-import { boxesOf } from '../announcing/boxes.ts';
+import { boxesOf, type OwnBox } from '../announcing/boxes.ts';
+import { choosesBox } from '../announcing/by-pool.ts';
 import { arrange, ownAds } from './arrange.ts';
 import { byAge } from './by-age.ts';
 import { type Aliases, aliasesOf, resolveCommunities } from './communities.ts';
@@ -20,14 +21,28 @@ type Kind = 'BGPPeer' | 'BGPAdvertisement' | 'Community';
  * MetalLB's rules between objects, and what is named and not there. All else is in force.
  */
 export function bgpProblems(snapshot: Snapshot): Problem[] {
+  return problemsOf(snapshot, () => true, boxLabels(snapshot));
+}
+
+/** Those of one box: with what chooses it, and with what is for all boxes. */
+export function bgpProblemsOf(snapshot: Snapshot, box: OwnBox): Problem[] {
+  const { labels } = boxesOf(snapshot, box).self;
+  return problemsOf(snapshot, ({ nodeSelectors }) => choosesBox(nodeSelectors, labels), [labels]);
+}
+
+function problemsOf(
+  snapshot: Snapshot,
+  concerns: (object: BgpPeer | BgpAdvertisement) => boolean,
+  boxes: readonly (Labels | undefined)[],
+): Problem[] {
   const aliases = aliasesOf(snapshot, undefined);
+  const peers = [...snapshot.bgpPeers.values()].filter(concerns).sort(byKey);
+  const ads = [...snapshot.bgpAdvertisements.values()].filter(concerns).sort(byKey);
   const all = [
-    ...[...snapshot.bgpPeers.values()].sort(byKey).flatMap((peer) => peerProblems(peer, snapshot)),
+    ...peers.flatMap((peer) => peerProblems(peer, snapshot)),
     ...aliasProblems(snapshot),
-    ...[...snapshot.bgpAdvertisements.values()]
-      .sort(byKey)
-      .flatMap((ad) => advertisementProblems(ad, aliases, snapshot)),
-    ...boxLabels(snapshot).flatMap((labels) => problemsOnBox(labels, aliases, snapshot)),
+    ...ads.flatMap((ad) => advertisementProblems(ad, aliases, snapshot)),
+    ...boxes.flatMap((labels) => problemsOnBox(labels, aliases, snapshot)),
   ];
   return [...new Map(all.map((problem) => [formatProblem(problem), problem])).values()];
 }

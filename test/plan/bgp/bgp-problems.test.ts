@@ -2,7 +2,7 @@ import test from 'ava';
 import { KeyedMap } from '../../../src/domain/keyed-map.ts';
 import type { ObjectMeta } from '../../../src/domain/object.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/domain/snapshot.ts';
-import { bgpProblems } from '../../../src/plan/bgp/bgp-problems.ts';
+import { bgpProblems, bgpProblemsOf } from '../../../src/plan/bgp/bgp-problems.ts';
 import {
   bfdProfile,
   bgpAdvertisement,
@@ -111,4 +111,25 @@ test('bgpProblems() tells of advertisements that contradict one another or reach
     told({ localPref: 1, pools: ['main'] }, { localPref: 2, serviceSelectors: [[]] }),
     [],
   );
+});
+
+test('bgpProblemsOf() tells what concerns one box, by its labels', (t) => {
+  const rack = (value: string) => [[{ key: 'rack', operator: 'In' as const, values: [value] }]];
+  const bgpPeers = byKey(
+    bgpPeer('a', '192.0.2.1', { nodeSelectors: rack('a'), bfdProfile: 'one' }),
+    bgpPeer('b', '192.0.2.1', { nodeSelectors: rack('b'), bfdProfile: 'two' }),
+  );
+  const bgpAdvertisements = byKey(
+    bgpAdvertisement('x', { nodeSelectors: rack('b'), communities: ['gold'] }),
+  );
+  const told = (labels: Readonly<Record<string, string>>, fields: Partial<Snapshot> = {}) =>
+    bgpProblemsOf(
+      { ...EMPTY_SNAPSHOT, revision: 1, bgpPeers, bgpAdvertisements, ...fields },
+      { name: 'edge-1', labels },
+    ).map(({ object, field }) => `${object?.key.split('/')[1]} ${field}`);
+  t.deepEqual(told({ rack: 'a' }), ['a spec.bfdProfile']);
+  t.deepEqual(told({ rack: 'b' }), ['b spec.bfdProfile', 'x spec.communities[0]']);
+  t.deepEqual(told({}), []);
+  const all = byKey(bgpPeer('a', '192.0.2.1'), bgpPeer('b', '192.0.2.1'));
+  t.deepEqual(told({}, { bgpPeers: all }), ['b spec.peerAddress']);
 });

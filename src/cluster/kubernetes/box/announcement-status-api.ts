@@ -10,6 +10,7 @@ import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import type { AnnouncementForm } from './announcement-form.ts';
 import { FIELD_MANAGER } from './edge-node-writer.ts';
+import { ownerReference } from './owner-reference.ts';
 
 export interface AnnouncementStatusApiOptions {
   readonly form: AnnouncementForm;
@@ -81,7 +82,6 @@ export function createAnnouncementStatusApi(options: AnnouncementStatusApiOption
       [SERVICE_NAME_LABEL]: nameOf(service),
       [SERVICE_NAMESPACE_LABEL]: namespaceOf(service),
     };
-    const owned = { apiVersion: 'tidegate.io/v1alpha1', kind: 'EdgeNode', name: box, uid };
     await connection
       .request({
         method: 'POST',
@@ -90,7 +90,11 @@ export function createAnnouncementStatusApi(options: AnnouncementStatusApiOption
         body: {
           apiVersion: API_VERSION,
           kind: form.kind,
-          metadata: { name, labels, ...(uid !== undefined && { ownerReferences: [owned] }) },
+          metadata: {
+            name,
+            labels,
+            ...(uid !== undefined && { ownerReferences: [ownerReference(box, uid)] }),
+          },
         },
       })
       .catch((error) => {

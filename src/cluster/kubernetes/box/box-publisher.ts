@@ -13,6 +13,8 @@ import { ANNOUNCEMENT_FORMS, type AnnouncementForm } from './announcement-form.t
 import { createAnnouncementStatuses } from './announcement-statuses.ts';
 import { createEdgeNodeWriter, FIELD_MANAGER } from './edge-node-writer.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { ownerReference } from './owner-reference.ts';
+import { createSpeakerConfiguration } from './speaker-configuration.ts';
 
 export interface BoxPublisherOptions {
   /** Closed by `stop`. */
@@ -58,6 +60,13 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
     });
     return { form, statuses };
   });
+  const configuration = createSpeakerConfiguration({
+    ...{ connection, namespace: options.metallbNamespace, box, clock, log },
+    owner() {
+      const uid = owner();
+      return uid === undefined ? undefined : ownerReference(box, uid);
+    },
+  });
   let heartbeat: Heartbeat | undefined;
   let state: BoxState | undefined;
   let dirty = false;
@@ -70,6 +79,7 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
   let last = source.current();
   const unsubscribe = source.subscribe((snapshot) => {
     noteGone(snapshot);
+    if (state && heartbeat) configuration.look(snapshot, state.labels);
     const now = snapshot.edgeNodes.get(box);
     if (now === seen) return;
     seen = now;
@@ -138,12 +148,14 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
     complaints.recovered();
     heartbeat ??= startHeartbeat({ ...options, ...options.heartbeat, owner });
     want(state);
+    configuration.look(source.current(), state.labels);
   }
 
   async function farewell(): Promise<void> {
     await writing;
     await Promise.all([
       ...ways.map(({ statuses }) => statuses.stop()),
+      configuration.stop(),
       heartbeat?.stop(STOP_LIMIT_MS),
       edgeNode.writeStopped(STOP_LIMIT_MS).catch((error) => {
         log.warn('Cannot say in the EdgeNode that this box stops', { box, error });

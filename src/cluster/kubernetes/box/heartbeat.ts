@@ -5,6 +5,7 @@ import { ApiError } from '../api-error.ts';
 import type { ApiConnection } from '../connection.ts';
 import { isKubeObject } from '../kube-object.ts';
 import { EDGE_NODE_LABEL, heartbeatLeaseName, microTime } from './lease-fields.ts';
+import { ownerReference } from './owner-reference.ts';
 
 export interface HeartbeatOptions {
   readonly connection: Pick<ApiConnection, 'request'>;
@@ -155,10 +156,6 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
       );
     },
   };
-}
-
-function ownerReference(name: string, uid: string) {
-  return { apiVersion: 'tidegate.io/v1alpha1', kind: 'EdgeNode', name, uid };
 }
 
 function versionOf(answer: unknown): string | undefined {

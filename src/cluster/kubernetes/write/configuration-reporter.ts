@@ -3,7 +3,7 @@ import type { ConfigurationReport, PoolCounts } from '../../../domain/configurat
 import type { Log } from '../../../domain/log.ts';
 import type { Problem } from '../../../domain/problem.ts';
 import type { ApiConnection, ApiRequest } from '../connection.ts';
-import { nextConfigurationStatus } from './configuration-state.ts';
+import { createConfigurationStateWriter } from './configuration-state-writer.ts';
 import { FIELD_MANAGER } from './field-manager.ts';
 import { failureOf } from './outcome.ts';
 
@@ -25,7 +25,7 @@ export interface ConfigurationReporter {
 /** Reports are collected for so long: a pool is written once in this time at most. */
 export const CONFIGURATION_SETTLE_MS = 1000;
 /** What others have deleted or changed is written again after so long. */
-export const CONFIGURATION_CHECK_MS = 60_000;
+export const CONFIGURATION_CHECK_MS = 30_000;
 
 type Counts = Record<keyof Omit<PoolCounts, 'name'>, number>;
 
@@ -48,9 +48,17 @@ class Reporter implements ConfigurationReporter {
   #writing = false;
   #stopped = false;
   #lastFailure = '';
+  readonly #writeState: (problems: readonly Problem[]) => Promise<void>;
 
   constructor(options: ConfigurationReporterOptions) {
     this.#options = options;
+    this.#writeState = createConfigurationStateWriter({
+      ...options,
+      name: 'controller',
+      labels: { 'metallb.io/component-type': 'controller' },
+      condition: 'poolReconcilerValid',
+      mayWrite: options.leads,
+    });
     this.#path = `/apis/metallb.io/v1beta1/namespaces/${options.namespace}`;
   }
 
@@ -128,34 +136,6 @@ class Reporter implements ConfigurationReporter {
     return new Map(items.map(({ metadata, status }) => [metadata.name, status ?? NO_COUNTS]));
   }
 
-  async #writeState(problems: readonly Problem[]): Promise<void> {
-    const path = `${this.#path}/configurationstates/${NAME}`;
-    let object = await this.#request({ method: 'GET', path });
-    if (object === undefined) object = await this.#createState();
-    if (object === undefined || !this.#options.leads()) return;
-    const { status: current } = object as { status?: unknown };
-    const status = nextConfigurationStatus(problems, current, this.#options.clock.wallMs());
-    if (!status) return;
-    await this.#request({
-      method: 'PATCH',
-      path: `${path}/status`,
-      contentType: 'application/merge-patch+json',
-      body: { status },
-    });
-  }
-
-  #createState(): Promise<unknown> {
-    return this.#request({
-      method: 'POST',
-      path: `${this.#path}/configurationstates`,
-      body: {
-        apiVersion: 'metallb.io/v1beta1',
-        kind: 'ConfigurationState',
-        metadata: { name: NAME, labels: { 'metallb.io/component-type': 'controller' } },
-      },
-    });
-  }
-
   /** `undefined` when there is no such object, or no such kind. */
   async #request(request: ApiRequest): Promise<unknown> {
     const query = request.method === 'GET' ? {} : { query: { fieldManager: FIELD_MANAGER } };
@@ -175,7 +155,6 @@ class Reporter implements ConfigurationReporter {
   }
 }
 
-const NAME = 'controller';
 const NO_COUNTS: Counts = {
   assignedIPv4: -1,
   assignedIPv6: -1,

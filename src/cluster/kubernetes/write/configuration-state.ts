@@ -16,26 +16,26 @@ export interface ConfigurationStatus {
 
 /** Of the CRD. */
 const MAX_TEXT = 32_768;
-/** MetalLB's name for the part of its controller that reads pools. */
-const POOLS_VALID = 'poolReconcilerValid';
 
 /**
- * What the problems amount to, in MetalLB's words; `undefined` when `current` says so already. A
+ * What the problems amount to, in MetalLB's words; `undefined` when `current` says so already. `type`
+ * is that of the condition, MetalLB's name for the part of it that would have found them. A
  * condition keeps its time while its status does.
  */
 export function nextConfigurationStatus(
   problems: readonly Problem[],
   current: unknown,
+  type: string,
   nowMs: number,
 ): ConfigurationStatus | undefined {
   const errors = problems.filter(({ severity }) => severity === 'error');
   const isValid = errors.length === 0;
   const errorSummary = errors.map(formatProblem).join('\n').slice(0, MAX_TEXT);
   const before = (current ?? {}) as Partial<ConfigurationStatus>;
-  const known = before.conditions?.find(({ type }) => type === POOLS_VALID);
+  const known = before.conditions?.find((condition) => condition.type === type);
   const status = isValid ? 'True' : 'False';
   const condition = {
-    type: POOLS_VALID,
+    type,
     status,
     reason: isValid ? 'Reconciled' : 'ConfigurationError',
     message: errorSummary,
