@@ -41,18 +41,22 @@ export function close(turn: Turn, connection: Connection, ending: Ending): void 
 
 /**
  * Ends a connection because of an error, and waits before the next attempt: longer with each error in a
- * row (RFC 4271 §8.1.1, DampPeerOscillations). Not beside a connection that is agreed on; and one that
- * just breaks while another is open has been given up by the peer for that.
+ * row (RFC 4271 §8.1.1, DampPeerOscillations). Nothing is waited out beside a connection that is agreed on.
  */
 export function fail(turn: Turn, connection: Connection, ending: Ending): void {
   close(turn, connection, ending);
+  if (ending.by === 'transport' && isSuperfluous(turn, connection)) return;
   remember(turn, ending.by, ending.why);
-  const others = turn.state.connections;
-  if (others.some(isAgreed)) return;
-  if (ending.by === 'transport' && others.some((other) => !isAttempt(other))) return;
+  if (turn.state.connections.some(isAgreed)) return;
   const errorsInRow = wasStable(turn, connection) ? 1 : turn.state.errorsInRow + 1;
   patch(turn, { errorsInRow });
   armJittered(turn, 'idleHold', idleHoldMs(errorsInRow));
+}
+
+/** It has not become a session, and another one may: the peer has chosen between them. */
+export function isSuperfluous({ state }: Turn, connection: Connection): boolean {
+  if (connection.phase === 'established') return false;
+  return state.connections.some((other) => !isAttempt(other) && other.id !== connection.id);
 }
 
 function wasStable(turn: Turn, connection: Connection): boolean {

@@ -8,10 +8,10 @@ import type {
 } from '../message.ts';
 import { describeNotification } from '../notification.ts';
 import { CEASE, NOTIFICATION, notification, STATE_MACHINE_ERROR } from '../notification-codes.ts';
-import { close, type Ending, fail } from './ending.ts';
+import { close, type Ending, fail, isSuperfluous } from './ending.ts';
 import { onOpen } from './on-open.ts';
 import type { Connection, Established, OpenConfirm } from './session-state.ts';
-import { arm, disarm, patch, put, type Turn } from './turn.ts';
+import { arm, disarm, patch, put, remember, type Turn } from './turn.ts';
 
 type Opened = Exclude<Connection, { phase: 'connecting' }>;
 
@@ -74,11 +74,16 @@ function onRouteRefresh(
 function onNotification(turn: Turn, connection: Opened, message: NotificationMessage): void {
   const why = describeNotification(message);
   const ending: Ending = { by: 'received', notification: message, why };
+  if (connection.phase === 'established' || !isRefusal(message)) {
+    fail(turn, connection, ending);
+    return;
+  }
   // The peer has nothing against this side: it keeps another connection, or will take one later.
-  if (connection.phase !== 'established' && isRefusal(message)) close(turn, connection, ending);
-  else fail(turn, connection, ending);
+  close(turn, connection, ending);
+  if (!isSuperfluous(turn, connection)) remember(turn, 'received', why);
 }
 
+/** RFC 4486 §4. */
 function isRefusal({ code, subcode }: NotificationContent): boolean {
   if (code !== NOTIFICATION.cease) return false;
   return subcode === CEASE.collisionResolution || subcode === CEASE.connectionRejected;

@@ -11,7 +11,7 @@ import {
   type OpenSent,
 } from './session-state.ts';
 import { COLLISION_WINDOW_MS, LARGE_HOLD_MS } from './timing.ts';
-import { arm, armJittered, disarm, patch, put, type Turn } from './turn.ts';
+import { arm, armJittered, disarm, patch, put, remember, type Turn } from './turn.ts';
 
 /** What a new connection says of the one before: nothing is sent on that (RFC 4724 §4.2). */
 const RESTARTED: Ending = {
@@ -64,6 +64,7 @@ function prevails(turn: Turn, connection: OpenSent, own: boolean): boolean {
     const ending = displacement(turn, connection, established, favoured);
     if (ending === undefined) return false;
     close(turn, established, ending);
+    if (ending.by === 'transport') remember(turn, 'transport', ending.why);
   }
   for (const rival of turn.state.connections) {
     if (rival.id === connection.id || rival.phase === 'connecting') continue;

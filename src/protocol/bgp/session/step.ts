@@ -3,7 +3,7 @@ import type { NotificationContent } from '../message.ts';
 import { describeNotification } from '../notification.ts';
 import { CEASE, NOTIFICATION, notification } from '../notification-codes.ts';
 import { dial, settleDialing } from './dial.ts';
-import { close, fail } from './ending.ts';
+import { close, fail, isSuperfluous } from './ending.ts';
 import { asHardReset } from './hard-reset.ts';
 import { onConnected } from './on-connected.ts';
 import { onMessage } from './on-message.ts';
@@ -116,17 +116,25 @@ function end(turn: Turn, notification: NotificationContent | undefined): void {
  * peer may just not want to talk yet.
  */
 function onClosed(turn: Turn, connection: Connection, reason: string): void {
-  const why = reason || 'The peer closed the connection';
+  const why = reason || CLOSED[connection.phase];
   const ending = { by: 'transport', notification: undefined, why } as const;
   if (isAgreed(connection)) {
     fail(turn, connection, ending);
-  } else {
-    close(turn, connection, ending);
-    remember(turn, 'transport', why);
-    // The time for the attempt is over; settling sets that until the next one.
-    if (isAttempt(connection)) disarm(turn, 'connectRetry');
+    return;
   }
+  close(turn, connection, ending);
+  if (!isSuperfluous(turn, connection)) remember(turn, 'transport', why);
+  // The time for the attempt is over; settling sets that until the next one.
+  if (isAttempt(connection)) disarm(turn, 'connectRetry');
 }
+
+const CLOSED: Readonly<Record<Connection['phase'], string>> = {
+  connecting: 'The peer closed the connection at once',
+  openSent:
+    'The peer closed the connection before it said OPEN: see that it knows this box as a peer',
+  openConfirm: 'The peer closed the connection after both had said OPEN',
+  established: 'The peer closed the connection without a NOTIFICATION',
+};
 
 function onSendProgress(turn: Turn, connection: Connection, waiting: boolean): void {
   const timer = `sendHold/${connection.id}` as const;

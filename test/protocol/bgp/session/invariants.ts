@@ -56,6 +56,8 @@ export function lackOf(state: SessionState, config: SessionConfig): string | und
   const mute = connections.filter((one) => timers[`hold/${one.id}`] === undefined);
   if (mute.some(({ phase }) => phase === 'openSent' || phase === 'openConfirm'))
     return 'waits for ever for the peer';
+  if (connections.some(isAgreed) && (timers.connectRetry ?? timers.idleHold) !== undefined)
+    return 'waits for what it has';
   const waits = timers.connectRetry ?? timers.idleHold;
   const idle = connections.every((one) => one.phase === 'connecting' || !isOutgoing(one));
   if (running && !config.passive && idle && !connections.some(isAgreed) && waits === undefined)

@@ -142,8 +142,8 @@ export const AFTER: Readonly<Record<string, Readonly<Record<string, string>>>> =
     reset:
       'close out:1 with 6/2, lost out:1, close in:1 with 6/2, connect out:2, connectRetry in 20 s, → Connect',
     'in:2 connected': 'close in:1 with 6/7, open on in:2, hold/in:2 in 240 s',
-    'out:1 failed': 'close out:1, lost out:1, connectRetry in 2 s, → OpenSent',
-    'out:1 closed': 'close out:1, lost out:1, connectRetry in 2 s, → OpenSent',
+    'out:1 failed': 'close out:1, lost out:1, idleHold in 1 s, → OpenSent',
+    'out:1 closed': 'close out:1, lost out:1, idleHold in 1 s, → OpenSent',
     'fault on out:1': 'close out:1 with 3/1, lost out:1, idleHold in 1 s, → OpenSent',
     'OPEN on out:1': 'close out:1 with 5/3, lost out:1, idleHold in 1 s, → OpenSent',
     'KEEPALIVE on out:1': 'hold/out:1 in 90 s',

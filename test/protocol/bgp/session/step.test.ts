@@ -32,6 +32,7 @@ import {
 import { AFTER } from './step-table.ts';
 
 const SHUTDOWN = notification(6, 2);
+const REJECTED: BgpMessage = { kind: 'notification', ...notification(6, 5) };
 const UPDATE: BgpMessage = {
   kind: 'update',
   withdrawn: [],
@@ -106,7 +107,8 @@ function connected(connection: ConnectionId): SessionEvent {
 }
 
 function says(connection: ConnectionId, name: string): SessionEvent {
-  return { kind: 'message', connection, message: MESSAGES[name] as BgpMessage };
+  const message = name === 'REJECTED' ? REJECTED : (MESSAGES[name] as BgpMessage);
+  return { kind: 'message', connection, message };
 }
 
 function fault(connection: ConnectionId): SessionEvent {
@@ -257,6 +259,21 @@ test('step() keeps in words why a session ended, by each side', (t) => {
   scenario.connected('out:3');
   scenario.dispatch(says('out:3', 'NOTIFICATION'));
   t.is(scenario.state().lastError.received?.text, describeNotification({ ...SHUTDOWN }));
+});
+
+test('step() keeps no word about connections that the peer has chosen against', (t) => {
+  for (const event of [
+    says('out:1', 'REJECTED'),
+    { kind: 'closed', connection: 'out:1', reason: '' } as const,
+  ]) {
+    const alone = opened();
+    alone.dispatch(event);
+    t.is(alone.state().state, 'Active');
+    t.truthy(alone.state().lastError.received ?? alone.state().lastError.transport);
+    const beside = after(opened(), connected('in:1'), event);
+    t.is(beside.state().state, 'OpenSent');
+    t.deepEqual(beside.state().lastError, play().state().lastError);
+  }
 });
 
 test('step() resets the session of a peer whose OPEN is not acceptable, and says why', (t) => {
