@@ -57,3 +57,16 @@ export const NDP_FILTER: readonly FilterInstruction[] = [
   [RETURN, 0, 0, WHOLE_FRAME],
   [RETURN, 0, 0, 0],
 ];
+
+/** Router solicitations and advertisements. */
+export const ROUTER_FILTER: readonly FilterInstruction[] = [
+  [LOAD_BYTE, 0, 0, PACKET_TYPE],
+  [IF_EQUAL, 6, 0, OTHER_HOST],
+  [LOAD_BYTE, 0, 0, IPV6_NEXT_HEADER],
+  [IF_EQUAL, 0, 4, 58],
+  [LOAD_BYTE, 0, 0, ICMPV6_TYPE],
+  [IF_EQUAL, 1, 0, 133],
+  [IF_EQUAL, 0, 1, 134],
+  [RETURN, 0, 0, WHOLE_FRAME],
+  [RETURN, 0, 0, 0],
+];

@@ -3,7 +3,7 @@ import { parseMac } from '../../src/domain/mac.ts';
 import { encodeArp } from '../../src/protocol/arp.ts';
 import { ETHERTYPE_ARP, ETHERTYPE_IPV6, encodeEthernet } from '../../src/protocol/ethernet.ts';
 import { ALL_NODES, encodeNdp, solicitedNodeGroup } from '../../src/protocol/ndp.ts';
-import { ARP_FILTER, NDP_FILTER } from '../../src/speaker/filters.ts';
+import { ARP_FILTER, NDP_FILTER, ROUTER_FILTER } from '../../src/speaker/filters.ts';
 import { type FilterInstruction, PACKET_HOST, PACKET_OTHERHOST } from '../../src/system/sockets.ts';
 import { address } from '../support/objects.ts';
 
@@ -102,4 +102,18 @@ test('NDP_FILTER takes solicitations and unsolicited advertisements', (t) => {
   t.false(takes(NDP_FILTER, solicitation.with(20, 6), PACKET_HOST), 'TCP');
   t.false(takes(NDP_FILTER, solicitation.with(54, 128), PACKET_HOST), 'an echo request');
   t.false(takes(NDP_FILTER, solicitation.subarray(0, 54), PACKET_HOST));
+});
+
+test('ROUTER_FILTER takes router solicitations and advertisements', (t) => {
+  const solicitation = ndp('solicitation', false);
+  for (const [type, taken] of [
+    [133, true],
+    [134, true],
+    [132, false],
+    [135, false],
+  ] as const)
+    t.is(takes(ROUTER_FILTER, solicitation.with(54, type), PACKET_HOST), taken, `${type}`);
+  t.false(takes(ROUTER_FILTER, solicitation.with(54, 134), PACKET_OTHERHOST));
+  t.false(takes(ROUTER_FILTER, solicitation.with(54, 134).with(20, 6), PACKET_HOST), 'TCP');
+  t.false(takes(ROUTER_FILTER, solicitation.subarray(0, 54), PACKET_HOST));
 });

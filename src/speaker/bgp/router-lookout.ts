@@ -69,10 +69,9 @@ export function openRouterLookout(options: LookoutOptions): { close(): void } {
   let told: Sighting = { router: undefined, obstacle: '' };
   let isAsking = false;
   let cancelAsking = () => {};
-
+  const onFailure = errorLog(options);
   const { frames, groups } = openSockets(options, heed, onError);
   const beacon = startBeacon(options, () => send(advertisementOf(station)));
-  const onFailure = errorLog(options);
 
   function heed({ bytes, vlan }: PacketMessage) {
     const ethernet = decodeEthernet(bytes);
