@@ -17,6 +17,7 @@ import { createAnnouncer } from './announcer.ts';
 import type { Bfd } from './bfd/bfd.ts';
 import { startBfd } from './bfd/start-bfd.ts';
 import { type BgpSpeaker, startBgp } from './bgp/bgp-speaker.ts';
+import { discoverNeighbour } from './bgp/neighbour-discovery.ts';
 import { unmatchedPatterns } from './choose-links.ts';
 import { createCounterTable, type VipCounters } from './counters.ts';
 import { watchLinks } from './link-watch.ts';
@@ -71,6 +72,7 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
     lock.release();
     throw error;
   });
+  const wire = { openPacketSocket: openSocket, openGroupSocket };
   const bfd = startBfd({ clock, log: log.child({ part: 'bfd' }) });
   const bgp = await startBgp({
     ...deps,
@@ -80,7 +82,8 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
     log: log.child({ part: 'bgp' }),
     tcp: { connect: connectTcp, listen: listenTcp },
     openRtnetlink,
-    discover: () => ({ close() {} }),
+    discover: (name, onNeighbour) =>
+      discoverNeighbour({ ...deps, wire, openRtnetlink }, name, onNeighbour),
     bfd,
     onTold: (texts) => announcer.refresh(texts),
   }).catch(async (error) => {
@@ -94,7 +97,7 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
     patterns: settings.interfaces,
     gratuitous: settings.gratuitous,
     counters,
-    wire: { openPacketSocket: openSocket, openGroupSocket },
+    wire,
     onChange: () => announcer.refresh(),
   });
   const announcer = createAnnouncer({

@@ -17,10 +17,11 @@ import type { ToldRoute } from './adj-rib-out.ts';
 import { createDeparture } from './departure.ts';
 import { createListeners } from './listeners.ts';
 import { watchOwnAddresses } from './own-addresses.ts';
+import type { DiscoverNeighbour } from './peer-place.ts';
 import type { ReceivedRoutes } from './received-routes.ts';
 import { setRestartMarker } from './restart-marker.ts';
 import { chooseRouterId } from './router-id.ts';
-import { createPeerSession, type DiscoverNeighbour, type PeerSession } from './session.ts';
+import { createPeerSession, type PeerSession } from './session.ts';
 import { createVipIndex } from './vip-index.ts';
 
 export interface BgpSettings {

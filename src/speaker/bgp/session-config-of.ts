@@ -6,6 +6,7 @@ import type {
   SessionConfig,
 } from '../../protocol/bgp/session/session-config.ts';
 import type { ConnectOptions } from '../../system/tcp.ts';
+import type { AwaitedPeer } from './listeners.ts';
 
 /** An attempt to connect is given up then, as in MetalLB. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -59,11 +60,27 @@ export function connectOptionsOf({ peer, password }: PlannedPeer, remote: Addres
   };
 }
 
+/** Who is waited for. */
+export function awaitedOf(
+  { peer, password }: PlannedPeer,
+  address: Address,
+  onConnection: AwaitedPeer['onConnection'],
+): AwaitedPeer {
+  return {
+    address,
+    interface: peer.remote.kind === 'interface' ? peer.remote.name : undefined,
+    device: peer.vrf,
+    md5: password?.(),
+    ...distanceOf(peer),
+    onConnection,
+  };
+}
+
 /**
  * A peer of another AS is on the link unless multihop says otherwise, so that nobody farther away is
  * answered; RFC 5082 turns it round: what is received must not have come from afar.
  */
-export function distanceOf(peer: BgpPeer): { readonly ttl: number; readonly minTtl?: number } {
+function distanceOf(peer: BgpPeer): { readonly ttl: number; readonly minTtl?: number } {
   const { ttlSecurityHops, multihop } = peer;
   if (ttlSecurityHops !== undefined) return { ttl: MAX_TTL, minTtl: MAX_TTL + 1 - ttlSecurityHops };
   return { ttl: multihop || isInternal(peer) ? MAX_TTL : 1 };

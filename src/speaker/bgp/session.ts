@@ -13,17 +13,13 @@ import type { Tcp } from '../../system/tcp.ts';
 import { type BfdWanted, pathFailed } from '../bfd/bfd.ts';
 import type { ToldRoute } from './adj-rib-out.ts';
 import { createAdvertiser } from './advertiser.ts';
+import { bfdWantedOf } from './bfd-wanted-of.ts';
 import type { AwaitedPeer } from './listeners.ts';
 import { createMessageCounters } from './message-counters.ts';
-import { isOnLink, type OwnAddress } from './own-addresses.ts';
+import type { OwnAddress } from './own-addresses.ts';
+import { createPeerPlace, type DiscoverNeighbour } from './peer-place.ts';
 import { createReceivedRoutes, type ReceivedRoutes } from './received-routes.ts';
-import {
-  connectOptionsOf,
-  distanceOf,
-  isInternal,
-  localAsnOf,
-  sessionConfigOf,
-} from './session-config-of.ts';
+import { awaitedOf, connectOptionsOf, localAsnOf, sessionConfigOf } from './session-config-of.ts';
 import { createSessionDriver, type SessionNews } from './session-driver.ts';
 import { remoteText, sessionIdentity } from './session-identity.ts';
 import { viewMachine } from './session-view.ts';
@@ -37,12 +33,6 @@ export interface RestartFacts {
   readonly forwarding: boolean;
   readonly restartTimeSec: number;
 }
-
-/** Finds the router at the other end of an interface; `undefined`: there is none any more. */
-export type DiscoverNeighbour = (
-  name: string,
-  onFound: (address: Address | undefined) => void,
-) => { close(): void };
 
 export interface PeerSessionOptions {
   readonly tcp: Tcp;
@@ -98,14 +88,11 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
   let identity = sessionIdentity(first);
   let obstacle = first.obstacle;
   let stopped = false;
-  let remote = addressOf(first);
-  /** An unnumbered peer may come and go. */
-  let present = remote !== undefined;
-  let discovery: { close(): void } | undefined;
   let bfd: BfdSession | undefined;
   let awaited: { readonly planned: PlannedPeer; readonly peer: AwaitedPeer } | undefined;
   let logged = '';
 
+  const place = createPeerPlace(options.discover, onMove);
   const advertiser = createAdvertiser({
     peer: first.peer.key,
     localAsn: () => localAsnOf(planned.peer),
@@ -134,13 +121,15 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
   }
 
   function target(): Address {
-    if (remote === undefined) throw new Error(`Peer "${first.peer.key}" was not found yet`);
-    return remote;
+    const address = place.address();
+    if (address === undefined) throw new Error(`Peer "${first.peer.key}" was not found yet`);
+    return address;
   }
 
   function targetText(): string {
     const { port, remote: where } = planned.peer;
-    const host = remote === undefined ? remoteText(where) : formatAddress(remote);
+    const address = place.address();
+    const host = address === undefined ? remoteText(where) : formatAddress(address);
     return where.kind === 'interface' ? `${host} on "${where.name}"` : `${host} port ${port}`;
   }
 
@@ -166,7 +155,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
         });
         received.clear();
         advertiser.end();
-        if (!present || obstacle !== '') halt(undefined);
+        if (!place.isPresent() || obstacle !== '') halt(undefined);
         return;
       case 'update':
         return received.take(news.message);
@@ -192,7 +181,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     log.warn('Trouble with a BGP session', { remote: targetText(), error: newest.text });
   }
 
-  const mayBegin = () => !stopped && !planned.refused && obstacle === '' && present;
+  const mayBegin = () => !stopped && !planned.refused && obstacle === '' && place.isPresent();
 
   function begin() {
     if (mayBegin()) driver.dispatch({ kind: 'start' });
@@ -202,24 +191,12 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     driver.dispatch({ kind: 'stop', notification: why });
   }
 
-  /** Looks for a peer that has no address, or stops looking. */
-  function look() {
-    discovery?.close();
-    discovery = undefined;
-    remote = addressOf(planned);
-    present = remote !== undefined;
-    const { remote: where } = planned.peer;
-    if (where.kind !== 'interface' || stopped || planned.refused) return;
-    discovery = options.discover(where.name, (address) => {
-      present = address !== undefined;
-      const moved = present && remote !== address;
-      remote = address ?? remote;
-      options.onPlace();
-      if (established()) return;
-      if (!present) halt(undefined);
-      else if (moved && driver.state().running) driver.dispatch(RESTART);
-      else begin();
-    });
+  function onMove(moved: boolean) {
+    options.onPlace();
+    if (established()) return;
+    if (!place.isPresent()) halt(undefined);
+    else if (moved && driver.state().running) driver.dispatch(RESTART);
+    else begin();
   }
 
   function follow(next: PlannedPeer) {
@@ -230,13 +207,16 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     const then = identity;
     planned = next;
     identity = sessionIdentity(next);
-    if (remoteText(before.peer.remote) !== remoteText(next.peer.remote)) look();
+    const { remote } = next.peer;
+    if (remoteText(before.peer.remote) !== remoteText(remote) || before.refused !== next.refused)
+      place.look(next.refused ? undefined : remote);
     if (next.refused) halt(DECONFIGURED);
+    else if (identity !== then && !place.isPresent()) halt(RECONFIGURE.notification);
     else if (identity !== then && driver.state().running) driver.dispatch(RECONFIGURE);
     begin();
   }
 
-  look();
+  if (!first.refused) place.look(first.peer.remote);
   begin();
   return {
     planned: () => planned,
@@ -246,12 +226,12 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     followAddresses: advertiser.followAddresses,
     awaited() {
       if (!planned.peer.passive || !mayBegin()) return undefined;
-      if (awaited?.planned !== planned || awaited.peer.address !== remote)
+      if (awaited?.planned !== planned || awaited.peer.address !== target())
         awaited = { planned, peer: awaitedOf(planned, target(), driver.accept) };
       return awaited.peer;
     },
     bfdWanted: () =>
-      present && !stopped ? bfdWantedOf(planned, target(), options.own()) : undefined,
+      place.isPresent() && !stopped ? bfdWantedOf(planned, target(), options.own()) : undefined,
     heedBfd(now) {
       const before = bfd;
       bfd = now;
@@ -264,8 +244,8 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     view: (waiting, watch) => ({
       ...viewMachine(driver.state(), config()),
       peer: first.peer.key,
-      obstacle: obstacle || lookout() || waiting || muteText(),
-      remoteAddress: present ? remote : undefined,
+      obstacle: obstacle || place.obstacle() || waiting || muteText(),
+      remoteAddress: place.isPresent() ? place.address() : undefined,
       interface: planned.peer.remote.kind === 'interface' ? planned.peer.remote.name : undefined,
       messages: counters.current(),
       prefixes: { ...advertiser.counts(), received: received.current().size },
@@ -276,18 +256,11 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     received: () => received,
     async stop(why) {
       stopped = true;
-      discovery?.close();
+      place.look(undefined);
       halt(why);
       await driver.closed();
     },
   };
-
-  function lookout(): string {
-    const { remote: where } = planned.peer;
-    return where.kind === 'interface' && !present
-      ? `No router has been found on "${where.name}": it must send router advertisements`
-      : '';
-  }
 
   function muteText(): string {
     const families = advertiser.mute().map(nameOf).join(' and ');
@@ -309,45 +282,6 @@ const RECONFIGURE = {
 } as const;
 const RESTART = { kind: 'reset', notification: undefined } as const;
 
-function addressOf({ peer: { remote } }: PlannedPeer): Address | undefined {
-  return remote.kind === 'address' ? remote.address : undefined;
-}
-
 function nameOf(family: Family): string {
   return family === 4 ? 'IPv4' : 'IPv6';
-}
-
-function awaitedOf(
-  { peer, password }: PlannedPeer,
-  address: Address,
-  onConnection: AwaitedPeer['onConnection'],
-): AwaitedPeer {
-  return {
-    address,
-    interface: peer.remote.kind === 'interface' ? peer.remote.name : undefined,
-    device: peer.vrf,
-    md5: password?.(),
-    ...distanceOf(peer),
-    onConnection,
-  };
-}
-
-/** Of BIRD and most routers; a key of ours has no other. */
-const BFD_KEY_ID = 1;
-
-/** As in FRR: peers of this side's AS are watched across routers unless they are on the link. */
-function bfdWantedOf(
-  { peer, bfd, bfdKey, refused }: PlannedPeer,
-  remote: Address,
-  own: readonly OwnAddress[],
-): BfdWanted | undefined {
-  if (!bfd || refused) return undefined;
-  return {
-    remote,
-    local: peer.sourceAddress,
-    interface: peer.remote.kind === 'interface' ? peer.remote.name : peer.vrf,
-    multihop: peer.multihop || (isInternal(peer) && !isOnLink(remote, own)),
-    profile: bfd,
-    authentication: bfdKey && { kind: 'keyedSha1', keyId: BFD_KEY_ID, key: bfdKey },
-  };
 }

@@ -106,8 +106,13 @@ export async function startBox(options: {
     ...{ runDir, clock, log, tcp, bfd },
     random: () => 0.5,
     openRtnetlink: rtnetlink.open,
-    discover(name, onFound) {
-      discoveries.set(name, (text) => onFound(text === undefined ? undefined : address(text)));
+    discover(name, onNeighbour) {
+      discoveries.set(name, (text) =>
+        onNeighbour(
+          text === undefined ? undefined : address(text),
+          text === undefined ? `No router advertises itself on "${name}"` : '',
+        ),
+      );
       return { close: () => void discoveries.delete(name) };
     },
     onTold: (texts) => told.push(...texts),
