@@ -76,7 +76,7 @@ export function attributeSize({ value }: RawAttribute): number {
 }
 
 /** Throws `RangeError` for more than the 65,535 octets that a length can say. */
-export function writeAttribute(writer: ByteWriter, attribute: RawAttribute): void {
+function writeAttribute(writer: ByteWriter, attribute: RawAttribute): void {
   const { flags, code, value } = attribute;
   if (value.length > 0xffff)
     throw new RangeError(`${attributeName(code)} of ${value.length} octets fits no message`);

@@ -50,7 +50,7 @@ const OPEN: NotificationTexts = {
     text(
       OPEN_ERROR.badPeerAs,
       'Wrong AS number',
-      "compare myASN, localASN and peerASN of the BGPPeer with the router's neighbor and local AS",
+      "compare myASN, localASN and peerASN of the BGPPeer with the router's neighbour and local AS",
     ),
     text(
       OPEN_ERROR.badIdentifier,
@@ -71,7 +71,7 @@ const OPEN: NotificationTexts = {
     text(
       OPEN_ERROR.roleMismatch,
       'Role mismatch',
-      'the router insists on a BGP role (RFC 9234): remove strict mode for this neighbor',
+      'the router insists on a BGP role (RFC 9234): remove strict mode for this neighbour',
     ),
   ]),
 };
@@ -97,7 +97,7 @@ const UPDATE: NotificationTexts = {
     text(
       UPDATE_ERROR.malformedAsPath,
       'Malformed AS path',
-      'a router may insist that the first AS is its neighbor: check localASN',
+      'a router may insist that the first AS is its neighbour: check localASN',
     ),
   ]),
 };
@@ -122,12 +122,12 @@ const CEASE_TEXTS: NotificationTexts = {
       "announce fewer (aggregationLength of the BGPAdvertisement), or raise the router's limit",
     ),
     text(CEASE.administrativeShutdown, 'Shut down on purpose'),
-    text(CEASE.peerDeconfigured, 'The neighbor was removed from the configuration'),
+    text(CEASE.peerDeconfigured, 'The neighbour was removed from the configuration'),
     text(CEASE.administrativeReset, 'Reset on purpose'),
     text(
       CEASE.connectionRejected,
       'Connection rejected',
-      'see that the router has this address as an active neighbor',
+      'see that the router has this address as an active neighbour',
     ),
     text(CEASE.configurationChange, 'The configuration was changed'),
     text(CEASE.collisionResolution, 'Both sides connected at once', 'the other connection goes on'),

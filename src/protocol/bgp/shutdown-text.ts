@@ -35,7 +35,7 @@ export function decodeShutdownText(data: Uint8Array): string {
 const MAX_HEX = 64;
 
 /** `0x` and digits, cut with `…`. */
-export function hexText(bytes: Uint8Array): string {
+function hexText(bytes: Uint8Array): string {
   const digits = Array.from(bytes.subarray(0, MAX_HEX), (octet) =>
     octet.toString(16).padStart(2, '0'),
   ).join('');

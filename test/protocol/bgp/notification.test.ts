@@ -21,7 +21,7 @@ const IN_WORDS: [wire: string, text: string][] = [
   ['0201 0004', 'Unsupported version of BGP (version 4 would do)'],
   [
     '0202',
-    "Wrong AS number: compare myASN, localASN and peerASN of the BGPPeer with the router's neighbor and local AS",
+    "Wrong AS number: compare myASN, localASN and peerASN of the BGPPeer with the router's neighbour and local AS",
   ],
   [
     '0203',
@@ -42,7 +42,7 @@ const IN_WORDS: [wire: string, text: string][] = [
   ],
   [
     '020b',
-    'Role mismatch: the router insists on a BGP role (RFC 9234): remove strict mode for this neighbor',
+    'Role mismatch: the router insists on a BGP role (RFC 9234): remove strict mode for this neighbour',
   ],
   ['0301', 'Malformed attribute list'],
   ['0302 406301ab', 'Unrecognized well-known attribute (Attribute 99)'],
@@ -70,9 +70,9 @@ const IN_WORDS: [wire: string, text: string][] = [
   ['0602', 'Shut down on purpose'],
   ['0602 00', 'Shut down on purpose'],
   ['0602 05 68656c6c6f', 'Shut down on purpose ("hello")'],
-  ['0603', 'The neighbor was removed from the configuration'],
+  ['0603', 'The neighbour was removed from the configuration'],
   ['0604 04 62796521', 'Reset on purpose ("bye!")'],
-  ['0605', 'Connection rejected: see that the router has this address as an active neighbor'],
+  ['0605', 'Connection rejected: see that the router has this address as an active neighbour'],
   ['0606', 'The configuration was changed'],
   ['0607', 'Both sides connected at once: the other connection goes on'],
   ['0608', 'Out of resources'],
