@@ -3,7 +3,7 @@ import { dial, retry } from './dial.ts';
 import { type Ending, fail } from './ending.ts';
 import type { TimerName } from './session-event.ts';
 import { type Connection, isAgreed } from './session-state.ts';
-import { LARGE_HOLD_MS, sendHoldMs } from './timing.ts';
+import { LARGE_HOLD_MS, PAUSE_MS, sendHoldMs } from './timing.ts';
 import { arm, armJittered, ranOut, type Turn } from './turn.ts';
 
 /** A timer went off. One that is not set any more says nothing; one that is early is set again. */
@@ -16,6 +16,11 @@ export function onTimer(turn: Turn, timer: TimerName): void {
     return;
   }
   ranOut(turn, timer);
+  if (timer.startsWith('hold/') && -leftMs > PAUSE_MS) {
+    // What came while this side was not running is read first.
+    arm(turn, timer, PAUSE_MS);
+    return;
+  }
   if (timer === 'connectRetry') retry(turn);
   else if (timer === 'idleHold') dial(turn);
   else onConnectionTimer(turn, timer);

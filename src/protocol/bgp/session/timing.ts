@@ -26,6 +26,9 @@ export const STABLE_MS = 60_000;
  */
 export const COLLISION_WINDOW_MS = 5000;
 
+/** A hold timer that goes off later than this tells of a pause of this side, not of the peer. */
+export const PAUSE_MS = 1000;
+
 const DOUBLINGS = 16;
 
 /** What the OPEN offers: whole seconds, 0 or 3 to 65,535 (RFC 4271 §4.2). */

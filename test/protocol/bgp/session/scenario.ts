@@ -1,5 +1,6 @@
 import { ipv4 } from '../../../../src/domain/address.ts';
 import type { BgpMessage, OpenMessage } from '../../../../src/protocol/bgp/message.ts';
+import { notification } from '../../../../src/protocol/bgp/notification-codes.ts';
 import { ownOpen } from '../../../../src/protocol/bgp/session/own-open.ts';
 import type { SessionConfig } from '../../../../src/protocol/bgp/session/session-config.ts';
 import type { SessionEffect } from '../../../../src/protocol/bgp/session/session-effect.ts';
@@ -55,6 +56,8 @@ export interface Scenario {
   dispatch(event: SessionEvent): readonly SessionEffect[];
   /** Lets time pass, and timers go off in it; what they bring about. */
   wait(ms: number): readonly SessionEffect[];
+  /** Time passes, and nothing runs in it. */
+  sleep(ms: number): void;
   /** This timer goes off when it is due, or now when it is not set. */
   expire(timer: TimerName): readonly SessionEffect[];
   connected(connection: ConnectionId): readonly SessionEffect[];
@@ -86,10 +89,10 @@ export function play(config: SessionConfig = CONFIG): Scenario {
       const [due] = [...timers].toSorted(([, a], [, b]) => a - b);
       if (due === undefined || due[1] > untilMs) break;
       timers.delete(due[0]);
-      nowMs = due[1];
+      nowMs = Math.max(nowMs, due[1]);
       effects.push(...dispatch({ kind: 'timer', timer: due[0] }));
     }
-    nowMs = untilMs;
+    nowMs = Math.max(nowMs, untilMs);
     return effects;
   }
 
@@ -103,6 +106,9 @@ export function play(config: SessionConfig = CONFIG): Scenario {
     nowMs: () => nowMs,
     dispatch,
     wait,
+    sleep(ms) {
+      nowMs += ms;
+    },
     expire(timer) {
       nowMs = state.timers[timer] ?? nowMs;
       timers.delete(timer);
@@ -116,6 +122,56 @@ export function play(config: SessionConfig = CONFIG): Scenario {
       return message(connection, KEEPALIVE);
     },
   };
+}
+
+export const SHUTDOWN = notification(6, 2);
+const UPDATE: BgpMessage = {
+  kind: 'update',
+  withdrawn: [],
+  announced: [],
+  attributes: undefined,
+  endOfRib: 4,
+  faults: [],
+};
+/** What a peer may say, by name. */
+export const MESSAGES: Readonly<Record<string, BgpMessage>> = {
+  OPEN: openOf(),
+  KEEPALIVE,
+  UPDATE,
+  NOTIFICATION: { kind: 'notification', ...SHUTDOWN },
+  REJECTED: { kind: 'notification', ...notification(6, 5) },
+  REFRESH: { kind: 'routeRefresh', afi: 1, safi: 1, subtype: 'request' },
+};
+
+export function connected(connection: ConnectionId): SessionEvent {
+  return { kind: 'connected', connection, local: ipv4(1), remote: ipv4(2) };
+}
+
+export function says(connection: ConnectionId, name: string): SessionEvent {
+  return { kind: 'message', connection, message: MESSAGES[name] as BgpMessage };
+}
+
+export function fault(connection: ConnectionId): SessionEvent {
+  return { kind: 'fault', connection, notification: notification(3, 1) };
+}
+
+export function after(scenario: Scenario, ...events: readonly SessionEvent[]): Scenario {
+  for (const event of events) scenario.dispatch(event);
+  return scenario;
+}
+
+export function started(): Scenario {
+  return after(play(), { kind: 'start' });
+}
+
+export function opened(): Scenario {
+  return after(started(), connected('out:1'));
+}
+
+export function established(): Scenario {
+  const scenario = started();
+  scenario.establish('out:1');
+  return after(scenario, { kind: 'bfdUp' });
 }
 
 /** Effects as short text, in order, without the timers that are cleared. */

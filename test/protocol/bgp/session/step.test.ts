@@ -1,11 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { ipv4 } from '../../../../src/domain/address.ts';
-import type {
-  BgpMessage,
-  OpenMessage,
-  RouteRefreshMessage,
-} from '../../../../src/protocol/bgp/message.ts';
+import type { OpenMessage, RouteRefreshMessage } from '../../../../src/protocol/bgp/message.ts';
 import { describeNotification } from '../../../../src/protocol/bgp/notification.ts';
 import { notification } from '../../../../src/protocol/bgp/notification-codes.ts';
 import type { SessionEffect } from '../../../../src/protocol/bgp/session/session-effect.ts';
@@ -19,35 +14,25 @@ import { step } from '../../../../src/protocol/bgp/session/step.ts';
 import { anyEvent } from './any-event.ts';
 import { lackOf, problemOf } from './invariants.ts';
 import {
+  after,
   CONFIG,
+  connected,
+  established,
+  fault,
   GRACEFUL,
   KEEPALIVE,
+  MESSAGES,
+  opened,
   openOf,
   PEER,
   play,
   type Scenario,
+  SHUTDOWN,
+  says,
+  started,
   told,
-  WALL_MS,
 } from './scenario.ts';
 import { AFTER } from './step-table.ts';
-
-const SHUTDOWN = notification(6, 2);
-const REJECTED: BgpMessage = { kind: 'notification', ...notification(6, 5) };
-const UPDATE: BgpMessage = {
-  kind: 'update',
-  withdrawn: [],
-  announced: [],
-  attributes: undefined,
-  endOfRib: 4,
-  faults: [],
-};
-const MESSAGES: Readonly<Record<string, BgpMessage>> = {
-  OPEN: openOf(),
-  KEEPALIVE,
-  UPDATE,
-  NOTIFICATION: { kind: 'notification', ...SHUTDOWN },
-  REFRESH: { kind: 'routeRefresh', afi: 1, safi: 1, subtype: 'request' },
-};
 
 /** How each state is come to. The peer has the higher router ID: its connections win. */
 const STATES: Readonly<Record<string, () => Scenario>> = {
@@ -102,38 +87,6 @@ function expiring(...timers: readonly TimerName[]): typeof EVENTS {
   );
 }
 
-function connected(connection: ConnectionId): SessionEvent {
-  return { kind: 'connected', connection, local: ipv4(1), remote: ipv4(2) };
-}
-
-function says(connection: ConnectionId, name: string): SessionEvent {
-  const message = name === 'REJECTED' ? REJECTED : (MESSAGES[name] as BgpMessage);
-  return { kind: 'message', connection, message };
-}
-
-function fault(connection: ConnectionId): SessionEvent {
-  return { kind: 'fault', connection, notification: notification(3, 1) };
-}
-
-function after(scenario: Scenario, ...events: readonly SessionEvent[]): Scenario {
-  for (const event of events) scenario.dispatch(event);
-  return scenario;
-}
-
-function started(): Scenario {
-  return after(play(), { kind: 'start' });
-}
-
-function opened(): Scenario {
-  return after(started(), connected('out:1'));
-}
-
-function established(): Scenario {
-  const scenario = started();
-  scenario.establish('out:1');
-  return after(scenario, { kind: 'bfdUp' });
-}
-
 for (const [name, make] of Object.entries(STATES)) {
   test(`step() answers each event in the state: ${name}`, (t) => {
     const answers = Object.entries(EVENTS).map(([event, happen]) => [event, told(happen(make()))]);
@@ -151,100 +104,6 @@ test('step() never dials a peer that is to come, and takes it when it does', (t)
   scenario.dispatch({ kind: 'closed', connection: 'in:1', reason: '' });
   t.is(scenario.state().state, 'Idle');
   t.is(told(scenario.wait(3_600_000)), '→ Active');
-});
-
-test('step() tries again soon at first, and then as rarely as configured', (t) => {
-  const scenario = started();
-  const waits = Array.from({ length: 9 }, (_, i) => {
-    const connection = `out:${i + 1}` as const;
-    scenario.dispatch({ kind: 'connectFailed', connection, reason: 'refused' });
-    const beganMs = scenario.nowMs();
-    scenario.expire('connectRetry');
-    return (scenario.nowMs() - beganMs) / 1000;
-  });
-  t.deepEqual(waits, [2, 4, 8, 16, 32, 64, 120, 120, 120]);
-});
-
-test('step() waits longer after each error in a row, and forgets them after a stable session', (t) => {
-  const scenario = started();
-  const waits = Array.from({ length: 8 }, (_, i) => {
-    const connection = `out:${i + 1}` as const;
-    scenario.establish(connection);
-    scenario.wait(10_000);
-    scenario.dispatch(fault(connection));
-    const beganMs = scenario.nowMs();
-    scenario.expire('idleHold');
-    return (scenario.nowMs() - beganMs) / 1000;
-  });
-  t.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-  scenario.establish('out:9');
-  scenario.wait(60_000);
-  t.regex(told(scenario.dispatch(fault('out:9'))), /idleHold in 1 s/);
-});
-
-test('step() lets the peer in before the wait is over after one error, and not after several', (t) => {
-  const scenario = opened();
-  scenario.dispatch(fault('out:1'));
-  t.regex(told(scenario.connected('in:1')), /open on in:1/);
-  scenario.dispatch(fault('in:1'));
-  t.is(told(scenario.connected('in:2')), 'close in:2');
-  scenario.expire('idleHold');
-  t.regex(told(scenario.connected('in:3')), /open on in:3/);
-});
-
-test('step() ends a session that is silent for the hold time, whatever it hears short of that', (t) => {
-  const scenario = established();
-  for (const name of ['KEEPALIVE', 'UPDATE', 'REFRESH']) {
-    t.notRegex(told(scenario.wait(89_999)), /close/);
-    scenario.dispatch(says('out:1', name));
-  }
-  t.notRegex(told(scenario.wait(89_999)), /close/);
-  t.regex(told(scenario.wait(1)), /close out:1 with 4\/0, lost out:1/);
-  t.deepEqual(scenario.state().lastError.sent, {
-    text: 'Nothing came from the peer for 90 s, the hold time',
-    atMs: WALL_MS + 4 * 89_999 + 1,
-  });
-});
-
-test('step() never ends a session because of silence when one side wants no hold time', (t) => {
-  for (const [own, theirs] of [
-    [0, 90_000],
-    [90_000, 0],
-  ] as const) {
-    const scenario = after(play({ ...CONFIG, holdTimeMs: own }), { kind: 'start' });
-    scenario.establish('out:1', { holdTimeMs: theirs });
-    t.is(told(scenario.wait(3_600_000)), '');
-    t.is(scenario.state().state, 'Established');
-  }
-});
-
-test('step() does not wait for ever for a KEEPALIVE when there is no hold time', (t) => {
-  const scenario = opened();
-  scenario.message('out:1', openOf({ holdTimeMs: 0 }));
-  t.regex(told(scenario.wait(240_000)), /close out:1 with 4\/0/);
-});
-
-test('step() ends a session when no octet has moved for the send hold time', (t) => {
-  const scenario = established();
-  const alive = () => {
-    for (let i = 0; i < 8; i++) {
-      scenario.wait(59_000);
-      scenario.dispatch(says('out:1', 'KEEPALIVE'));
-    }
-  };
-  const progress = (waiting: boolean) =>
-    scenario.dispatch({ kind: 'sendProgress', connection: 'out:1', waiting });
-  progress(true);
-  alive();
-  progress(true);
-  alive();
-  progress(false);
-  alive();
-  progress(true);
-  alive();
-  t.is(scenario.state().state, 'Established');
-  t.regex(told(scenario.wait(8_000)), /close out:1 with 8\/0, lost out:1/);
-  t.is(scenario.state().lastError.sent?.text, 'The peer has not read anything for 480 s');
 });
 
 test('step() keeps in words why a session ended, by each side', (t) => {
@@ -370,23 +229,6 @@ test('step() says a shutdown as a Hard Reset to those who would keep the routes 
       },
     );
   }
-});
-
-test('step() spreads its timers over the last quarter of their time', (t) => {
-  const retries = [0, 0.5, 0.999].map((random) => {
-    const context = { config: CONFIG, monotonicMs: 0, wallMs: 0, random };
-    const { state } = step(newSession(0), { kind: 'start' }, context);
-    const failed = { kind: 'connectFailed', connection: 'out:1', reason: 'refused' } as const;
-    return step(state, failed, context).state.timers.connectRetry;
-  });
-  t.deepEqual(retries, [1500, 1750, 1999.5]);
-});
-
-test('step() sets a timer again that comes too early', (t) => {
-  const scenario = established();
-  scenario.wait(10_000);
-  const early = scenario.dispatch({ kind: 'timer', timer: 'hold/out:1' });
-  t.is(told(early), 'hold/out:1 in 80 s');
 });
 
 test('step() never throws, and leaves nothing behind, whatever happens in whatever order', (t) => {
