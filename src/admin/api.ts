@@ -60,8 +60,9 @@ const Refusal = Type.Object({
 
 const Announcement = Type.Object({
   address: Address,
-  announced: Type.Boolean(),
-  interfaces: Type.Array(Type.String()),
+  announced: Type.Boolean({ description: 'By either way' }),
+  interfaces: Type.Array(Type.String(), { description: 'That answer ARP and ND for it' }),
+  peers: Type.Array(Type.String(), { description: 'BGPPeers that have a route to it' }),
   reason: Type.String({ description: 'Why not; empty when announced' }),
   since: Time,
   owner: Type.Optional(
@@ -70,7 +71,14 @@ const Announcement = Type.Object({
     }),
   ),
   advertisements: Type.Optional(
-    Type.Array(Key, { description: 'By which this box may announce it' }),
+    Type.Array(Key, { description: 'By which this box may announce it, of both ways' }),
+  ),
+  bgp: Type.Optional(
+    Type.Object({
+      peers: Type.Array(Type.String(), { description: 'BGPPeers that should have a route to it' }),
+      prefixes: Type.Array(Type.String()),
+      reason: Type.String({ description: 'Why it is not announced by BGP; empty when it is' }),
+    }),
   ),
 });
 export type Announcement = Type.Static<typeof Announcement>;
@@ -343,6 +351,7 @@ export const Status = Type.Object({
       { description: 'Interfaces that announce' },
     ),
   ),
+  bgp: Type.Optional(Type.Object({ sessions: Count, established: Count })),
 });
 export type Status = Type.Static<typeof Status>;
 

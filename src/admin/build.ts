@@ -4,6 +4,7 @@ import type { Log } from '../domain/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ApiError } from './api-error.ts';
 import { addressRoutes } from './routes/addresses.ts';
+import { bgpRoutes } from './routes/bgp.ts';
 import { inspectRoutes } from './routes/inspect.ts';
 import { serviceRoutes } from './routes/services.ts';
 import { stateRoutes } from './routes/state.ts';
@@ -73,6 +74,7 @@ export async function buildApi({
   serviceRoutes(app, view);
   addressRoutes(app, view);
   trafficRoutes(app, view);
+  bgpRoutes(app, view);
   inspectRoutes(app, view);
   stateRoutes(app, view, metrics);
   app.get('/openapi.json', { schema: { summary: 'This document' } }, () => app.swagger());

@@ -37,6 +37,16 @@ export function clusterFamilies(view: ClusterView): MetricFamily[] {
       'For how long something cannot be read; 0 when all can',
       () => view.state().troubleMs / 1000,
     ),
+    family(
+      'gauge',
+      'tidegate_cluster_unwritable',
+      '1 for each kind that the API server does not let this process write',
+      ['kind'],
+      () => {
+        const kinds = view.state().unwritable.map(({ object }) => object?.kind ?? '');
+        return [...new Set(kinds)].map((kind) => ({ labels: { kind }, value: 1 }));
+      },
+    ),
     one('leader', '1 while this process may write', view.leads),
     each('gauge', 'kind_synced', '1 once the kind has been read', ({ synced }) => synced),
     each('gauge', 'kind_installed', '0 while its definition is missing', (kind) => kind.installed),

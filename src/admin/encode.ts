@@ -7,11 +7,10 @@ import type { Pool } from '../domain/pool.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { Service, ServiceStatus } from '../domain/service.ts';
 import type { PoolUsage } from '../plan/allocation/assignment.ts';
-import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import type { ObjectState } from '../reconcile/target.ts';
 import type { RecordedEvent } from '../telemetry/event-history.ts';
 import type * as api from './api.ts';
-import type { FlowRow, ForwardingView, TrafficCounts } from './view.ts';
+import type { AdminView, FlowRow, ForwardingView, TrafficCounts } from './view.ts';
 
 /** Domain values as the API writes them. The only place where they become JSON. */
 
@@ -65,18 +64,26 @@ export function encodeTraffic(traffic: TrafficCounts): api.Traffic {
 
 export function encodeAnnouncement(
   announcement: VipAnnouncement,
-  planned: PlannedAnnouncement | undefined,
+  { announcing }: AdminView,
 ): api.Announcement {
-  const { address, announced, interfaces, reason, sinceMs } = announcement;
-  const { owner = '', advertisements = [] } = planned ?? {};
+  const { address, announced, interfaces, peers, reason, sinceMs } = announcement;
+  const text = formatAddress(address);
+  const planned = announcing?.planned().get(text);
+  const bgp = announcing?.bgp.planned()?.vips.get(text);
+  const owner = planned?.owner ?? '';
+  const advertisements = [...(planned?.advertisements ?? []), ...(bgp?.advertisements ?? [])];
   return {
-    address: formatAddress(address),
+    address: text,
     announced,
     interfaces: [...interfaces],
+    peers: [...peers],
     reason,
     since: timeText(sinceMs),
     ...(owner !== '' && { owner }),
-    ...(advertisements.length > 0 && { advertisements: [...advertisements] }),
+    ...(advertisements.length > 0 && { advertisements }),
+    ...(bgp && {
+      bgp: { peers: [...bgp.peers], prefixes: [...bgp.prefixes], reason: bgp.reason },
+    }),
   };
 }
 

@@ -29,7 +29,6 @@ export function summaryOf(view: AdminView, service: Service): ServiceSummary {
   const addresses = assignment?.addresses ?? status?.addresses ?? [];
   const pool = assignment?.pool ?? status?.pool ?? '';
   const announcements = view.announcing?.announcements();
-  const planned = view.announcing?.planned();
   return {
     service: key,
     ours: isOurs(service, view.loadBalancer),
@@ -43,9 +42,8 @@ export function summaryOf(view: AdminView, service: Service): ServiceSummary {
     }),
     ...(announcements && {
       announcements: addresses.flatMap((address) => {
-        const text = formatAddress(address);
-        const announcement = announcements.get(text);
-        return announcement ? [encodeAnnouncement(announcement, planned?.get(text))] : [];
+        const announcement = announcements.get(formatAddress(address));
+        return announcement ? [encodeAnnouncement(announcement, view)] : [];
       }),
     }),
   };

@@ -1,5 +1,6 @@
 import { isOurs } from '../domain/service-class.ts';
 import type { Readiness, Status } from './api.ts';
+import type { BgpView } from './bgp-view.ts';
 import { encodeProblem, timeText } from './encode.ts';
 import type { AdminView, ClusterView } from './view.ts';
 
@@ -33,8 +34,15 @@ export function statusOf(view: AdminView): Status {
       ports: announcing
         .interfaces()
         .map(({ name, mac, sendErrors }) => ({ name, mac, sendErrors })),
+      bgp: countSessions(announcing.bgp),
     }),
   };
+}
+
+function countSessions(bgp: BgpView): NonNullable<Status['bgp']> {
+  const sessions = [...bgp.sessions().values()];
+  const established = sessions.filter(({ state }) => state === 'Established').length;
+  return { sessions: sessions.length, established };
 }
 
 function clusterOf(view: ClusterView): NonNullable<Status['cluster']> {

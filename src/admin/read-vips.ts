@@ -44,14 +44,13 @@ function vipUses(view: AdminView, { services, statuses }: Snapshot): VipUse[] {
 export function vipOf(view: AdminView, { address, services, pool }: VipUse): Vip {
   const text = formatAddress(address);
   const announcement = view.announcing?.announcements().get(text);
-  const planned = view.announcing?.planned().get(text);
   const answers = view.announcing?.counters().get(text);
   return {
     address: text,
     services: [...services],
     ...(pool !== '' && { pool }),
     ...(view.forwarding && servingOf(view.forwarding, address, services)),
-    ...(announcement && { announcement: encodeAnnouncement(announcement, planned) }),
+    ...(announcement && { announcement: encodeAnnouncement(announcement, view) }),
     ...(answers && { answers: { ...answers } }),
   };
 }

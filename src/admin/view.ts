@@ -13,6 +13,7 @@ import type { Assignment, PoolUsage } from '../plan/allocation/assignment.ts';
 import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import type { ObjectState } from '../reconcile/target.ts';
 import type { RecordedEvent } from '../telemetry/event-history.ts';
+import type { BgpView } from './bgp-view.ts';
 import type { InspectView } from './inspect-view.ts';
 
 /**
@@ -87,6 +88,7 @@ export interface AnnouncingView {
   planned(): KeyedMap<PlannedAnnouncement>;
   counters(): ReadonlyMap<string, AnswerCounters>;
   interfaces(): readonly AnnouncingPort[];
+  readonly bgp: BgpView;
 }
 
 export interface AnswerCounters {

@@ -80,7 +80,7 @@ async function readPages<T>(runDir: string, instance: string, path: string): Pro
     const page = await ask<{ items: T[]; next?: string }>(runDir, instance, path + query);
     items.push(...page.items);
     if (page.next === undefined) break;
-    query = `?after=${encodeURIComponent(page.next)}`;
+    query = `${path.includes('?') ? '&' : '?'}after=${encodeURIComponent(page.next)}`;
   }
   return items;
 }

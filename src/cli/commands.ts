@@ -2,6 +2,7 @@ import type { Problem } from '../domain/problem.ts';
 import { formatProblem } from '../domain/problem.ts';
 import type { RoleName } from '../domain/role.ts';
 import type { Settings } from '../settings/settings.ts';
+import { BGP_COMMANDS } from './bgp-commands.ts';
 import { reachBox, readSettings, settingsFileOf } from './box.ts';
 import { type Call, type Command, UsageError } from './command.ts';
 import { ASKING, CONFIG, JSON_OUTPUT, refuseWords, tellJson } from './common.ts';
@@ -153,6 +154,7 @@ export const COMMANDS: readonly Command[] = [
   check,
   status,
   explain,
+  ...BGP_COMMANDS,
   ...INSPECT_COMMANDS,
   detach,
   defaults,

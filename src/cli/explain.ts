@@ -1,6 +1,7 @@
 import type { Announcement, Backend, Server, ServiceDetail, Status } from '../admin/api.ts';
 import { type Answer, askAll } from './admin-client.ts';
 import { EXIT } from './exit-code.ts';
+import { facts } from './facts.ts';
 import { ago, bytes, endpoint, plural, problemLine, when } from './format.ts';
 import { type Io, paint } from './io.ts';
 import { mergeDetails, valuesOf } from './merge.ts';
@@ -8,8 +9,6 @@ import { nextSteps } from './next-steps.ts';
 import { otherBox, reasonText } from './reasons.ts';
 import { type Cell, paragraph, table } from './table.ts';
 
-/** Where the facts begin, right of their names. */
-const FACT_INDENT = ' '.repeat(13);
 /** Newest events told; `--json` has them all. */
 const EVENTS_SHOWN = 10;
 
@@ -82,15 +81,31 @@ export function renderExplanation(io: Io, key: string, explanation: Explanation)
 }
 
 function announcedText(io: Io, announcement: Announcement): string {
-  const { address, announced, interfaces, reason, since, advertisements = [] } = announcement;
+  const { address, announced, reason, since, advertisements = [] } = announcement;
   if (announced) {
     const by = advertisements.length > 0 ? `, by ${advertisements.join(', ')}` : '';
-    return `${address} on ${interfaces.join(', ')} for ${ago(since, io.nowMs())}${by}`;
+    const where = `${whereText(announcement)} for ${ago(since, io.nowMs())}`;
+    return `${address} ${where}${by}${untoldText(announcement)}`;
   }
   const other = otherBox(announcement);
   if (reason === 'notOwner' && other !== '') return `${address} by the box "${other}"`;
   const chosen = other === '' ? '' : `; the box "${other}" does`;
   return `${address} is not: ${reasonText(reason)}${chosen}`;
+}
+
+function whereText({ interfaces, peers }: Announcement): string {
+  return [
+    interfaces.length > 0 ? `on ${interfaces.join(', ')}` : '',
+    peers.length > 0 ? `to ${peers.join(', ')}` : '',
+  ]
+    .filter(Boolean)
+    .join(' and ');
+}
+
+/** Peers that should have a route to it, and have none. */
+function untoldText({ peers, bgp }: Announcement): string {
+  const untold = (bgp?.peers ?? []).filter((name) => !peers.includes(name));
+  return untold.length > 0 ? `; not to ${untold.join(', ')}, see "tidegate bgp"` : '';
 }
 
 function typeText({ spec, ours }: ServiceDetail): string {
@@ -107,19 +122,6 @@ function requestText({ spec }: ServiceDetail): string {
   ]
     .filter(Boolean)
     .join(', ');
-}
-
-function facts(io: Io, rows: readonly (readonly string[])[]): string {
-  return rows
-    .filter(([, text]) => text !== '')
-    .map(([name = '', text = '']) => {
-      const [first, ...more] = paragraph(io, text, FACT_INDENT).split('\n');
-      return [
-        `${`  ${name}`.padEnd(FACT_INDENT.length)}${first?.slice(FACT_INDENT.length)}`,
-        ...more,
-      ].join('\n');
-    })
-    .join('');
 }
 
 function serverText(io: Io, server: Server): string {

@@ -46,3 +46,8 @@ export function plural(count: number, noun: string): string {
   const many = /s$/.test(noun) ? `${noun}es` : `${noun}s`;
   return `${count} ${count === 1 ? noun : many}`;
 }
+
+/** Ends a list of which not all is shown; empty when it is. */
+export function andMore(count: number, noun: string): string {
+  return count > 0 ? `  … and ${plural(count, noun)} more; --json shows all\n` : '';
+}

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Answer } from './admin-client.ts';
+import { askRole } from './ask-role.ts';
 import { reachBox } from './box.ts';
 import { capture, captureQueryOf } from './capture.ts';
 import { type Call, type Command, UsageError } from './command.ts';
@@ -36,8 +36,9 @@ const trace: Command = {
   execute: async (call) => {
     refuseWords(call);
     const question = await questionOf(call);
-    return askForwarder(
+    return askRole(
       call,
+      'forwarder',
       (runDir, instances) => readTrace(runDir, instances, question),
       (answer) => {
         if (call.flag('json')) tellJson(call, answer);
@@ -103,7 +104,7 @@ const top: Command = {
   execute: async (call) => {
     refuseWords(call);
     const options = topOptionsOf(call);
-    return askForwarder(call, readTop, async (first, instance, runDir) => {
+    return askRole(call, 'forwarder', readTop, async (first, instance, runDir) => {
       const again = async () => {
         const [answer] = await readTop(runDir, [instance]);
         if (answer?.ok) return answer.value;
@@ -139,8 +140,9 @@ const flows: Command = {
   execute: async (call) => {
     refuseWords(call);
     const query = flowQueryOf(call);
-    return askForwarder(
+    return askRole(
       call,
+      'forwarder',
       (runDir, instances) => readFlows(runDir, instances, query),
       (answer) => {
         if (call.flag('json')) tellJson(call, answer);
@@ -151,32 +153,5 @@ const flows: Command = {
     );
   },
 };
-
-/** Tells the one answer there is, or why there is none. */
-async function askForwarder<T>(
-  call: Call,
-  ask: (runDir: string, instances: readonly string[]) => Promise<Answer<T>[]>,
-  tell: (answer: T, instance: string, runDir: string) => number | Promise<number>,
-): Promise<number> {
-  const box = await reachBox(call);
-  if (!box) return EXIT.unreachable;
-  const answers = await ask(box.runDir, box.instances);
-  const found = answers.find((answer) => answer.ok);
-  if (found?.ok) return tell(found.value, found.instance, box.runDir);
-  const failures = answers.flatMap((answer) => (answer.ok ? [] : [answer]));
-  const refused = failures.find(({ failure }) => failure.status === 400);
-  if (refused) throw new UsageError(`${refused.failure.message}. ${refused.failure.remedy}`);
-  const told = failures.filter(({ failure }) => failure.status !== 404);
-  for (const { instance, failure } of told) {
-    call.io.err(`${instance} ${failure.message}. ${failure.remedy}\n`);
-  }
-  if (told.some(({ failure }) => failure.kind === 'refused')) return EXIT.problem;
-  if (told.length === 0) {
-    call.io.err(
-      'No forwarder runs on this box. Start it with "systemctl start tidegate@forwarder"\n',
-    );
-  }
-  return EXIT.unreachable;
-}
 
 export const INSPECT_COMMANDS: readonly Command[] = [trace, captureCommand, top, flows];

@@ -9,9 +9,14 @@ const SENTENCES: Readonly<Record<string, string>> = {
   backendsUnreachable: 'the way to no backend is known',
   forwardingFailed: 'the kernel refused the entries; see the problems in "tidegate status"',
   notOwner: 'another box announces it',
-  noMatchingAdvertisement: 'no L2Advertisement lets this box announce it',
+  noMatchingAdvertisement: 'no L2Advertisement or BGPAdvertisement lets this box announce it',
   sharedIPWithServiceSelector:
     'an L2Advertisement with serviceSelectors cannot be for a shared address',
+  conflictingAdvertisements: 'two BGPAdvertisements for it say different things of the same routes',
+  noPeer: 'no BGPPeer that this box speaks to takes it',
+  noBgpSession: 'no session with a BGPPeer that takes it is up; see "tidegate bgp"',
+  aggregationTooShort: 'the aggregation length of the BGPAdvertisement reaches beyond the pool',
+  unknownCommunity: 'no Community object gives a name that its BGPAdvertisement uses',
   draining: 'this box is drained (spec.drain of its EdgeNode)',
   nodeNetworkUnavailable: 'the Node of this box has the condition NetworkUnavailable',
   nodeLabeledExcludeBalancers:

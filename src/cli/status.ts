@@ -1,7 +1,7 @@
 import type { Announcement, Problem, ServiceSummary, Status, Vip } from '../admin/api.ts';
 import { type Answer, askAll, askAllPages } from './admin-client.ts';
 import { EXIT } from './exit-code.ts';
-import { ago, plural, problemLine } from './format.ts';
+import { ago, andMore, plural, problemLine } from './format.ts';
 import { type Io, paint } from './io.ts';
 import { mergeProblems, mergeSummaries, mergeVips, valuesOf } from './merge.ts';
 import { dropText, otherBox, reasonText } from './reasons.ts';
@@ -42,11 +42,16 @@ export function attention(status: BoxStatus): string[] {
   const silent = status.processes.filter((answer) => !answer.ok);
   const roles = valuesOf(status.processes).flatMap((process) => process.roles);
   const notReady = roles.filter(({ ready }) => !ready).map(({ role }) => role);
+  const sessionsDown = valuesOf(status.processes).reduce(
+    (sum, { bgp }) => sum + (bgp ? bgp.sessions - bgp.established : 0),
+    0,
+  );
   const unserved = status.vips.filter((vip) => vipState(vip) !== '').length;
   const errors = status.problems.filter(({ severity }) => severity === 'error').length;
   return [
     ...silent.map(({ instance }) => `${instance} does not answer`),
     ...notReady.map((role) => `${role} is not ready`),
+    ...(sessionsDown > 0 ? [`${plural(sessionsDown, 'BGP session')} down`] : []),
     ...(unserved > 0 ? [`${plural(unserved, 'address')} not served`] : []),
     ...(status.refused.length > 0
       ? [`${plural(status.refused.length, 'Service')} without all addresses`]
@@ -125,8 +130,11 @@ function roleDetail(role: string, status: Status): string {
   switch (role) {
     case 'controller':
       return `${services.withAddress} of ${plural(services.ours, 'Service')} with an address`;
-    case 'speaker':
-      return `on ${(ports ?? []).map(({ name }) => name).join(', ') || 'no interface'}`;
+    case 'speaker': {
+      const on = `on ${(ports ?? []).map(({ name }) => name).join(', ') || 'no interface'}`;
+      const { sessions = 0, established = 0 } = status.bgp ?? {};
+      return sessions > 0 ? `${on}, ${established} of ${plural(sessions, 'BGP session')} up` : on;
+    }
     default: {
       const on = (links ?? []).map(({ name, mode }) => `${name} (${mode})`).join(', ');
       return `${flows?.used ?? 0} of ${flows?.limit ?? 0} flows, on ${on || 'no interface'}`;
@@ -158,12 +166,13 @@ function vipTable(io: Io, vips: readonly Vip[]): string {
     ];
   });
   const headings = ['ADDRESS', 'SERVICE', 'POOL', 'ANNOUNCED', 'BACKENDS', 'FLOWS', 'STATE'];
-  return table(io, headings, rows) + rest(vips.length - rows.length, 'address');
+  return table(io, headings, rows) + andMore(vips.length - rows.length, 'address');
 }
 
 function announcedCell(announcement: Announcement): string {
   const other = otherBox(announcement);
-  return other === '' ? announcement.interfaces.join(',') || 'no' : `by ${other}`;
+  const { interfaces, peers } = announcement;
+  return other === '' ? [...interfaces, ...peers].join(',') || 'no' : `by ${other}`;
 }
 
 /** "ok" is said only of what somebody looked at. */
@@ -184,7 +193,7 @@ function refusedList(io: Io, refused: readonly ServiceSummary[]): string {
   return (
     `${paint(io, 'bold', 'Services without all their addresses')}\n` +
     table(io, ['SERVICE', 'REASON', 'WHY'], rows, '  ') +
-    rest(refused.length - rows.length, 'Service')
+    andMore(refused.length - rows.length, 'Service')
   );
 }
 
@@ -194,7 +203,7 @@ function problemList(io: Io, problems: readonly Problem[]): string {
   return (
     `${paint(io, 'bold', 'Problems')}\n` +
     shown.map((problem) => paragraph(io, problemLine(problem), '  ')).join('') +
-    rest(problems.length - shown.length, 'problem')
+    andMore(problems.length - shown.length, 'problem')
   );
 }
 
@@ -208,8 +217,4 @@ function dropTable(io: Io, processes: readonly Status[]): string {
     `${paint(io, 'bold', 'Dropped packets')}\n` +
     table(io, ['REASON', 'PACKETS', 'MEANS'], rows, '  ')
   );
-}
-
-function rest(count: number, noun: string): string {
-  return count > 0 ? `  … and ${plural(count, noun)} more; --json shows all\n` : '';
 }

@@ -84,7 +84,13 @@ test('metricFamilies() tells how the API server is read, kind by kind', (t) => {
       ...fakeAdminView(['forwarder']),
       cluster: {
         state: () => ({
-          ...{ server: 'https://10.0.0.1:6443', synced: false, problems: [], troubleMs: 2500 },
+          ...{
+            server: 'https://10.0.0.1:6443',
+            synced: false,
+            problems: [],
+            unwritable: [],
+            troubleMs: 2500,
+          },
           kinds: [kind, fresh],
         }),
         isRemembered: () => true,

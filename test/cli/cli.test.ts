@@ -1,94 +1,11 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { startAdmin } from '../../src/admin/server.ts';
+import test from 'ava';
 import type { AdminView } from '../../src/admin/view.ts';
-import { runCli } from '../../src/cli/cli.ts';
-import type { Actions, RunOptions } from '../../src/cli/command.ts';
 import { parseAddress } from '../../src/domain/address.ts';
 import type { Problem } from '../../src/domain/problem.ts';
-import type { RoleName } from '../../src/domain/role.ts';
-import { createMetrics } from '../../src/telemetry/metrics.ts';
-import { fakeAdminView, START_MS } from '../support/fake-admin-view.ts';
-import { recordingLog } from '../support/recording-log.ts';
-
-const ROLES: readonly RoleName[] = ['controller', 'speaker', 'forwarder'];
-const HOUR_MS = 3_600_000;
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-  readonly ran: readonly RunOptions[];
-}
-
-async function cli(args: readonly string[], actions: Partial<Actions> = {}): Promise<Ran> {
-  let out = '';
-  let err = '';
-  const ran: RunOptions[] = [];
-  const code = await runCli(args, {
-    io: {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-      columns: 100,
-      colour: false,
-      isTerminal: false,
-      nowMs: () => START_MS + 3 * HOUR_MS,
-    },
-    actions: {
-      run: async (options) => {
-        ran.push(options);
-        return 0;
-      },
-      checkManifests: async () => [],
-      detach: async () => ({ interfaces: ['eth0'], maps: true }),
-      ...actions,
-    },
-    version: '0.1.0',
-    hostname: 'edge-1',
-  });
-  return { code, out, err, ran };
-}
-
-async function folder(t: ExecutionContext): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'tg-cli-'));
-  t.teardown(() => rm(path, { recursive: true, force: true }));
-  return path;
-}
-
-/** Compares with `golden/<name>.txt`; UPDATE_GOLDEN=1 writes it anew. */
-async function isGolden(t: ExecutionContext, name: string, text: string): Promise<void> {
-  const file = new URL(`golden/${name}.txt`, import.meta.url);
-  if (process.env['UPDATE_GOLDEN']) await writeFile(file, text);
-  t.is(text, await readFile(file, 'utf8'));
-}
-
-/** A box whose roles each answer in a process of their own. */
-async function box(
-  t: ExecutionContext,
-  roles: readonly RoleName[] = ROLES,
-  change: (view: AdminView) => AdminView = (view) => view,
-): Promise<string> {
-  const runDir = await folder(t);
-  for (const role of roles) {
-    const server = await startAdmin({
-      view: change(fakeAdminView([role])),
-      metrics: createMetrics(),
-      log: recordingLog(),
-      runDir,
-      roles: [role],
-      tcp: undefined,
-    });
-    t.teardown(() => server.close());
-  }
-  return runDir;
-}
+import { box, cli, folder, isGolden, ROLES, withoutBgp } from '../support/run-cli.ts';
 
 test('status shows what is wrong first, from the answers of all roles', async (t) => {
   const { code, out, err } = await cli(['status', '--run-dir', await box(t)]);
@@ -99,7 +16,7 @@ test('status shows what is wrong first, from the answers of all roles', async (t
 
 test('status ends with 0 and says so when all is well', async (t) => {
   const runDir = await box(t, ['speaker'], (view) => ({
-    ...view,
+    ...withoutBgp(view),
     problems: () => [],
     snapshot: () => ({
       ...view.snapshot(),
@@ -188,7 +105,7 @@ function elsewhere(view: AdminView, reason: string): AdminView {
   const announcement = announcing.announcements().get(vip);
   const planned = announcing.planned().get(vip);
   if (!announcement || !planned) throw new Error('The fake announces nothing');
-  const withdrawn = { ...announcement, announced: false, interfaces: [], reason };
+  const withdrawn = { ...announcement, announced: false, interfaces: [], peers: [], reason };
   return {
     ...view,
     problems: () => [],
@@ -215,7 +132,7 @@ test('an address that another box announces is well, and the box is named', asyn
     t.is(explained.code, 0, explained.out);
     t.regex(explained.out.replaceAll(/\n +/g, ' '), new RegExp(told));
   }
-  const runDir = await box(t, ['speaker'], (view) => elsewhere(view, 'notOwner'));
+  const runDir = await box(t, ['speaker'], (view) => elsewhere(withoutBgp(view), 'notOwner'));
   const status = await cli(['status', '--run-dir', runDir]);
   t.is(status.code, 0, status.out);
   t.regex(status.out, /192\.0\.2\.1 +shop\/web +public +by edge-2 .* ok/);
@@ -417,7 +334,7 @@ test('--help tells of the program and of each command', async (t) => {
   t.is(code, 0);
   await isGolden(t, 'help', out);
   for (const name of [
-    ...['run', 'check', 'status', 'explain', 'trace', 'capture', 'top', 'flows'],
+    ...['run', 'check', 'status', 'explain', 'bgp', 'bfd', 'trace', 'capture', 'top', 'flows'],
     ...['detach', 'defaults'],
   ]) {
     const help = await cli([name, '--help']);
@@ -448,6 +365,9 @@ const MISTAKES: readonly (readonly [readonly string[], RegExp])[] = [
   [['explain', 'service', 'a/b', 'c', 'd'], /^Name one Service\./],
   [['explain', 'service', 'a/b/c'], /^"a\/b\/c" is not the name of a Service/],
   [['explain', 'service', '../x'], /is not the name of a Service/],
+  [['bgp', 'all'], /^"all" is not one of peers, routes, received\./],
+  [['bgp', 'routes', 'a', 'b'], /^Name one peer, or none for all\./],
+  [['bfd', 'a', 'b'], /^Name one peer, or none for all\./],
   [['flows', '--limit'], /argument missing/],
   [['flows', '--idle-more-than', 'long'], /--idle-more-than is "long"; write seconds, or 5m/],
   [['trace', '--to', '192.0.2.1:80'], /^--from is missing: write ADDRESS or ADDRESS:PORT\./],

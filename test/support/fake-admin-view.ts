@@ -12,6 +12,7 @@ import type { ServiceStatus } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import type { Assignment } from '../../src/plan/allocation/assignment.ts';
 import type { PlannedAnnouncement } from '../../src/plan/announcing/plan-address.ts';
+import { fakeBgpView } from './fake-bgp-view.ts';
 import { fakeInspection } from './fake-inspection.ts';
 import { address, backend, pool, service, virtualServer } from './objects.ts';
 
@@ -230,7 +231,7 @@ function announcing(): NonNullable<AdminView['announcing']> {
         address: address(text),
         announced: reason === '',
         interfaces: reason === '' ? ['eth0'] : [],
-        peers: [],
+        peers: reason === '' ? ['tor-a'] : [],
         reason,
         sinceMs: START_MS,
       },
@@ -248,6 +249,7 @@ function announcing(): NonNullable<AdminView['announcing']> {
         ['192.0.2.1', { requestsReceived: 3, responsesSent: 3, gratuitousSent: 5, conflicts: 0 }],
       ]),
     interfaces: () => [{ name: 'eth0', mac: '02:00:00:00:00:01', sendErrors: 0 }],
+    bgp: fakeBgpView(START_MS),
   };
 }
 
