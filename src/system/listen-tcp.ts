@@ -20,6 +20,9 @@ import { openTcpSocket, type TcpSocket, tcpSocketOf } from './tcp-socket.ts';
 const BACKLOG = 64;
 /** Of one peer, those that are being closed included. */
 const MAX_SOCKETS_PER_PEER = 8;
+/** A peer that connects and leaves may do so as often at once, and then once in so many ms. */
+const CONNECTION_BURST = 20;
+const ALLOWANCE_INTERVAL_MS = 1_000;
 /** A peer that guards itself by GTSM takes no less in our answer to its SYN. */
 const ANSWER_TTL = 255;
 /** The kernel's own; what is accepted has its listener's otherwise. */
@@ -29,7 +32,7 @@ const DEFAULT_TTL = -1;
 export function listenTcp(options: ListenOptions): TcpListener {
   const counts = { accepted: 0, strangers: 0, tooMany: 0, refused: 0 };
   const refusedBefore = readMd5Refusals();
-  const open = new Map<string, Set<Socket>>();
+  const guests = new Map<string, Guest>();
   let total = 0;
   let peers = new Map<string, TcpPeer>();
   let final: ListenerCounters | undefined;
@@ -49,14 +52,14 @@ export function listenTcp(options: ListenOptions): TcpListener {
     const name = formatZoned(ends.remote, ends.interface);
     const peer = peers.get(name);
     if (!peer) return 'strangers';
-    const connections = open.get(name) ?? new Set();
-    if (isFull(connections) || total >= MAX_CONNECTIONS) return 'tooMany';
+    const guest = guests.get(name) ?? newGuest();
+    guests.set(name, guest);
+    if (isFull(guest) || total >= MAX_CONNECTIONS || !mayTry(guest)) return 'tooMany';
     if (!fit(socket, peer) || !offer(socket, ends)) return 'refused';
-    open.set(name, connections.add(socket));
+    guest.sockets.add(socket);
     total += 1;
     socket.once('close', () => {
-      connections.delete(socket);
-      if (connections.size === 0) open.delete(name);
+      guest.sockets.delete(socket);
       total -= 1;
     });
     return 'accepted';
@@ -83,6 +86,7 @@ export function listenTcp(options: ListenOptions): TcpListener {
     setPeers(next) {
       setDoors(doors, next);
       peers = new Map(next.map((peer) => [formatZoned(peer.address, peer.interface), peer]));
+      for (const name of guests.keys()) if (!peers.has(name)) guests.delete(name);
     },
     counters: () => final ?? counters(),
     close() {
@@ -92,10 +96,33 @@ export function listenTcp(options: ListenOptions): TcpListener {
   };
 }
 
+/** What a peer has of this listener. */
+interface Guest {
+  readonly sockets: Set<Socket>;
+  /** Connections that it may open at once, and when that was. */
+  allowance: number;
+  atMs: number;
+}
+
+function newGuest(): Guest {
+  return { sockets: new Set(), allowance: CONNECTION_BURST, atMs: performance.now() };
+}
+
 /** What either side has closed already does not keep its successor out, as long as it is not many. */
-function isFull(connections: ReadonlySet<Socket>): boolean {
-  const alive = [...connections].filter(({ readable, writable }) => readable && writable);
-  return alive.length >= MAX_CONNECTIONS_PER_PEER || connections.size >= MAX_SOCKETS_PER_PEER;
+function isFull({ sockets }: Guest): boolean {
+  const alive = [...sockets].filter(({ readable, writable }) => readable && writable);
+  return alive.length >= MAX_CONNECTIONS_PER_PEER || sockets.size >= MAX_SOCKETS_PER_PEER;
+}
+
+/** Counts a connection against the peer's allowance; false when that is used up. */
+function mayTry(guest: Guest): boolean {
+  const nowMs = performance.now();
+  const earned = (nowMs - guest.atMs) / ALLOWANCE_INTERVAL_MS;
+  guest.allowance = Math.min(CONNECTION_BURST, guest.allowance + earned);
+  guest.atMs = nowMs;
+  if (guest.allowance < 1) return false;
+  guest.allowance -= 1;
+  return true;
 }
 
 /** The listening socket of one family, and what it was told. */

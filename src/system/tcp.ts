@@ -120,7 +120,7 @@ export interface ListenerCounters {
   readonly badSignatures: number;
   /** Not in the list by the time they were accepted (it had just changed), or from another link. */
   readonly strangers: number;
-  /** Beyond `MAX_CONNECTIONS_PER_PEER` or `MAX_CONNECTIONS`. */
+  /** Beyond `MAX_CONNECTIONS_PER_PEER` or `MAX_CONNECTIONS`, or more than 20 and then one a second. */
   readonly tooMany: number;
   /** Not accepted by `onConnection`, or reset by then. */
   readonly refused: number;

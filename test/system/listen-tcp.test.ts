@@ -45,6 +45,10 @@ test('a connection that either side has closed does not keep its successor out',
   t.deepEqual(await runScenario(t, 'successors'), { opened: 8, tooMany: 0 });
 });
 
+test('a peer that comes and leaves all the time is slowed down, others are not', async (t) => {
+  t.deepEqual(await runScenario(t, 'restless'), { bounded: true, all: 60, other: 'open' });
+});
+
 test('a listener of an interface stands beside that of all others', async (t) => {
   t.deepEqual(await runScenario(t, 'devices'), {
     both: 'open',

@@ -414,6 +414,20 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     return { opened, tooMany };
   },
 
+  async restless() {
+    const { listener } = serve([V4, { address: address('127.0.0.2') }]);
+    for (let i = 0; i < 60; i++) {
+      const near = dial({});
+      await near.opened;
+      near.connection.end();
+      await near.closed;
+    }
+    const { accepted, tooMany } = listener.counters();
+    const other = await outcome(from('127.0.0.2'));
+    listener.close();
+    return { bounded: accepted >= 20 && accepted < 30, all: accepted + tooMany, other };
+  },
+
   async devices() {
     const everywhere = serve([V4]);
     const onCable = serve([V4], 'a0');
