@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
 import { formatAddress } from '../../../src/domain/address.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { settle } from '../../support/fake-rtnetlink.ts';
@@ -279,4 +280,69 @@ test('routes follow the box when its address of the other family comes', async (
   await tell();
   t.deepEqual(heldBy(router), { '2001:db8:100::7/128': '2001:db8::2' });
   t.is(box.session('tor').obstacle, '');
+});
+
+test('whatever happens meanwhile, peers end with what is planned', async (t) => {
+  const texts = ['198.51.100.7/32', '198.51.100.8/32', '203.0.113.0/24', '2001:db8:100::7/128'];
+  const table = fc
+    .array(fc.constantFrom(undefined, PLAIN, { ...PLAIN, med: 7 }, { ...PLAIN, prepend: 1 }), {
+      minLength: texts.length,
+      maxLength: texts.length,
+    })
+    .map((values) =>
+      Object.fromEntries(texts.flatMap((text, i) => (values[i] ? [[text, values[i]]] : []))),
+    );
+  const change = fc.oneof(
+    { weight: 5, arbitrary: table.map((routes) => ({ kind: 'routes' as const, routes })) },
+    {
+      weight: 5,
+      arbitrary: fc.integer({ min: 1, max: 3000 }).map((ms) => ({ kind: 'wait' as const, ms })),
+    },
+    fc.boolean().map((on) => ({ kind: 'reading' as const, on })),
+    fc.constant({ kind: 'break' as const }),
+    fc.boolean().map((leaving) => ({ kind: 'leaving' as const, leaving })),
+    fc.constantFrom(30_000, 90_000).map((holdTimeMs) => ({ kind: 'peer' as const, holdTimeMs })),
+    fc.boolean().map((missing) => ({ kind: 'secret' as const, missing })),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 25 }), async (changes) => {
+      const { clock, router, box } = await scene(t);
+      let tor = TOR;
+      let routes: Readonly<Record<string, typeof PLAIN>> = {};
+      box.plan({ peers: [tor], routes });
+      for (const one of changes) {
+        if (one.kind === 'routes') {
+          routes = one.routes;
+          box.plan({ routes });
+        } else if (one.kind === 'wait') clock.advance(one.ms);
+        else if (one.kind === 'reading') router.tcp.reading(one.on);
+        else if (one.kind === 'break') box.tcp.breakAll();
+        else if (one.kind === 'leaving') box.plan({ leaving: one.leaving });
+        else if (one.kind === 'peer') {
+          tor = { ...tor, peer: { ...tor.peer, holdTimeMs: one.holdTimeMs } };
+          box.plan({ peers: [tor] });
+        } else {
+          tor = { ...tor, obstacle: one.missing ? 'There is no Secret' : '' };
+          box.plan({ peers: [tor] });
+        }
+      }
+      router.tcp.reading(true);
+      box.plan({ peers: [{ ...tor, obstacle: '' }], leaving: false });
+      clock.advance(300_000);
+      const held = router.speaker.receivedFrom('metallb-system/box')?.current() ?? new Map();
+      const seen = [...held].map(([text, { path }]) => [
+        text,
+        path.med,
+        path.asPath[0]?.asns.length,
+      ]);
+      const wanted = Object.entries(routes).map(([text, { med, prepend }]) => [
+        text,
+        med,
+        prepend + 1,
+      ]);
+      t.deepEqual(seen.sort(), wanted.sort());
+      t.is(box.session('tor').state, 'Established');
+    }),
+    { numRuns: 100 },
+  );
 });
