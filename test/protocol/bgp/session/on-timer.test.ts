@@ -25,6 +25,11 @@ test('onTimer() tries again soon at first, and then as rarely as configured', (t
     return (scenario.nowMs() - beganMs) / 1000;
   });
   t.deepEqual(waits, [2, 4, 8, 16, 32, 64, 120, 120, 120]);
+  scenario.establish('out:10');
+  scenario.dispatch({ kind: 'closed', connection: 'out:10', reason: '' });
+  scenario.expire('idleHold');
+  const failed = { kind: 'connectFailed', connection: 'out:11', reason: 'refused' } as const;
+  t.is(told(scenario.dispatch(failed)), 'close out:11, connectRetry in 2 s, → Active');
 });
 
 test('onTimer() waits longer after each error in a row, and forgets them after a stable session', (t) => {
