@@ -2,6 +2,7 @@ import { formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Backend, VirtualServer } from '../domain/forwarding.ts';
 import type { MetricFamily, Sample } from '../telemetry/metrics.ts';
+import { bgpFamilies } from './bgp-metrics.ts';
 import { clusterFamilies, writeFamilies } from './cluster-metrics.ts';
 import type { ServerTotals } from './inspect-view.ts';
 import { statusOf } from './read-status.ts';
@@ -32,6 +33,7 @@ export function metricFamilies(view: AdminView, clock: Clock): MetricFamily[] {
     ...(view.cluster ? clusterFamilies(view.cluster) : []),
     ...(view.allocation ? allocationFamilies(view.allocation) : []),
     ...(view.announcing ? announcingFamilies(view.announcing) : []),
+    ...(view.announcing ? bgpFamilies(view.announcing.bgp) : []),
     ...(view.forwarding ? forwardingFamilies(view, view.forwarding, clock) : []),
   ];
 }
@@ -116,6 +118,11 @@ function announcingFamilies(announcing: AnnouncingView): MetricFamily[] {
     gauge('vip_announced', '1 while this box announces the address', ['vip'], function* () {
       for (const [vip, { announced }] of first(announcing.announcements())) {
         yield { labels: { vip }, value: announced ? 1 : 0 };
+      }
+    }),
+    gauge('vip_peers', 'BGPPeers that have a route to the address', ['vip'], function* () {
+      for (const [vip, { peers }] of first(announcing.announcements())) {
+        yield { labels: { vip }, value: peers.length };
       }
     }),
     counter(

@@ -73,6 +73,65 @@ test('metricFamilies() counts writes under the names that dashboards of MetalLB 
   });
 });
 
+test('metricFamilies() tells of BGP and BFD under the names that MetalLB has for them', (t) => {
+  const families = metricFamilies(fakeAdminView(['speaker']), realClock);
+  const values = (prefix: string, name: string) =>
+    Object.fromEntries(
+      families
+        .filter((family) => family.name.startsWith(prefix))
+        .flatMap((family) =>
+          [...family.collect()]
+            .filter(({ labels }) => labels?.['name'] === name)
+            .map(({ value }) => [family.name.slice(prefix.length), value]),
+        ),
+    );
+  t.deepEqual(values('tidegate_bgp_', 'tor-a'), {
+    session_up: 1,
+    announced_prefixes_total: 1,
+    pending_prefixes_total: 1,
+    received_prefixes_total: 2,
+    queued_bytes: 0,
+    established_total: 2,
+    opens_sent: 1,
+    opens_received: 1,
+    updates_total: 2,
+    updates_total_received: 1,
+    keepalives_sent: 30,
+    keepalives_received: 31,
+    notifications_sent: 0,
+    notifications_received: 0,
+    route_refresh_sent: 0,
+    route_refresh_received: 0,
+    total_sent: 33,
+    total_received: 33,
+  });
+  t.like(values('tidegate_bgp_', 'tor-b'), { session_up: 0, notifications_sent: 1 });
+  t.deepEqual(values('tidegate_bfd_', 'tor-a'), {
+    session_up: 1,
+    detection_seconds: 0.15,
+    control_packet_input: 998,
+    control_packet_output: 1000,
+    session_up_events: 2,
+    session_down_events: 1,
+  });
+  const samples = (name: string) => [
+    ...(families.find((family) => family.name === name)?.collect() ?? []),
+  ];
+  t.deepEqual(samples('tidegate_bgp_session_up')[1]?.labels, {
+    peer: '192.0.2.253',
+    name: 'tor-b',
+    vrf: '',
+  });
+  t.deepEqual(samples('tidegate_bfd_refused_packets_total')[0], {
+    labels: { reason: 'ttl' },
+    value: 2,
+  });
+  t.deepEqual(
+    samples('tidegate_vip_peers').map(({ value }) => value),
+    [1, 0],
+  );
+});
+
 test('metricFamilies() tells how the API server is read, kind by kind', (t) => {
   const kind = {
     ...{ kind: 'Pod', installed: true, synced: true, objects: 7, contactAgeMs: 1500 },
