@@ -1,8 +1,10 @@
 import type { AdminView, ClusterView, Identity } from '../admin/view.ts';
+import { isHeartbeatLease } from '../cluster/kubernetes/box/lease-fields.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { ClusterState } from '../domain/cluster-state.ts';
 import { KeyedMap } from '../domain/keyed-map.ts';
-import type { Problem } from '../domain/problem.ts';
+import { nameOf } from '../domain/object.ts';
+import { formatProblem, type Problem } from '../domain/problem.ts';
 import type { Role } from '../domain/role.ts';
 import type { LoadBalancerClass } from '../domain/service-class.ts';
 import type { Forwarder } from '../forwarder/forwarder.ts';
@@ -73,11 +75,21 @@ function clusterView(source: ClusterSource, state: () => ClusterState): ClusterV
 /** A role that has nothing to go by yet waits for the cluster, whatever it says itself. */
 function readinessOf(role: Role, source: AnySource): ReturnType<Role['readiness']> {
   const readiness = role.readiness();
-  const state = source.current().revision === 0 ? source.state?.() : undefined;
-  if (readiness.ready || !state) return readiness;
+  const state = source.state?.();
+  if (!state) return readiness;
+  const [refused] = role.name === 'speaker' ? state.unwritable.filter(isVital) : [];
+  if (readiness.ready && refused) return { ready: false, reason: formatProblem(refused) };
+  if (readiness.ready || source.current().revision > 0) return readiness;
   const missing = state.kinds.filter(({ installed, synced }) => installed && !synced);
   const why = state.problems[0]?.message ?? `${missing.map(({ kind }) => kind).join(', ')} to come`;
   return { ready: false, reason: `Waiting for the API server ${state.server}: ${why}` };
+}
+
+/** Without its EdgeNode and heartbeat the other boxes take this one for dead. */
+function isVital({ object }: Problem): boolean {
+  if (object === undefined) return false;
+  const { kind, key } = object;
+  return kind === 'EdgeNode' || (kind === 'Lease' && isHeartbeatLease(nameOf(key)));
 }
 
 /** The input's problems and the roles', errors first. */
@@ -87,6 +99,7 @@ function problemsOf(
 ): Problem[] {
   const all = [
     ...(source.state?.().problems ?? []),
+    ...(source.state?.().unwritable ?? []),
     ...source.current().problems,
     ...(controller?.allocation()?.problems ?? []),
     ...(forwarder?.problems() ?? []).map((message) => ofBox(message, FORWARDER_REMEDY)),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { startBoxPublisher } from '../cluster/kubernetes/box/box-publisher.ts';
 import { openConnection } from '../cluster/kubernetes/connection.ts';
-import type { BoxState, BoxVip } from '../domain/box.ts';
+import type { BoxPublisher, BoxState, BoxVip } from '../domain/box.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';
 import type { Log } from '../domain/log.ts';
@@ -31,9 +31,11 @@ const SETTLE_MS = 100;
 
 /**
  * Tells the cluster of this box, by the API server: what the speaker here and the forwarder's report say.
- * Resolves with what ends it. Rejects when the credentials cannot be read.
+ * Rejects when the credentials cannot be read.
  */
-export async function publishBox(options: PublishBoxOptions): Promise<() => Promise<void>> {
+export async function publishBox(
+  options: PublishBoxOptions,
+): Promise<Pick<BoxPublisher, 'problems' | 'stop'>> {
   const { settings, source, speaker, clock, version } = options;
   const { kubeconfig, context, namespace, metallbNamespace, heartbeat } =
     settings.cluster.kubernetes;
@@ -93,13 +95,16 @@ export async function publishBox(options: PublishBoxOptions): Promise<() => Prom
     };
   }
 
-  return async () => {
-    cancel?.();
-    unsubscribe();
-    interfaces.close();
-    forwarder.close();
-    announcements.close();
-    await publisher.stop();
+  return {
+    problems: publisher.problems,
+    async stop() {
+      cancel?.();
+      unsubscribe();
+      interfaces.close();
+      forwarder.close();
+      announcements.close();
+      await publisher.stop();
+    },
   };
 }
 

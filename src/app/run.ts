@@ -3,7 +3,9 @@ import { metricFamilies } from '../admin/metrics.ts';
 import { instanceName, startAdmin } from '../admin/server.ts';
 import { openFilesSource } from '../cluster/files/files-source.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { ClusterState } from '../domain/cluster-state.ts';
 import type { Log } from '../domain/log.ts';
+import type { Problem } from '../domain/problem.ts';
 import type { RoleName } from '../domain/role.ts';
 import type { Settings } from '../settings/settings.ts';
 import { createEventHistory } from '../telemetry/event-history.ts';
@@ -45,8 +47,9 @@ export async function run(options: RunOptions): Promise<Running> {
     const roles = await startRoles(options.roles, { settings, source, clock, log });
     undo.push(() => stopRoles(roles.all));
     const { speaker } = roles;
-    if (speaker && settings.cluster.source === 'kubernetes')
-      undo.push(await publishBoxOf({ ...options, source, speaker }));
+    const isPublished = speaker && settings.cluster.source === 'kubernetes';
+    const box = isPublished && (await publishBoxOf({ ...options, source, speaker }));
+    if (box) undo.push(() => box.stop());
     const history = createEventHistory(clock);
     undo.push(recordEvents(settings.runDir, source, roles, history));
     const identity = {
@@ -55,7 +58,8 @@ export async function run(options: RunOptions): Promise<Running> {
       version: options.version,
       startedMs: clock.wallMs(),
     };
-    const view = adminView(identity, settings.loadBalancer, source, roles, history);
+    const withBox = box ? withProblems(source, box.problems) : source;
+    const view = adminView(identity, settings.loadBalancer, withBox, roles, history);
     const metrics = createMetrics();
     const { health } = roles;
     for (const family of metricFamilies(view, clock)) metrics.register(family);
@@ -95,6 +99,19 @@ async function openSource(options: RunOptions): Promise<AnySource> {
     clock,
     log,
   });
+}
+
+/** What is told of the cluster has two sources: who reads it, and who tells it of this box. */
+function withProblems(source: AnySource, problems: () => readonly Problem[]): AnySource {
+  const state = source.state && addTo(source.state, problems);
+  return { ...source, ...(state && { state }) };
+}
+
+function addTo(state: () => ClusterState, problems: () => readonly Problem[]) {
+  return (): ClusterState => {
+    const own = state();
+    return { ...own, unwritable: [...own.unwritable, ...problems()] };
+  };
 }
 
 async function publishBoxOf(options: PublishBoxOptions) {

@@ -108,6 +108,9 @@ class RunningLoop implements Loop {
     }
     const { leadership } = this.#deps.source;
     if (!leadership.leads()) {
+      const problem = leadership.problem();
+      if (problem !== '')
+        return { ready: false, reason: `Cannot stand for leadership: ${problem}` };
       const leader = leadership.leader();
       const who = leader === '' ? 'nobody is known to lead' : `"${leader}" leads`;
       return { ready: true, reason: `Standing by; ${who}` };

@@ -1,5 +1,6 @@
 import type { Address } from './address.ts';
 import type { Labels, ObjectKey } from './object.ts';
+import type { Problem } from './problem.ts';
 import type { RoleName } from './role.ts';
 
 /** What this box says of itself to the cluster; becomes the status of its EdgeNode. */
@@ -46,6 +47,8 @@ export interface BoxVip {
 export interface BoxPublisher {
   /** The newest state; written a moment later, collected and limited in rate. */
   publish(state: BoxState): void;
+  /** What the server refuses now: a right or a definition is missing. */
+  problems(): readonly Problem[];
   /** Says that the box has stopped, as far as the API can be reached in bounded time. */
   stop(): Promise<void>;
 }

@@ -8,6 +8,8 @@ export interface ClusterState {
   readonly synced: boolean;
   /** What cannot be read now, and why; each with how long, in its message. Empty when all is well. */
   readonly problems: readonly Problem[];
+  /** What cannot be written now although the server is there: a right or a definition is missing. */
+  readonly unwritable: readonly Problem[];
   /** Since when something cannot be read, ms ago; 0 when all can. */
   readonly troubleMs: number;
   readonly kinds: readonly KindState[];

@@ -10,7 +10,9 @@ export interface Leadership {
   leads(): boolean;
   /** Who leads; empty when nobody is known to. */
   leader(): string;
-  /** Calls back when either changes; the returned function unsubscribes. */
+  /** Why this process cannot stand for leadership now, with a remedy; empty when it can. */
+  problem(): string;
+  /** Calls back when it leads or another leads than before; the returned function unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -18,5 +20,6 @@ export interface Leadership {
 export const ALONE: Leadership = {
   leads: () => true,
   leader: () => '',
+  problem: () => '',
   subscribe: () => () => {},
 };

@@ -381,6 +381,10 @@ test('startController() stands by while another leads, and begins with nothing w
   t.is(source.attempts.length, 0);
   t.is(controller.allocation(), undefined);
   t.deepEqual(controller.readiness(), { ready: true, reason: 'Standing by; "edge-2" leads' });
+  source.problem = 'It may not create Leases';
+  const reason = 'Cannot stand for leadership: It may not create Leases';
+  t.deepEqual(controller.readiness(), { ready: false, reason });
+  source.problem = '';
   source.lead('');
   await settled();
   t.deepEqual(ips('a'), ['192.0.2.0']);

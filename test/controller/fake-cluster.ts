@@ -39,6 +39,8 @@ export interface FakeSource extends ClusterSource {
   /** Who leads; the controller itself when empty. */
   lead(leader: string): void;
   readonly reports: ConfigurationReport[];
+  /** Why it cannot stand for leadership. */
+  problem: string;
 }
 
 export function fakeSource(cluster = new Cluster()): FakeSource {
@@ -59,9 +61,11 @@ export function fakeSource(cluster = new Cluster()): FakeSource {
     delay: undefined,
     refused: new Map(),
     reports: [],
+    problem: '',
     leadership: {
       leads: () => leader === '',
       leader: () => leader,
+      problem: () => source.problem,
       subscribe(follower) {
         followers.add(follower);
         return () => void followers.delete(follower);

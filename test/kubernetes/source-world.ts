@@ -42,6 +42,8 @@ export interface OpenOptions {
   readonly kubeconfig?: string;
   readonly memoryFile?: string;
   readonly clock?: Clock;
+  /** Of Leases. */
+  readonly namespace?: string;
 }
 
 export interface OpenedSource {
@@ -113,6 +115,7 @@ async function openSource(
   options: OpenOptions & { readonly kubeconfig: string; readonly memoryFile: string },
 ): Promise<OpenedSource> {
   const { roles = BOX_ROLES, kubeconfig, memoryFile, clock = realClock } = options;
+  const { namespace = 'tidegate-system' } = options;
   const log = recordingLog();
   const source = await openKubernetesSource({
     roles,
@@ -121,7 +124,7 @@ async function openSource(
     settings: {
       kubeconfig,
       context: undefined,
-      namespace: 'tidegate-system',
+      namespace,
       metallbNamespace: 'metallb-system',
       idleTimeoutMs: IDLE_MS,
       lease: { durationMs: 3000, renewDeadlineMs: 2000, retryPeriodMs: 300 },

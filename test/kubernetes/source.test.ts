@@ -80,7 +80,10 @@ test.serial('the first snapshot is complete, without kinds that are not installe
   const { synced, problems, kinds } = source.state();
   t.deepEqual({ synced, problems }, { synced: true, problems: [] });
   const missing = kinds.filter(({ installed }) => !installed).map(({ kind }) => kind);
-  t.deepEqual(missing, ['IPAddressPool', 'L2Advertisement', 'ServiceL2Status', 'EdgeNode']);
+  t.deepEqual(missing, [
+    ...['IPAddressPool', 'L2Advertisement', 'BGPPeer', 'BGPAdvertisement', 'BFDProfile'],
+    ...['Community', 'ServiceL2Status', 'ServiceBGPStatus', 'EdgeNode'],
+  ]);
 });
 
 test.serial('a process reads what its roles need, and no more', async (t) => {
@@ -99,7 +102,9 @@ test.serial('kinds that are installed later are read then', async (t) => {
   const crds = new URL('../../config/crds/', import.meta.url);
   for (const file of [
     ...['tidegate.io_edgenodes', 'metallb/metallb.io_ipaddresspools'],
-    'metallb/metallb.io_l2advertisements',
+    ...['metallb/metallb.io_l2advertisements', 'metallb/metallb.io_bgppeers'],
+    ...['metallb/metallb.io_bgpadvertisements', 'metallb/metallb.io_bfdprofiles'],
+    'metallb/metallb.io_communities',
   ]) {
     await world.plane.apply(readFileSync(new URL(`${file}.yaml`, crds), 'utf8'));
   }
@@ -109,21 +114,31 @@ test.serial('kinds that are installed later are read then', async (t) => {
     ...{ apiVersion: version, kind: 'IPAddressPool', metadata },
     spec: { addresses: ['192.0.2.0/24'] },
   });
-  await world.plane.apply({ apiVersion: version, kind: 'L2Advertisement', metadata });
+  for (const kind of ['L2Advertisement', 'BGPAdvertisement', 'BFDProfile', 'Community'])
+    await world.plane.apply({ apiVersion: version, kind, metadata });
+  await world.plane.apply({
+    ...{ apiVersion: 'metallb.io/v1beta2', kind: 'BGPPeer', metadata },
+    spec: { myASN: 64_500, peerASN: 64_501, peerAddress: '192.0.2.254' },
+  });
   const name = 'edge-1';
   await world.plane.apply({
     apiVersion: 'tidegate.io/v1alpha1',
     kind: 'EdgeNode',
     metadata: { name },
   });
-  await until(
-    ({ pools, edgeNodes, l2Advertisements }) =>
-      pools.size > 0 && edgeNodes.size > 0 && l2Advertisements.size > 0,
+  const { bgpPeers, bfdProfiles, communities } = await until((now) =>
+    [
+      ...[now.pools, now.edgeNodes, now.l2Advertisements, now.bgpPeers, now.bgpAdvertisements],
+      ...[now.bfdProfiles, now.communities],
+    ].every(({ size }) => size > 0),
   );
+  t.is(bgpPeers.get('metallb-system/public')?.peerAsn, 64_501);
+  t.is(bfdProfiles.get('metallb-system/public')?.detectMultiplier, 3);
+  t.true(communities.has('metallb-system/public'));
   // Nobody beats for it.
   t.false(source.current().edgeNodes.get(name)?.alive);
-  const late = source.state().kinds.filter(({ kind }) => kind !== 'ServiceL2Status');
-  t.true(late.every(({ installed }) => installed));
+  const kinds = source.state().kinds.filter(({ kind }) => !kind.endsWith('Status'));
+  t.true(kinds.every(({ installed }) => installed));
 });
 
 test.serial(
@@ -232,4 +247,19 @@ test.serial('who has no memory waits, and says for what', async (t) => {
   );
   await comeBack();
   await until(isRead);
+});
+
+test.serial('a controller whose Lease has no place says so, and what to do', async (t) => {
+  const options = { roles: ['controller'], namespace: 'nowhere' } as const;
+  const { source, log } = await world.open(t, options);
+  await settle(() => source.state().unwritable.length > 0, log);
+  const [problem] = source.state().unwritable;
+  t.deepEqual(problem?.object, { kind: 'Lease', key: 'nowhere/tidegate-controller' });
+  t.regex(problem?.message ?? '', /nobody can lead: .*Create the namespace "nowhere"/s);
+  t.true(problem?.message.endsWith(source.leadership.problem()));
+  t.deepEqual(source.state().problems, []);
+  const metadata = { name: 'nowhere' };
+  await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata });
+  await settle(() => source.leadership.leads(), log);
+  t.deepEqual(source.state().unwritable, []);
 });

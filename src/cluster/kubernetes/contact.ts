@@ -16,6 +16,8 @@ export interface Contact {
   /** Since when there is trouble, ms ago; 0 when there is none. */
   troubleMs(): number;
   problems(): readonly Problem[];
+  /** No answer comes, of whatever kind. */
+  isCutOff(): boolean;
   stop(): void;
 }
 
@@ -68,6 +70,7 @@ export function createContact({ server, clock, log }: ContactOptions): Contact {
       cancel?.();
     },
     troubleMs: () => (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs),
+    isCutOff: () => troubles.some(({ error }) => isUnreachable(error)),
     problems: () =>
       [...Map.groupBy(troubles, sortOf).values()].map((some) => problemOf(some, server())),
     stop() {

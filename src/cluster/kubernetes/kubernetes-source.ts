@@ -2,6 +2,8 @@ import type { Clock } from '../../domain/clock.ts';
 import type { ClusterSource } from '../../domain/cluster-source.ts';
 import type { ClusterState } from '../../domain/cluster-state.ts';
 import type { Log } from '../../domain/log.ts';
+import { objectKey } from '../../domain/object.ts';
+import type { Problem } from '../../domain/problem.ts';
 import type { RoleName } from '../../domain/role.ts';
 import type { LoadBalancerClass } from '../../domain/service-class.ts';
 import type { KubernetesPart } from '../../settings/settings.ts';
@@ -15,7 +17,7 @@ import { createLateLeadership } from './late-leadership.ts';
 import { type Reading, startReading } from './reading.ts';
 import { type Memory, openMemory } from './remembered.ts';
 import { createServiceStatuses } from './service-statuses.ts';
-import { startWriting, type Writing } from './writing.ts';
+import { LEASE_NAME, startWriting, type Writing } from './writing.ts';
 
 export interface KubernetesSourceOptions {
   /** Decide what is read, and whether anything is written. */
@@ -159,6 +161,15 @@ export function createKubernetesSource(
     leadership.begin(writing.leadership);
   }
 
+  function leaseProblems(): Problem[] {
+    const why = leadership.problem();
+    if (why === '') return [];
+    const key = objectKey(settings.namespace, LEASE_NAME);
+    const message = `It cannot be read or written, and nobody can lead: ${why}`;
+    const remedy = 'Apply config/deploy/rbac/controller; it is tried again by itself';
+    return [{ severity: 'error', object: { kind: 'Lease', key }, message, remedy }];
+  }
+
   async function recall() {
     if (!memory || isComplete) return;
     const visit = { object: reading.recall, life: reading.recallLife };
@@ -194,6 +205,7 @@ export function createKubernetesSource(
       server: server(),
       synced: isComplete,
       problems: contact.problems(),
+      unwritable: contact.isCutOff() ? [] : leaseProblems(),
       troubleMs: contact.troubleMs(),
       kinds: reading.kinds(),
     }),

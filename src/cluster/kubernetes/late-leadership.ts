@@ -14,6 +14,7 @@ export function createLateLeadership(): LateLeadership {
   return {
     leads: () => real?.leads() ?? false,
     leader: () => real?.leader() ?? '',
+    problem: () => real?.problem() ?? '',
     subscribe(listener) {
       // A function of its own, so that the same listener may subscribe twice.
       const entry = () => listener();

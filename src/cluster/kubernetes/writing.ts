@@ -51,7 +51,8 @@ export interface Writing
   stop(): Promise<void>;
 }
 
-const LEASE_NAME = 'tidegate-controller';
+/** The leader's. */
+export const LEASE_NAME = 'tidegate-controller';
 /** Statuses that a restored API server has lost are looked for so often. */
 const LOST_CHECK_MS = 1000;
 /** Requests under way are waited for so long at the end, so that the Lease is released in any case. */

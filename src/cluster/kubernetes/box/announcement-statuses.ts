@@ -31,6 +31,8 @@ export interface AnnouncementStatuses {
   want(announced: ReadonlyMap<ObjectKey, readonly string[]>): void;
   /** The API server says that there is none about this Service any more. */
   gone(service: ObjectKey): void;
+  /** Why it cannot be written now; `undefined` when it can. */
+  trouble(): unknown;
   /** Resolves when nothing is under way. Failed writes may still wait. */
   idle(): Promise<void>;
   stop(): Promise<void>;
@@ -187,6 +189,7 @@ export function createAnnouncementStatuses(
       if (!stopped) cancelLook ??= clock.after(GONE_SETTLE_MS, lookForGone);
       gone.add(service);
     },
+    trouble: complaints.trouble,
     async idle() {
       while (running) await running;
     },

@@ -2,7 +2,8 @@ import type { BoxPublisher, BoxState } from '../../../domain/box.ts';
 import type { Clock } from '../../../domain/clock.ts';
 import type { ClusterSource } from '../../../domain/cluster-source.ts';
 import type { Log } from '../../../domain/log.ts';
-import type { ObjectKey } from '../../../domain/object.ts';
+import { type ObjectKey, objectKey } from '../../../domain/object.ts';
+import type { Problem } from '../../../domain/problem.ts';
 import type { Snapshot } from '../../../domain/snapshot.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { ApiError } from '../api-error.ts';
@@ -13,6 +14,7 @@ import { ANNOUNCEMENT_FORMS, type AnnouncementForm } from './announcement-form.t
 import { createAnnouncementStatuses } from './announcement-statuses.ts';
 import { createEdgeNodeWriter, FIELD_MANAGER } from './edge-node-writer.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
+import { heartbeatLeaseName } from './lease-fields.ts';
 import { ownerReference } from './owner-reference.ts';
 import { createSpeakerConfiguration } from './speaker-configuration.ts';
 
@@ -45,6 +47,7 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
   const edgeNode = createEdgeNodeWriter(connection, box, clock);
   const complaints = createComplaints(log, clock, WORDS);
   const owner = () => edgeNode.uid();
+  const lease = heartbeatLeaseName(box);
   const events = createEventRecorder({
     connection,
     component: FIELD_MANAGER,
@@ -170,6 +173,12 @@ export function startBoxPublisher(options: BoxPublisherOptions): BoxPublisher {
       // Who announces is said at once: the address of a Service that goes waits for it.
       if (heartbeat && !stopped) want(next);
     },
+    problems: () => [
+      ...refusalOf('EdgeNode', box, complaints.trouble()),
+      ...refusalOf('Lease', objectKey(options.namespace, lease), heartbeat?.trouble()),
+      ...ways.flatMap(({ form, statuses }) => refusalOf(form.kind, box, statuses.trouble())),
+      ...refusalOf('ConfigurationState', `speaker-${box}`, configuration.trouble()),
+    ],
     async stop() {
       stopped = true;
       unsubscribe();
@@ -191,6 +200,16 @@ const WORDS = {
   recovered: 'The EdgeNode of this box can be written again',
 };
 const INSTALL = 'Install the definition: kubectl apply -k config/crds';
+
+/** Who is away is told of by those who read; a refusal lasts until somebody does something. */
+function refusalOf(kind: string, key: string, trouble: unknown): Problem[] {
+  if (!(trouble instanceof ApiError) || trouble.status < 400 || trouble.status >= 500) return [];
+  if (trouble.status === 409 || trouble.status === 429) return [];
+  const message = `What this box says of itself cannot be written: ${trouble.message}`;
+  const remedy =
+    trouble.status === 404 ? INSTALL : 'Apply config/deploy/rbac/speaker, or make the login anew';
+  return [{ severity: 'error', object: { kind, key }, message, remedy }];
+}
 
 /** By Service: interfaces or peers by which at least one of its addresses is announced, sorted. */
 function announcedServices(

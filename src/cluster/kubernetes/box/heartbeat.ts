@@ -25,6 +25,8 @@ export interface HeartbeatOptions {
 
 /** Renews the Lease by which others see that this box lives. */
 export interface Heartbeat {
+  /** Why it cannot be renewed now; `undefined` when it can. */
+  trouble(): unknown;
   /** Ends it, and gives the Lease back, so that others know at once. Never rejects. */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -47,6 +49,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   let cancel = () => {};
   let beating: Promise<void> | undefined;
   let stopped = false;
+  let trouble: unknown;
   let complainedMs = Number.NEGATIVE_INFINITY;
 
   function fieldsAt(nowMs: number, holder: string) {
@@ -133,7 +136,11 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     const startedMs = clock.monotonicMs();
     let pauseMs = 0;
     beating = beat()
+      .then(() => {
+        trouble = undefined;
+      })
       .catch((error) => {
+        trouble = error;
         // A server that asks for a longer pause would have this box taken for dead.
         pauseMs = Math.min((error instanceof ApiError && error.retryAfterMs) || 0, timeoutMs);
         return onFailure(error);
@@ -146,6 +153,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
 
   run();
   return {
+    trouble: () => trouble,
     async stop(timeoutMs) {
       stopped = true;
       cancel();

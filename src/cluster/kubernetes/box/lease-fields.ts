@@ -6,8 +6,14 @@ export const EDGE_NODE_LABEL = 'tidegate.io/edge-node';
 
 /** Name of the heartbeat Lease of a box. */
 export function heartbeatLeaseName(box: string): string {
-  return `edgenode-${box}`;
+  return `${HEARTBEAT_PREFIX}${box}`;
 }
+
+export function isHeartbeatLease(name: string): boolean {
+  return name.startsWith(HEARTBEAT_PREFIX);
+}
+
+const HEARTBEAT_PREFIX = 'edgenode-';
 
 /** What a heartbeat Lease (coordination.k8s.io/v1) says. */
 export interface Heartbeat {

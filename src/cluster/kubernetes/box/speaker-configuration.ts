@@ -28,6 +28,8 @@ export interface SpeakerConfigurationOptions {
 export interface SpeakerConfiguration {
   /** The newest snapshot, and the labels that the box has by its settings. */
   look(snapshot: Snapshot, labels: Labels): void;
+  /** Why it cannot be written now; `undefined` when it can. */
+  trouble(): unknown;
   stop(): Promise<void>;
 }
 
@@ -101,6 +103,7 @@ export function createSpeakerConfiguration(
       latest = { snapshot, labels };
       if (isFirst) schedule(CONFIGURATION_SETTLE_MS);
     },
+    trouble: complaints.trouble,
     async stop() {
       isStopped = true;
       cancel?.();

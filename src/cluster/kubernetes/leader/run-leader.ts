@@ -102,6 +102,7 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
   return {
     leads: () => leads(state, clock.monotonicMs()),
     leader: () => holderOf(state, clock.monotonicMs()),
+    problem: () => state.problem,
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

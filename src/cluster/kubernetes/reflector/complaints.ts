@@ -16,16 +16,20 @@ export interface Complaints {
   failed(error: unknown, fields?: Readonly<Record<string, unknown>>): void;
   /** Tells that all is well again, when something had been told. */
   recovered(): void;
+  /** Why it fails now; `undefined` when it does not. */
+  trouble(): unknown;
 }
 
 export function createComplaints(log: Log, clock: Clock, words: Words): Complaints {
   const toldMs = new Map<string, number>();
   let sinceMs: number | undefined;
+  let trouble: unknown;
   let isTold = false;
   return {
     failed(error, fields = {}) {
       const now = clock.monotonicMs();
       sinceMs ??= now;
+      trouble = error;
       const kind = error instanceof ApiError ? error.reason : '';
       const before = toldMs.get(kind);
       // A kind that is not installed is no trouble that grows: told once.
@@ -38,11 +42,13 @@ export function createComplaints(log: Log, clock: Clock, words: Words): Complain
       if (sinceMs === undefined) return;
       const awayMs = clock.monotonicMs() - sinceMs;
       sinceMs = undefined;
+      trouble = undefined;
       toldMs.delete(NOT_FOUND);
       // When failures come and go, each kind is still told once in a while only.
       if (isTold) log.info(words.recovered, { awayMs });
       isTold = false;
     },
+    trouble: () => trouble,
   };
 }
 

@@ -61,3 +61,33 @@ test('an API server that is away is told of once, then once a minute, and its en
   t.is(said()[3], 'info The EdgeNode of this box can be written again');
   await publisher.stop();
 });
+
+test('what the server refuses is a problem with a remedy; that it is away is none', async (t) => {
+  const { fake, publisher, pass } = scene();
+  const edgeNode = { metadata: { name: 'edge-1', uid: 'u', resourceVersion: '1' } };
+  let refusals: Readonly<Record<string, number>> = { edgenodes: 404 };
+  fake.answer = ({ path }) => {
+    const [, status] = Object.entries(refusals).find(([part]) => path.includes(part)) ?? [];
+    return status === undefined ? edgeNode : refuse(status);
+  };
+  const told = () =>
+    publisher.problems().map(({ object, remedy }) => `${object?.kind} ${object?.key}: ${remedy}`);
+  publisher.publish(STATE);
+  await pass(2);
+  t.deepEqual(told(), ['EdgeNode edge-1: Install the definition: kubectl apply -k config/crds']);
+  refusals = { edgenodes: 503 };
+  await pass(30);
+  t.deepEqual(told(), []);
+  refusals = { leases: 403, servicebgpstatuses: 403, configurationstates: 403 };
+  await pass(40);
+  const remedy = 'Apply config/deploy/rbac/speaker, or make the login anew';
+  t.deepEqual(told(), [
+    `Lease tidegate-system/edgenode-edge-1: ${remedy}`,
+    `ServiceBGPStatus edge-1: ${remedy}`,
+    `ConfigurationState speaker-edge-1: ${remedy}`,
+  ]);
+  refusals = {};
+  await pass(120);
+  t.deepEqual(told(), []);
+  await publisher.stop();
+});
