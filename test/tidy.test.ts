@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   forwarder: ['domain', 'plan', 'protocol', 'reconcile', 'settings', 'telemetry', 'system'],
   admin: ['domain', 'plan', 'protocol', 'reconcile', 'settings', 'telemetry', 'system'],
   // The command line speaks to the admin API, and takes from it what the answers look like.
-  cli: ['domain', 'settings', 'admin/api.ts', 'admin/api-inspect.ts'],
+  cli: ['domain', 'settings', 'admin/api.ts', 'admin/api-bgp.ts', 'admin/api-inspect.ts'],
   app: ['*'],
   'main.ts': ['*'],
 };
