@@ -14,7 +14,7 @@ export interface ProcessOptions {
   readonly version: string;
 }
 
-/** A clean stop takes milliseconds; whatever hangs longer is left to its fate. */
+/** A clean stop takes milliseconds, and what BGP peers are given; whatever hangs longer is left to its fate. */
 const STOP_LIMIT_MS = 10_000;
 const KEEP_ALIVE_MS = 2 ** 30;
 
@@ -34,7 +34,8 @@ export async function runProcess(options: ProcessOptions): Promise<number> {
     const running = await run({ settings, roles, version, clock: realClock, log });
     const ms = Math.round(realClock.monotonicMs() - startedMs);
     log.info('Running', { roles, version, admin: running.adminSocket, ms });
-    return await serve(running, stopAsked, log);
+    const patienceMs = roles.includes('speaker') ? settings.speaker.bgp.shutdownWaitMs : 0;
+    return await serve(running, stopAsked, STOP_LIMIT_MS + patienceMs, log);
   } catch (error) {
     log.error('Cannot start', { roles, error });
     return 1;
@@ -52,6 +53,7 @@ function signalled(): Promise<NodeJS.Signals> {
 async function serve(
   running: Running,
   stopAsked: Promise<NodeJS.Signals>,
+  stopLimitMs: number,
   log: Log,
 ): Promise<number> {
   const manager = serviceManager(process.env, realClock, (error) =>
@@ -61,21 +63,21 @@ async function serve(
   // The pings come from the event loop: one that hangs sends none.
   const endWatchdog = manager.watchdog(() => true);
   log.info('Stopping', { signal: await stopAsked });
-  manager.stopping();
+  manager.stopping(stopLimitMs);
   endWatchdog();
-  return stopWithinLimit(running, log);
+  return stopWithin(stopLimitMs, running, log);
 }
 
-async function stopWithinLimit(running: Running, log: Log): Promise<number> {
+async function stopWithin(limitMs: number, running: Running, log: Log): Promise<number> {
   const late = new Promise<'late'>((resolve) => {
-    realClock.after(STOP_LIMIT_MS, () => resolve('late'));
+    realClock.after(limitMs, () => resolve('late'));
   });
   try {
     if ((await Promise.race([running.stop(), late])) !== 'late') {
       log.info('Stopped');
       return 0;
     }
-    log.error('Did not stop in time; leaving', { ms: STOP_LIMIT_MS });
+    log.error('Did not stop in time; leaving', { ms: limitMs });
   } catch (error) {
     log.error('Cannot stop cleanly', { error });
   }

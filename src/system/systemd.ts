@@ -5,7 +5,8 @@ import { loadNative } from './native.ts';
 export interface ServiceManager {
   /** Start-up is complete; dependent units may start. */
   ready(): void;
-  stopping(): void;
+  /** Stopping has begun, and may take so long, whatever `TimeoutStopSec` says. */
+  stopping(withinMs: number): void;
   /** One line for `systemctl status`. */
   status(text: string): void;
   /**
@@ -43,7 +44,7 @@ export function serviceManager(
   };
   return {
     ready: () => notify('READY=1'),
-    stopping: () => notify('STOPPING=1'),
+    stopping: (withinMs) => notify(`STOPPING=1\nEXTEND_TIMEOUT_USEC=${Math.ceil(withinMs * 1000)}`),
     status: (text) => notify(`STATUS=${text.replaceAll('\n', ' ')}`),
     watchdog: (isAlive) => {
       const intervalMs = watchdogIntervalMs(environment);

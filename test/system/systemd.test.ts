@@ -45,8 +45,12 @@ test('serviceManager() tells systemd what happens, over a path or an abstract so
     const manager = serviceManager({ NOTIFY_SOCKET: path }, fakeClock(), unexpected);
     manager.status('10 VIPs\nannounced');
     manager.ready();
-    manager.stopping();
-    t.deepEqual(await received(3), ['STATUS=10 VIPs announced', 'READY=1', 'STOPPING=1']);
+    manager.stopping(1500);
+    t.deepEqual(await received(3), [
+      'STATUS=10 VIPs announced',
+      'READY=1',
+      'STOPPING=1|EXTEND_TIMEOUT_USEC=1500000',
+    ]);
   }
 });
 
