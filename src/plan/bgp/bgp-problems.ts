@@ -51,10 +51,10 @@ function byKey(a: ObjectMeta, b: ObjectMeta): number {
   return a.key < b.key ? -1 : 1;
 }
 
-function peerProblems(peer: BgpPeer, { secrets, bfdProfiles }: Snapshot): Problem[] {
+function peerProblems(peer: BgpPeer, snapshot: Snapshot): Problem[] {
   const problems: Problem[] = [];
   const { bfdProfile } = peer;
-  if (bfdProfile !== undefined && !bfdProfileOf(peer, bfdProfiles))
+  if (bfdProfile !== undefined && !bfdProfileOf(peer, snapshot.bfdProfiles))
     problems.push(
       problem('BGPPeer', peer, {
         field: 'spec.bfdProfile',
@@ -62,7 +62,7 @@ function peerProblems(peer: BgpPeer, { secrets, bfdProfiles }: Snapshot): Proble
         remedy: 'Create it, or name one that exists',
       }),
     );
-  for (const resolved of [passwordOf(peer, secrets), bfdKeyOf(peer, secrets)])
+  for (const resolved of [passwordOf(peer, snapshot), bfdKeyOf(peer, snapshot)])
     if ('fault' in resolved) problems.push(problem('BGPPeer', peer, resolved.fault));
   return problems;
 }

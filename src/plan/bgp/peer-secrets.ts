@@ -1,7 +1,6 @@
 import type { BgpPeer } from '../../domain/bgp/bgp-peer.ts';
-import type { KeyedMap } from '../../domain/keyed-map.ts';
 import { objectKey } from '../../domain/object.ts';
-import type { Secret } from '../../domain/secret.ts';
+import type { Snapshot } from '../../domain/snapshot.ts';
 import type { Fault } from './fault.ts';
 
 /** `kubernetes.io/basic-auth`, as MetalLB demands. */
@@ -12,13 +11,15 @@ const PASSWORD_MAX = 80;
 /** RFC 5880 §4.4. */
 const BFD_KEY_MAX = 20;
 
+type KnownSecrets = Pick<Snapshot, 'secrets' | 'remembered'>;
+
 /** Behind a function, so that nothing can print it. */
 export type Password = () => Uint8Array;
 
 export type Resolved = { readonly value: Password | undefined } | { readonly fault: Fault };
 
 /** The password of a peer's TCP sessions. */
-export function passwordOf(peer: BgpPeer, secrets: KeyedMap<Secret>): Resolved {
+export function passwordOf(peer: BgpPeer, known: KnownSecrets): Resolved {
   const { password, namespace } = peer;
   switch (password.kind) {
     case 'none':
@@ -27,28 +28,36 @@ export function passwordOf(peer: BgpPeer, secrets: KeyedMap<Secret>): Resolved {
       return { value: password.value };
     case 'secret': {
       const key = objectKey(namespace, password.name);
-      return fromSecret(key, secrets, 'spec.passwordSecret', PASSWORD_MAX);
+      return fromSecret(key, known, 'spec.passwordSecret', PASSWORD_MAX);
     }
-    case 'forgotten': {
-      const message =
-        'Its password is not kept over a restart, and the API server is not reached yet';
-      const remedy = 'Look at the API server; a folder with manifests is read at every start';
-      return { fault: { field: 'spec.password', message, remedy } };
-    }
+    case 'forgotten':
+      return notKept('spec.password');
   }
 }
 
 /** The key of a peer's BFD sessions. */
-export function bfdKeyOf(peer: BgpPeer, secrets: KeyedMap<Secret>): Resolved {
+export function bfdKeyOf(peer: BgpPeer, known: KnownSecrets): Resolved {
   const { bfdPasswordSecret: name, namespace } = peer;
   if (name === undefined) return { value: undefined };
   const field = 'metadata.annotations[tidegate.io/bfd-password]';
-  return fromSecret(objectKey(namespace, name), secrets, field, BFD_KEY_MAX);
+  return fromSecret(objectKey(namespace, name), known, field, BFD_KEY_MAX);
 }
 
-function fromSecret(key: string, secrets: KeyedMap<Secret>, field: string, max: number): Resolved {
+/** Nothing that is secret is written to disk. */
+function notKept(field: string): Resolved {
+  const message = 'Passwords are not kept over a restart, and the API server is not reached yet';
+  return { fault: { field, message, remedy: 'Look at the API server, and at the way to it' } };
+}
+
+function fromSecret(
+  key: string,
+  { secrets, remembered }: KnownSecrets,
+  field: string,
+  max: number,
+): Resolved {
   const bad = (message: string, remedy: string) => ({ fault: { field, message, remedy } });
   const secret = secrets.get(key);
+  if (!secret && remembered) return notKept(field);
   if (!secret)
     return bad(
       `There is no Secret "${key}"`,

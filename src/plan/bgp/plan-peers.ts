@@ -24,7 +24,8 @@ export function planPeers(
   const same =
     before?.own === own &&
     before.snapshot.bfdProfiles === snapshot.bfdProfiles &&
-    before.snapshot.secrets === snapshot.secrets;
+    before.snapshot.secrets === snapshot.secrets &&
+    before.snapshot.remembered === snapshot.remembered;
   if (same) return before.peers;
   const old = before?.peers ?? KeyedMap.empty<PlannedPeer>();
   const all = [
@@ -44,8 +45,8 @@ export function planPeers(
 }
 
 function planPeer(peer: BgpPeer, fault: Fault | undefined, snapshot: Snapshot): PlannedPeer {
-  const password = passwordOf(peer, snapshot.secrets);
-  const bfdKey = bfdKeyOf(peer, snapshot.secrets);
+  const password = passwordOf(peer, snapshot);
+  const bfdKey = bfdKeyOf(peer, snapshot);
   const reasons = [fault, faultOf(password), faultOf(bfdKey)];
   return {
     peer,

@@ -81,6 +81,7 @@ test('a session is not begun while its password cannot be had, and it is said wh
   t.regex(planned(bfd, { secrets: long })?.obstacle ?? '', /has 21 octets$/);
   const forgotten = bgpPeer('r', '192.0.2.1', { password: { kind: 'forgotten' } });
   t.regex(planned(forgotten)?.obstacle ?? '', /not kept over a restart/);
+  t.regex(planned(peer, { remembered: true })?.obstacle ?? '', /not kept over a restart/);
 });
 
 test('a BFDProfile is found by its name, and the session goes on without one', (t) => {
@@ -139,6 +140,7 @@ test('only peers that changed are other objects', (t) => {
   t.deepEqual(changes({ secrets: put(secrets, passwordSecret('tor', 'z')) }), ['md5']);
   t.deepEqual(changes({ secrets: put(secrets, passwordSecret('bfd', 'z')) }), ['fast']);
   t.deepEqual(changes({ secrets: KeyedMap.empty() }), ['fast', 'md5']);
+  t.deepEqual(changes({ remembered: true }), []);
   t.deepEqual(changes({ bfdProfiles: byKey(bfdProfile('fast', { passive: true })) }), ['fast']);
   t.deepEqual(changes({ bgpPeers: fields.bgpPeers.without('metallb-system/md5') }), ['md5']);
   const twin = bgpPeer('a', '192.0.2.1');
