@@ -1,0 +1,199 @@
+import test, { type ExecutionContext } from 'ava';
+import type { Host } from '../../lab/host.ts';
+import { createLab } from '../../lab/lab.ts';
+import { deafen, undeafen, watchFrom, watchOne } from './bfd-watcher.ts';
+
+/** Two hosts on a cable. */
+function site(t: ExecutionContext): { readonly left: Host; readonly right: Host } {
+  const lab = createLab();
+  t.teardown(lab.remove);
+  const left = lab.host('left');
+  const right = lab.host('right');
+  lab.cable(
+    { host: left, name: 'l0', addresses: ['192.0.2.1/24', '2001:db8::1/64', 'fe80::1/64'] },
+    { host: right, name: 'r0', addresses: ['192.0.2.2/24', '2001:db8::2/64', 'fe80::2/64'] },
+  );
+  return { left, right };
+}
+
+const UP = { state: 'Up', remoteState: 'Up' } as const;
+/** Of 3 × 50 ms. */
+const DETECTION_MS = 150;
+
+test('both families and link-local addresses come up, and a cut one way is noticed by both', async (t) => {
+  const { left, right } = site(t);
+  const key = { kind: 'meticulousKeyedSha1', text: 'secret' } as const;
+  const a = watchFrom(left, {
+    wants: [
+      {
+        four: { remote: '192.0.2.2' },
+        six: { remote: '2001:db8::2', key },
+        local: { remote: 'fe80::2', local: 'fe80::1', interface: 'l0' },
+      },
+    ],
+  });
+  const b = watchFrom(right, {
+    wants: [
+      {
+        four: { remote: '192.0.2.1', local: '192.0.2.2' },
+        six: { remote: '2001:db8::1', key },
+        local: { remote: 'fe80::1', local: 'fe80::2', interface: 'r0' },
+      },
+    ],
+  });
+  for (const name of ['four', 'six', 'local']) {
+    await a.hears(name, { ...UP, detectionTimeMs: DETECTION_MS });
+    await b.hears(name, { ...UP, detectionTimeMs: DETECTION_MS });
+  }
+  const cutMs = deafen(right);
+  for (const name of ['four', 'six', 'local']) {
+    const deaf = await b.hears(name, { state: 'Down' }, cutMs);
+    const heard = await a.hears(name, { state: 'Down' }, cutMs);
+    t.is(deaf.localDiagnostic, 'Control Detection Time Expired');
+    t.is(heard.localDiagnostic, 'Neighbor Signaled Session Down');
+    t.is(heard.remoteDiagnostic, 'Control Detection Time Expired');
+  }
+  const healedMs = undeafen(right);
+  for (const name of ['four', 'six', 'local']) await a.hears(name, UP, healedMs);
+  t.deepEqual(await a.drops(), {});
+});
+
+test('timers are negotiated while the session stays Up', async (t) => {
+  const { left, right } = site(t);
+  const remote = '192.0.2.2';
+  const slower = { transmitIntervalMs: 300, receiveIntervalMs: 200, detectMultiplier: 5 };
+  const a = watchOne(left, { remote }, { remote, profile: slower }, { remote });
+  const b = watchOne(right, { remote: '192.0.2.1' });
+  await b.hears('peer', { ...UP, detectionTimeMs: DETECTION_MS });
+  a.goOn();
+  const slow = await b.becomes('peer', ({ detectionTimeMs }) => detectionTimeMs === 1500);
+  t.is(slow.transmitIntervalMs, 200);
+  a.goOn();
+  await b.becomes('peer', ({ detectionTimeMs }) => detectionTimeMs === DETECTION_MS);
+  await a.becomes('peer', ({ transmitIntervalMs }) => transmitIntervalMs === 50);
+  t.like(await a.now('peer'), { detectionTimeMs: DETECTION_MS, downEvents: 0 });
+  t.like(await b.now('peer'), { downEvents: 0 });
+});
+
+test('an end on purpose is told to the peer, and a sudden death is noticed', async (t) => {
+  const { left, right } = site(t);
+  const first = watchOne(left, { remote: '192.0.2.2' });
+  const b = watchOne(right, { remote: '192.0.2.1' });
+  await b.hears('peer', UP);
+  const stoppedMs = Date.now();
+  await first.stop();
+  const ended = await b.hears('peer', { state: 'Down' }, stoppedMs);
+  t.is(ended.remoteState, 'AdminDown');
+  t.is(ended.remoteDiagnostic, 'Administratively Down');
+
+  const second = watchOne(left, { remote: '192.0.2.2' });
+  await b.hears('peer', UP, Date.now());
+  const killedMs = Date.now();
+  await second.kill();
+  const died = await b.hears('peer', { state: 'Down' }, killedMs);
+  t.is(died.remoteState, 'Down');
+  t.is(died.localDiagnostic, 'Control Detection Time Expired');
+});
+
+test('with another key there is no session, and the packets are counted', async (t) => {
+  const { left, right } = site(t);
+  const keyed = (text: string) => ({ kind: 'keyedSha1', text }) as const;
+  const a = watchOne(left, { remote: '192.0.2.2', key: keyed('ours') });
+  watchOne(right, { remote: '192.0.2.1', key: keyed('theirs') });
+  const session = await a.becomes('peer', ({ packetsDropped }) => packetsDropped > 0);
+  t.is(session.state, 'Down');
+  t.deepEqual(Object.keys(await a.drops()), ['wrongDigest']);
+  t.regex(a.output(), /"Refused a BFD packet","reason":"wrongDigest","source":"192.0.2.2"/);
+});
+
+test('a session outlives its interface: it goes away, and is made anew', async (t) => {
+  const lab = createLab();
+  t.teardown(lab.remove);
+  const left = lab.host('left');
+  const right = lab.host('right');
+  const connect = () =>
+    lab.cable(
+      { host: left, name: 'l0', addresses: ['fe80::1/64'] },
+      { host: right, name: 'r0', addresses: ['fe80::2/64'] },
+    );
+  connect();
+  const a = watchOne(left, { remote: 'fe80::2', local: 'fe80::1', interface: 'l0' });
+  const b = watchOne(right, { remote: 'fe80::1', local: 'fe80::2', interface: 'r0' });
+  await a.hears('peer', UP);
+  left.ip('link delete l0');
+  await a.hears('peer', { state: 'Down', localDiagnostic: 'Control Detection Time Expired' });
+  await a.hears('peer', { obstacle: 'No interface is named "l0"' });
+  await b.hears('peer', { obstacle: 'No interface is named "r0"' });
+  connect();
+  const back = await a.hears('peer', { ...UP, obstacle: '' }, Date.now());
+  t.is(back.downEvents, 1);
+});
+
+test('a source address that goes is an obstacle, and used again when it is back', async (t) => {
+  const { left, right } = site(t);
+  const a = watchOne(left, { remote: '192.0.2.2', local: '192.0.2.1' });
+  watchOne(right, { remote: '192.0.2.1' });
+  await a.hears('peer', UP);
+  left.ip('addr add 192.0.2.7/24 dev l0', 'addr del 192.0.2.1/24 dev l0');
+  const goneMs = Date.now();
+  await a.hears('peer', { state: 'Down' }, goneMs);
+  t.not((await a.now('peer')).obstacle, '');
+  left.ip('addr add 192.0.2.1/24 dev l0');
+  const back = await a.hears('peer', { ...UP, obstacle: '' }, Date.now());
+  t.is(back.downEvents, 1);
+});
+
+/** Two hosts with a router between them. */
+function farSite(t: ExecutionContext): { readonly left: Host; readonly right: Host } {
+  const lab = createLab();
+  t.teardown(lab.remove);
+  const left = lab.host('left');
+  const right = lab.host('right');
+  const router = lab.host('router', 'forwards');
+  lab.cable(
+    { host: left, name: 'l0', addresses: ['192.0.2.1/24', '2001:db8:1::1/64'] },
+    { host: router, name: 'a0', addresses: ['192.0.2.254/24', '2001:db8:1::ff/64'] },
+  );
+  lab.cable(
+    { host: right, name: 'r0', addresses: ['198.51.100.1/24', '2001:db8:2::1/64'] },
+    { host: router, name: 'b0', addresses: ['198.51.100.254/24', '2001:db8:2::ff/64'] },
+  );
+  left.ip('route add default via 192.0.2.254', 'route add ::/0 via 2001:db8:1::ff');
+  right.ip('route add default via 198.51.100.254', 'route add ::/0 via 2001:db8:2::ff');
+  return { left, right };
+}
+
+test('multihop sessions come up through a router, down to the least TTL', async (t) => {
+  const { left, right } = farSite(t);
+  const a = watchFrom(left, {
+    wants: [
+      {
+        four: { remote: '198.51.100.1', multihop: true },
+        six: { remote: '2001:db8:2::1', multihop: true },
+      },
+    ],
+  });
+  const b = watchFrom(right, {
+    wants: [
+      {
+        four: { remote: '192.0.2.1', multihop: true },
+        six: { remote: '2001:db8:1::1', multihop: true },
+      },
+    ],
+  });
+  for (const name of ['four', 'six']) {
+    await a.hears(name, UP);
+    await b.hears(name, UP);
+  }
+  const cutMs = deafen(left);
+  t.is((await a.hears('four', { state: 'Down' }, cutMs)).downEvents, 1);
+});
+
+test('a single-hop session does not come up through a router', async (t) => {
+  const { left, right } = farSite(t);
+  const a = watchOne(left, { remote: '198.51.100.1' });
+  watchOne(right, { remote: '192.0.2.1' });
+  const session = await a.becomes('peer', ({ packetsDropped }) => packetsDropped > 1);
+  t.is(session.state, 'Down');
+  t.deepEqual(Object.keys(await a.drops()), ['ttl']);
+});
