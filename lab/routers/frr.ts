@@ -29,8 +29,7 @@ export async function startFrr(lab: Lab, host: Host, options: RouterOptions): Pr
   await start('zebra');
   await Promise.all([start('bgpd'), start('bfdd')]);
   const bgpd = programs.get('bgpd') as LabProcess;
-  const ask = (command: string) =>
-    shell(directory, /^show bfd/.test(command) ? 'bfdd' : 'bgpd', [command]);
+  const ask = (command: string) => shell(directory, daemonOf(command), command.split('\n'));
   const configure = async (next: RouterOptions, remove: readonly string[]) => {
     asn = next.asn;
     const lines = ['configure terminal', ...remove, ...bgpdConfig(next), 'end'];
@@ -85,6 +84,11 @@ function commandOf(daemon: Daemon, directory: string): readonly string[] {
     ...['-f', `${directory}/empty.conf`, '--log', 'stdout'],
     ...(daemon === 'bfdd' ? ['--bfdctl', `${directory}/bfdd.sock`] : []),
   ];
+}
+
+/** Who answers a command, or takes the lines of a configuration, as vtysh would find out. */
+function daemonOf(command: string): Daemon {
+  return /^(show|configure terminal\n) ?bfd\b/.test(command) ? 'bfdd' : 'bgpd';
 }
 
 /** Three zero octets and the status end an answer: 0 is success, 1 a warning. */
