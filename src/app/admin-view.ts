@@ -9,6 +9,7 @@ import type { Role } from '../domain/role.ts';
 import type { LoadBalancerClass } from '../domain/service-class.ts';
 import type { Forwarder } from '../forwarder/forwarder.ts';
 import { advertisementProblems } from '../plan/announcing/advertisement-problems.ts';
+import { bgpProblems } from '../plan/bgp/bgp-problems.ts';
 import type { EventHistory } from '../telemetry/event-history.ts';
 import type { RunningRoles } from './start-roles.ts';
 
@@ -105,6 +106,7 @@ function problemsOf(
     ...(forwarder?.problems() ?? []).map((message) => ofBox(message, FORWARDER_REMEDY)),
     ...alarmsOf(forwarder),
     ...(speaker ? advertisementProblems(source.current()) : []),
+    ...(speaker ? bgpProblems(source.current()) : []),
     ...(speaker?.failures() ?? []).map(({ object, error }) =>
       ofBox(`Cannot announce ${object}: ${error}`, 'It is tried again; look at the interface'),
     ),

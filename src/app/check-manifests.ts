@@ -6,6 +6,7 @@ import type { Log } from '../domain/log.ts';
 import type { Problem } from '../domain/problem.ts';
 import { allocate } from '../plan/allocate.ts';
 import { advertisementProblems } from '../plan/announcing/advertisement-problems.ts';
+import { bgpProblems } from '../plan/bgp/bgp-problems.ts';
 import { realClock } from '../system/real-clock.ts';
 
 /** The problems are the answer; nobody reads them twice. */
@@ -37,6 +38,7 @@ export async function checkManifests(folder: string): Promise<readonly Problem[]
       ...snapshot.problems,
       ...allocate(undefined, snapshot, ANY_SERVICE).problems,
       ...advertisementProblems(snapshot),
+      ...bgpProblems(snapshot),
     ];
   } finally {
     await rm(scratch, { recursive: true });
