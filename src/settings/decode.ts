@@ -15,6 +15,8 @@ import {
 const MAX_LABEL_VALUE = 63;
 /** 12 bits, RFC 4724 §3. */
 const MAX_RESTART_TIME_MS = 4_095_000;
+/** systemd and Kubernetes end a stopping speaker some seconds later (TimeoutStopSec of its unit). */
+const MAX_SHUTDOWN_WAIT_MS = 60_000;
 
 /** Where a field stands, by its path: `['forwarder', 'health', 'timeout']`. */
 export type Locate = (path: readonly (string | number)[]) => SourcePosition;
@@ -162,6 +164,10 @@ function contradictions(settings: Settings, file: SettingsFile, locate: Locate):
   if (bgp.restartTimeMs > MAX_RESTART_TIME_MS) {
     const message = `Restart time "${file.speaker.bgp.restartTime}" is longer than BGP can say`;
     refuse(['speaker', 'bgp', 'restartTime'], message, 'Write at most "4095s"; "120s" is usual');
+  }
+  if (bgp.shutdownWaitMs > MAX_SHUTDOWN_WAIT_MS) {
+    const message = `A speaker that waits "${file.speaker.bgp.shutdownWait}" is killed before it withdraws`;
+    refuse(['speaker', 'bgp', 'shutdownWait'], message, 'Write at most "60s"; "5s" is usual');
   }
   const { lease, heartbeat } = settings.cluster.kubernetes;
   const inKubernetes = (...path: string[]) => ['cluster', 'kubernetes', ...path];

@@ -143,6 +143,11 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['forwarder: {health: {interval: 2}}', '2 is not a usable duration'],
   ['forwarder: {health: {expectedStatus: "600"}}', '"600" is not a list of HTTP statuses'],
   ['forwarder: {health: {timeout: 3s}}', 'Timeout "3s" is longer than the interval "2s"'],
+  ['speaker: {bgp: {restartTime: 2h}}', 'Restart time "2h" is longer than BGP can say'],
+  [
+    'speaker: {bgp: {shutdownWait: 61s}}',
+    'A speaker that waits "61s" is killed before it withdraws',
+  ],
   ['admin: {tcp: {address: 0.0.0.0}}', 'Others can reach "0.0.0.0" and no token is set'],
   ['cluster: {source: kubernets}', 'Did you mean "kubernetes"?'],
   ['cluster: {kubernetes: {kubeconfig: .kube/config}}', '".kube/config" is not an absolute path'],
