@@ -1,7 +1,14 @@
 import type { RouterBfdSession, RouterRoute, RouterSession } from './router.ts';
 
-/** Paths in `show route all`: a line a path (the prefix only before its first), then its attributes. */
-export function birdRoutes(text: string, neighbours: ReadonlyMap<string, string>): RouterRoute[] {
+/**
+ * Paths in `show route all`: a line a path (the prefix only before its first), then its attributes. BIRD
+ * marks only long-lived stale ones; others are stale while their neighbour, one of `restarting`, is away.
+ */
+export function birdRoutes(
+  text: string,
+  neighbours: ReadonlyMap<string, string>,
+  restarting: ReadonlySet<string>,
+): RouterRoute[] {
   const paths: { prefix: string; head: string; lines: string[] }[] = [];
   for (const line of text.split('\n')) {
     const head = /^(\S+\/\d+)?\s+(?:unicast|blackhole|unreachable) (\[.*)$/.exec(line);
@@ -14,11 +21,13 @@ export function birdRoutes(text: string, neighbours: ReadonlyMap<string, string>
     .filter(({ lines }) => lines.some((line) => line.startsWith('Type: BGP')))
     .map(({ prefix, head, lines }) => {
       const name = /^\[(\S+)/.exec(head)?.[1] ?? '';
-      return { prefix, from: byName.get(name) ?? name, ...attributes(head, lines) };
+      const from = byName.get(name) ?? name;
+      const stale = restarting.has(from) || /\(\d+s/.test(head);
+      return { prefix, from, stale, ...attributes(lines) };
     });
 }
 
-function attributes(head: string, lines: readonly string[]): Omit<RouterRoute, 'prefix' | 'from'> {
+function attributes(lines: readonly string[]): Omit<RouterRoute, 'prefix' | 'from' | 'stale'> {
   const values = new Map(
     lines.flatMap((line) => {
       const match = /^BGP\.(\w+): ?(.*)$/.exec(line);
@@ -42,7 +51,6 @@ function attributes(head: string, lines: readonly string[]): Omit<RouterRoute, '
     communities: tuples('community'),
     largeCommunities: tuples('large_community'),
     extendedCommunities: tuples('ext_community').map((each) => each.replace(/^ro:/, 'soo:')),
-    stale: /\(\d+s/.test(head),
   };
 }
 
@@ -59,6 +67,12 @@ export function birdSessions(
     const lastError = /Last error:\s+(.*)/.exec(block)?.[1] ?? '';
     return [{ neighbour, established: state === 'Established', state, lastError, text: block }];
   });
+}
+
+/** Neighbours that went away, and are waited for with their routes kept (RFC 4724). */
+export function birdRestarting(sessions: readonly RouterSession[]): ReadonlySet<string> {
+  const away = sessions.filter(({ text }) => text.includes('Neighbor graceful restart active'));
+  return new Set(away.map(({ neighbour }) => neighbour));
 }
 
 /** Lines of `show bfd sessions`. */

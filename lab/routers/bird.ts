@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Host } from '../host.ts';
 import type { Lab } from '../lab.ts';
 import { birdConfig, birdNames } from './bird-config.ts';
-import { birdBfdSessions, birdRoutes, birdSessions } from './bird-output.ts';
+import { birdBfdSessions, birdRestarting, birdRoutes, birdSessions } from './bird-output.ts';
 import { askSocket, untilListening } from './control-socket.ts';
 import { exitText } from './exit-text.ts';
 import type { Router, RouterOptions } from './router.ts';
@@ -20,13 +20,17 @@ export async function startBird(lab: Lab, host: Host, options: RouterOptions): P
   const ask = (command: string) => askSocket(control, `${command}\n`, answerOf);
   await untilListening(() => ask('show status'), ended);
   const names = () => birdNames(current);
+  const sessions = async () => birdSessions(await ask('show protocols all'), names());
   return {
     kind: 'bird',
     host,
     pid: () => program.pid,
     ask,
-    routes: async () => birdRoutes(await ask('show route all'), names()),
-    sessions: async () => birdSessions(await ask('show protocols all'), names()),
+    async routes() {
+      const [table, all] = await Promise.all([ask('show route all'), sessions()]);
+      return birdRoutes(table, names(), birdRestarting(all));
+    },
+    sessions,
     bfdSessions: async () =>
       current.neighbours.some(({ bfd }) => bfd)
         ? birdBfdSessions(await ask('show bfd sessions'))

@@ -18,6 +18,7 @@ export function bgpdConfig(options: RouterOptions): readonly string[] {
     'no bgp network import-check',
     'no bgp default ipv4-unicast',
     'bgp graceful-restart',
+    'bgp log-neighbor-changes',
     'bgp bestpath as-path multipath-relax',
     ...options.neighbours.flatMap(session),
     ...families.flatMap((family) => [
@@ -27,10 +28,7 @@ export function bgpdConfig(options: RouterOptions): readonly string[] {
         .map((prefix) => `network ${prefix}`),
       ...options.neighbours
         .filter((each) => familiesOf(each).includes(family))
-        .flatMap((each) => [
-          `neighbor ${nameOf(each)} activate`,
-          `neighbor ${nameOf(each)} soft-reconfiguration inbound`,
-        ]),
+        .map((each) => `neighbor ${nameOf(each)} activate`),
       'exit-address-family',
     ]),
     'exit',

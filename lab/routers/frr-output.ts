@@ -65,19 +65,26 @@ interface FrrNeighbour {
   readonly lastShutdownDescription?: string;
 }
 
-/** Of `show bgp neighbors json`. */
-export function frrSessions(text: string): RouterSession[] {
+/** Of `show bgp neighbors json`; what came before a session was up, bgpd only logs. */
+export function frrSessions(text: string, log: string): RouterSession[] {
   const all = JSON.parse(text) as Readonly<Record<string, FrrNeighbour>>;
   return Object.entries(all).map(([neighbour, it]) => {
     const errors = [it.lastResetDueTo, it.lastNotificationReason, it.lastShutdownDescription];
+    const said = log.split('\n').filter((line) => line.includes(`neighbor ${neighbour} `));
     return {
       neighbour,
       established: it.bgpState === 'Established',
       state: it.bgpState,
-      lastError: errors.filter((each) => each !== undefined).join(': '),
+      lastError: [...errors, notificationIn(said.at(-1))]
+        .filter((each) => each !== undefined)
+        .join(': '),
       text: JSON.stringify(it),
     };
   });
+}
+
+function notificationIn(line: string | undefined): string | undefined {
+  return line && /%NOTIFICATION: (.*)/.exec(line)?.[1];
 }
 
 /** Of `show bfd peers json`. */

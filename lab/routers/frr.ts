@@ -52,7 +52,7 @@ export async function startFrr(lab: Lab, host: Host, options: RouterOptions): Pr
       );
       return tables.flatMap(frrRoutes);
     },
-    sessions: async () => frrSessions(await ask('show bgp neighbors json')),
+    sessions: async () => frrSessions(await ask('show bgp neighbors json'), bgpd.output()),
     bfdSessions: async () => frrBfdSessions(await ask('show bfd peers json')),
     configure: (next) => configure(next, [`no router bgp ${asn}`]),
     refresh: async (neighbour) => {

@@ -77,13 +77,20 @@ function extendedText({ subtype, value }: Extended): string {
 
 interface GobgpNeighbour {
   readonly conf: { readonly neighbor_address?: string; readonly neighbor_interface?: string };
-  readonly state: { readonly neighbor_address: string; readonly session_state?: number };
+  readonly state: {
+    readonly neighbor_address: string;
+    readonly session_state?: number;
+    readonly messages?: { readonly received?: { readonly notification?: number } };
+  };
 }
 
 /** `apipb.PeerState.SessionState`. */
 const STATES = ['unknown', 'Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'];
 
-/** Of `gobgp neighbor -j`; why a session ended it only logs: its last such line for the neighbour. */
+/**
+ * Of `gobgp neighbor -j`; why a session ended it only logs: its last such line for the neighbour. Of what
+ * came before a session was up it knows that it came.
+ */
 export function gobgpSessions(text: string, log: string): RouterSession[] {
   const all = JSON.parse(text) as readonly GobgpNeighbour[];
   return all.map((it) => {
@@ -93,17 +100,23 @@ export function gobgpSessions(text: string, log: string): RouterSession[] {
       neighbour: link || address,
       established: state === 'Established',
       state,
-      lastError: lastComplaint(log, it.state.neighbor_address || address),
+      lastError: lastComplaint(log, it.state.neighbor_address || address) || refusalOf(it),
       text: JSON.stringify(it),
     };
   });
 }
 
+function refusalOf({ state }: GobgpNeighbour): string {
+  return state.messages?.received?.notification ? 'The peer sent a NOTIFICATION' : '';
+}
+
 interface LogLine {
   readonly Key?: string;
-  readonly level?: string;
   readonly msg?: string;
   readonly Reason?: string;
+  /** Of a NOTIFICATION. */
+  readonly Code?: number;
+  readonly Subcode?: number;
   readonly Data?: unknown;
 }
 
@@ -112,9 +125,10 @@ function lastComplaint(log: string, neighbour: string): string {
     .split('\n')
     .filter((line) => line.startsWith('{') && line.endsWith('}'))
     .map((line) => JSON.parse(line) as LogLine)
-    .filter(({ Key, Reason, level }) => Key === neighbour && (Reason || level === 'warning'));
+    .filter(({ Key, Reason, Code }) => Key === neighbour && (Reason || Code !== undefined));
   const last = lines.at(-1);
   if (last === undefined) return '';
-  const said = [last.msg, last.Reason, last.Data && JSON.stringify(last.Data)];
+  const code = last.Code !== undefined && `${last.Code}/${last.Subcode}`;
+  const said = [last.msg, last.Reason, code, last.Data && JSON.stringify(last.Data)];
   return said.filter(Boolean).join(': ');
 }

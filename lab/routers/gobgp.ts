@@ -46,9 +46,7 @@ export async function startGobgp(lab: Lab, host: Host, options: RouterOptions): 
       await program.prints(new RegExp(`(Finished reading the config file[^]*){${reads}}`));
       await announce(next.announce);
     },
-    refresh: async (neighbour) => {
-      await ask(`neighbor ${neighbour} softresetin`);
-    },
+    refresh: () => Promise.reject(new Error('GoBGP keeps what it was told, and never asks again')),
     pause: () => void process.kill(program.pid, 'SIGSTOP'),
     resume: () => void process.kill(program.pid, 'SIGCONT'),
     stop: async () => void (await program.stop()),

@@ -104,7 +104,7 @@ export interface Router {
   ask(command: string): Promise<string>;
   /** Takes other options while it runs; FRR begins all its sessions again. */
   configure(options: RouterOptions): Promise<void>;
-  /** Asks the neighbour for its routes again (RFC 2918). */
+  /** Asks the neighbour for its routes again (RFC 2918); not with GoBGP. */
   refresh(neighbour: string): Promise<void>;
   /** Takes away its processor time: it is silent, and its sockets stay open. */
   pause(): void;

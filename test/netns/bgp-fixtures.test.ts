@@ -110,7 +110,6 @@ async function converse(lab: Lab, lan: Lan): Promise<void> {
   await until(has(bird, '10.31.0.0/16'));
   await bird.refresh(lan.addresses('frr')[0]);
   await frr.refresh(lan.addresses('bird')[0]);
-  await gobgp.refresh(lan.addresses('frr')[0]);
   await bird.configure(optionsOf('bird', []));
   await until(async () => !(await has(frr, 'fd01::/64')()));
   await until(async () => !(await has(gobgp, '10.1.0.0/24')()));
