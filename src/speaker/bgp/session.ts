@@ -202,7 +202,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
   function follow(next: PlannedPeer) {
     obstacle = next.obstacle;
     // What is missing may be about to come back, and its session is not to be disturbed meanwhile.
-    if (obstacle !== '' && !next.refused) return established() ? undefined : halt(undefined);
+    if (obstacle !== '' && !next.refused && established()) return;
     const before = planned;
     const then = identity;
     planned = next;
@@ -211,6 +211,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     if (remoteText(before.peer.remote) !== remoteText(remote) || before.refused !== next.refused)
       place.look(next.refused ? undefined : remote);
     if (next.refused) halt(DECONFIGURED);
+    else if (obstacle !== '') halt(undefined);
     else if (identity !== then && !place.isPresent()) halt(RECONFIGURE.notification);
     else if (identity !== then && driver.state().running) driver.dispatch(RECONFIGURE);
     begin();

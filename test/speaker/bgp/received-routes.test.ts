@@ -1,0 +1,54 @@
+import test from 'ava';
+import { type Prefix, parsePrefix } from '../../../src/domain/prefix.ts';
+import { BARE_PATH, type UpdateMessage } from '../../../src/protocol/bgp/message.ts';
+import { createReceivedRoutes } from '../../../src/speaker/bgp/received-routes.ts';
+
+const prefixes = (texts: readonly string[]) => texts.map((text) => parsePrefix(text) as Prefix);
+
+function update(announced: readonly string[], fields: Partial<UpdateMessage> = {}): UpdateMessage {
+  return {
+    kind: 'update',
+    withdrawn: [],
+    announced: prefixes(announced),
+    attributes: announced.length > 0 ? BARE_PATH : undefined,
+    endOfRib: undefined,
+    faults: [],
+    ...fields,
+  };
+}
+
+test('take() keeps what is announced and not withdrawn', (t) => {
+  const routes = createReceivedRoutes();
+  routes.take(update(['192.0.2.0/24', '2001:db8::/32']));
+  routes.take(update([], { withdrawn: prefixes(['192.0.2.0/24', '198.51.100.0/24']) }));
+  t.deepEqual([...routes.current().keys()], ['2001:db8::/32']);
+  routes.clear();
+  t.is(routes.current().size, 0);
+});
+
+test('take() drops a family that cannot be believed any more', (t) => {
+  const routes = createReceivedRoutes();
+  routes.take(update(['192.0.2.0/24', '2001:db8::/32']));
+  const fault = { approach: 'disableFamily', attribute: 14, family: 6, reason: '' } as const;
+  routes.take(update([], { faults: [fault] }));
+  t.deepEqual([...routes.current().keys()], ['192.0.2.0/24']);
+});
+
+test('refresh() forgets what the peer does not say again', (t) => {
+  const routes = createReceivedRoutes();
+  routes.take(update(['192.0.2.0/24', '198.51.100.0/24', '2001:db8::/32']));
+  routes.refresh(4, 'begin');
+  t.is(routes.current().size, 3);
+  routes.take(update(['198.51.100.0/24']));
+  routes.refresh(4, 'end');
+  t.deepEqual([...routes.current().keys()].sort(), ['198.51.100.0/24', '2001:db8::/32']);
+});
+
+test('take() keeps no more than the limit, and says so', (t) => {
+  const routes = createReceivedRoutes(2);
+  routes.take(update(['192.0.2.0/24', '198.51.100.0/24']));
+  t.false(routes.truncated());
+  routes.take(update(['203.0.113.0/24', '192.0.2.0/24']));
+  t.deepEqual([...routes.current().keys()], ['192.0.2.0/24', '198.51.100.0/24']);
+  t.true(routes.truncated());
+});
