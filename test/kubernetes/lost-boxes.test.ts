@@ -1,19 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { startBoxPublisher } from '../../src/cluster/kubernetes/box/box-publisher.ts';
 import { watchLostBoxes } from '../../src/cluster/kubernetes/box/lost-boxes.ts';
 import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
-import { openKubernetesSource } from '../../src/cluster/kubernetes/kubernetes-source.ts';
-import type { BoxPublisher } from '../../src/domain/box.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { type AuditEvent, isForeignWrite } from './audit-log.ts';
-import { boxState, HEARTBEAT, vip } from './boxes.ts';
+import { boxState, vip } from './boxes.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { startTestController, type TestController } from './controllers.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { type RealBox, startRealBox } from './real-box.ts';
 
 /** What the controller that leads says of boxes that cannot speak, and how they take it back. */
 const DEPLOY = fileURLToPath(new URL('../../config/deploy/', import.meta.url));
@@ -37,7 +35,7 @@ const FAST_CLOCK: Clock = {
 let plane: ControlPlane;
 let proxy: FaultProxy;
 const controllers: TestController[] = [];
-const boxes: Box[] = [];
+const boxes: RealBox[] = [];
 
 test.before(async () => {
   plane = await startControlPlane();
@@ -55,58 +53,9 @@ test.after.always(async () => {
   await plane?.stop();
 });
 
-interface Box {
-  readonly publisher: BoxPublisher;
-  /** As when the process is killed, or over. */
-  end(): Promise<void>;
-}
-
 /** What a speaker runs to tell the cluster of its box. */
-async function startBox(name: string, kubeconfig: string): Promise<Box> {
-  const log = recordingLog();
-  const settings = {
-    kubeconfig,
-    context: undefined,
-    namespace: 'tidegate-system',
-    metallbNamespace: 'metallb-system',
-    idleTimeoutMs: 60_000,
-    lease: { durationMs: 3000, renewDeadlineMs: 2000, retryPeriodMs: 300 },
-    heartbeat: HEARTBEAT,
-  };
-  const source = await openKubernetesSource({
-    roles: ['speaker'],
-    node: name,
-    version: 'test',
-    settings,
-    ours: { class: 'tidegate.io/tidegate', handleUnclassed: true },
-    memoryFile: `${plane.folder}/${name}.memory`,
-    clock: realClock,
-    log,
-    random: Math.random,
-  });
-  const userAgent = 'tidegate/test (box)';
-  const connection = await openConnection({
-    ...{ kubeconfig, context: undefined, userAgent, clock: realClock, log },
-  });
-  const publisher = startBoxPublisher({
-    ...settings,
-    ...{ connection, source, box: name, identity: `${name}-${Math.random()}` },
-    ...{ clock: realClock, log },
-  });
-  let ended: Promise<void> | undefined;
-  const end = async () => {
-    // Nothing is said any more.
-    await connection.close();
-    await publisher.stop();
-    await source.stop();
-  };
-  const box: Box = {
-    publisher,
-    end() {
-      ended ??= end();
-      return ended;
-    },
-  };
+async function startBox(name: string, kubeconfig: string): Promise<RealBox> {
+  const box = await startRealBox(plane, name, kubeconfig);
   boxes.push(box);
   return box;
 }

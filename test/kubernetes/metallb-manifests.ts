@@ -126,6 +126,7 @@ export const VALID: readonly Sample[] = [
     'own-address': { ...peer, sourceAddress: '10.0.0.2', routerID: '10.10.10.10' },
     timers: { ...peer, holdTime: '90s', keepaliveTime: '30s', connectTime: '1m30s' },
     'no-hold-time': { ...peer, holdTime: '0s' },
+    'converted-from-an-old-version': { ...peer, holdTime: '1m30s', keepaliveTime: '0s' },
     'hold-time-alone': { ...peer, holdTime: '3s' },
     'keepalive-alone': { ...peer, keepaliveTime: '1s' },
     password: { ...peer, password: 'open sesame' },
@@ -402,6 +403,16 @@ export const BROKEN: readonly BrokenSample[] = [
     'port-zero': [{ ...peer, peerPort: 0 }, /spec\.peerPort.*greater than or equal to 1/],
     'port-too-large': [{ ...peer, peerPort: 16385 }, /spec\.peerPort.*less than or equal to 16384/],
     'hold-time-too-short': [{ ...peer, holdTime: '2s' }, /spec\.holdTime.*0 or at least 3s/],
+    'hold-time-too-long': [
+      { ...peer, holdTime: '65536s' },
+      /spec\.holdTime.*at most 65535s/,
+      'an OPEN carries 16 bits',
+    ],
+    'password-too-long': [
+      { ...peer, password: 'x'.repeat(81) },
+      /spec\.password.*more than 80 bytes/,
+      'the kernel takes 80 bytes',
+    ],
     'hold-time-is-a-number': [{ ...peer, holdTime: 'ninety' }, /spec\.holdTime/],
     'keepalive-longer-than-hold-time': [
       { ...peer, holdTime: '30s', keepaliveTime: '31s' },
