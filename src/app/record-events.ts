@@ -15,6 +15,7 @@ import {
 } from '../system/reports.ts';
 import { watchLedger } from '../system/watch-ledger.ts';
 import type { EventHistory } from '../telemetry/event-history.ts';
+import { recordSessions } from './record-sessions.ts';
 import type { RunningRoles } from './start-roles.ts';
 
 type Stop = () => void;
@@ -29,7 +30,9 @@ export function recordEvents(
   const stops = [
     ...(controller ? [recordStatusEvents(source, history)] : []),
     ...(forwarder && health ? [recordForwardingEvents(runDir, forwarder, health, history)] : []),
-    ...(speaker ? [recordAnnouncements(runDir, history)] : []),
+    ...(speaker
+      ? [recordAnnouncements(runDir, history), recordSessions(speaker.bgp, history)]
+      : []),
   ];
   return () => {
     for (const stop of stops) stop();
@@ -102,17 +105,21 @@ function recordForwardingEvents(
   };
 }
 
-/** The speaker's: addresses announced and withdrawn. */
+/** The speaker's: addresses announced, by either way, and withdrawn. */
 function recordAnnouncements(runDir: string, history: EventHistory): Stop {
   return recordReport(join(runDir, SPEAKER_REPORT), 'speaker', history, (json) => {
     const announcement = decodeAnnouncement(json);
     if (!announcement) return undefined;
-    const { announced, interfaces, reason } = announcement;
+    const { announced, interfaces, peers, reason } = announcement;
+    const ways = [
+      ...(interfaces.length > 0 ? [`on ${interfaces.join(', ')}`] : []),
+      ...(peers.length > 0 ? [`to ${peers.join(', ')}`] : []),
+    ];
     return {
       object: undefined,
       state: announced ? 'Announced' : 'Withdrawn',
       good: announced,
-      detail: announced ? `on ${interfaces.join(', ')}` : reason,
+      detail: announced ? ways.join(' and ') : reason,
     };
   });
 }
