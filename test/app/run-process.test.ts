@@ -10,7 +10,7 @@ import test, { type ExecutionContext } from 'ava';
 /** The controller as a real process, on a real disk: it needs no network and no privilege. */
 const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
 const TOKEN = 'a-token-of-this-test-only';
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 
 interface Box {
   readonly state: string;
