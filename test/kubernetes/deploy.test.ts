@@ -215,16 +215,27 @@ test.serial('a speaker in the cluster writes for the Node that it runs on alone'
     kind: 'ServiceL2Status',
     metadata: { name: `l2-${node}`, labels: { 'metallb.io/node': node } },
   });
+  const states = '/apis/metallb.io/v1beta1/namespaces/metallb-system/configurationstates';
+  const state = (name: string) => ({
+    apiVersion: 'metallb.io/v1beta1',
+    kind: 'ConfigurationState',
+    metadata: { name },
+  });
+  const bgpStatuses = statuses.replace('l2', 'bgp');
+  const bgpStatus = (node: string) => ({
+    ...{ apiVersion: 'metallb.io/v1beta1', kind: 'ServiceBGPStatus' },
+    metadata: { name: `bgp-${node}`, labels: { 'metallb.io/node': node } },
+  });
   for (const manifest of [edgeNode('worker-2'), lease('edgenode-worker-2')]) {
     await plane.apply({
       ...manifest,
       metadata: { ...manifest.metadata, namespace: 'tidegate-system' },
     });
   }
-  await plane.apply({
-    ...l2Status('worker-2'),
-    metadata: { ...l2Status('worker-2').metadata, namespace: 'metallb-system' },
-  });
+  for (const manifest of [l2Status('worker-2'), bgpStatus('worker-2'), state('speaker-worker-2')]) {
+    const metadata = { ...manifest.metadata, namespace: 'metallb-system' };
+    await plane.apply({ ...manifest, metadata });
+  }
 
   const own: readonly [string, string, object?][] = [
     ['POST', edgeNodes, edgeNode('worker-1')],
@@ -235,6 +246,11 @@ test.serial('a speaker in the cluster writes for the Node that it runs on alone'
     ['POST', statuses, l2Status('worker-1')],
     ['PATCH', `${statuses}/l2-worker-1/status`, { status: { node: 'worker-1' } }],
     ['DELETE', `${statuses}/l2-worker-1`],
+    ['POST', bgpStatuses, bgpStatus('worker-1')],
+    ['PATCH', `${bgpStatuses}/bgp-worker-1/status`, { status: { node: 'worker-1' } }],
+    ['DELETE', `${bgpStatuses}/bgp-worker-1`],
+    ['POST', states, state('speaker-worker-1')],
+    ['PATCH', `${states}/speaker-worker-1/status`, { status: { result: 'Valid' } }],
   ];
   for (const [method, path, body] of own) {
     const { status, body: said } = await client.request(method, path, body, typeOf(method));
@@ -250,6 +266,11 @@ test.serial('a speaker in the cluster writes for the Node that it runs on alone'
     ['POST', statuses, l2Status('worker-3')],
     ['PATCH', `${statuses}/l2-worker-2/status`, { status: { node: 'worker-1' } }],
     ['DELETE', `${statuses}/l2-worker-2`],
+    ['POST', bgpStatuses, bgpStatus('worker-3')],
+    ['PATCH', `${bgpStatuses}/bgp-worker-2/status`, { status: { node: 'worker-1' } }],
+    ['DELETE', `${bgpStatuses}/bgp-worker-2`],
+    ['POST', states, state('controller')],
+    ['PATCH', `${states}/speaker-worker-2/status`, { status: { result: 'Valid' } }],
   ];
   for (const [method, path, body] of foreign) {
     const { status, body: said } = await client.request(method, path, body, typeOf(method));
