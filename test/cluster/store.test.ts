@@ -85,6 +85,21 @@ test('an object that says the same stays the same object', (t) => {
   t.not(store.publish().secrets.get('default/s'), before.secrets.get('default/s'));
 });
 
+test('a peer with the same password stays the same object, and with another it is another', (t) => {
+  const store = createStore();
+  const peer = (password: string) =>
+    claim('BGPPeer', {
+      metadata: { name: 'tor' },
+      spec: { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1', password },
+    });
+  store.replace('a', [peer('one')], []);
+  const before = store.publish();
+  store.replace('a', [peer('one'), service('web')], []);
+  t.is(store.publish().bgpPeers, before.bgpPeers);
+  store.replace('a', [peer('two'), service('web')], []);
+  t.not(store.publish().bgpPeers, before.bgpPeers);
+});
+
 test('an equal status stays the same object, also within a turn', (t) => {
   const store = createStore();
   store.setStatuses([['default/web', status(['192.0.2.1'])]]);

@@ -100,6 +100,40 @@ test.serial(
   },
 );
 
+test.serial('with the rights of a version without BGP all else goes on', async (t) => {
+  const { plane, proxy } = world;
+  const role =
+    '/apis/rbac.authorization.k8s.io/v1/namespaces/metallb-system/roles/tidegate-speaker';
+  const { rules } = await plane.must('GET', role);
+  const isOld = (resource: string) => !/bgp|bfd|communit/.test(resource);
+  const setRules = (all: readonly object[]) =>
+    plane.must('PATCH', role, { rules: all }, 'application/merge-patch+json');
+  t.teardown(() => setRules(rules));
+  await setRules(
+    rules.map((rule: { resources: string[] }) => ({
+      ...rule,
+      resources: rule.resources.filter(isOld),
+    })),
+  );
+  const serviceAccount = { namespace: 'tidegate-system', name: 'tidegate-speaker' };
+  const kubeconfig = await proxy.kubeconfigFor({ serviceAccount });
+  const { source, until } = await world.open(t, { roles: ['speaker'], kubeconfig });
+  const snapshot = await until(isRead);
+  t.true(snapshot.services.has('default/web'));
+  t.is(snapshot.bgpPeers.size, 0);
+  const told = source.state().problems.map(({ message }) => message.split(' cannot')[0]);
+  t.deepEqual(told.sort(), [
+    'BFDProfile',
+    'BGPAdvertisement',
+    'BGPPeer',
+    'Community',
+    'ServiceBGPStatus',
+  ]);
+  await setRules(rules);
+  await until((now) => now.bgpPeers.size > 0);
+  await until(() => source.state().problems.length === 0);
+});
+
 test.serial('no password stands on the disk: without the API server there is none', async (t) => {
   const { plane } = world;
   await makePeer('inline', { password: PASSWORD });

@@ -15,6 +15,11 @@ export interface KindToRead {
   readonly fieldSelector?: string;
   /** By a CustomResourceDefinition, which may be missing: then there are no objects of the kind. */
   readonly custom: CustomResource | undefined;
+  /**
+   * What the process does besides goes on when the server refuses to have it read: the rights of an
+   * earlier version may still be in force.
+   */
+  readonly isOptional?: boolean;
 }
 
 /** Where a custom kind stands in the API server's list of what it knows. */
@@ -55,9 +60,13 @@ export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
     path: '/apis/tidegate.io/v1alpha1/edgenodes',
     custom: { ...TIDEGATE, plural: 'edgenodes' },
   };
+  const bgp = (...[kind, plural, version]: Parameters<typeof metallb>): KindToRead => ({
+    ...metallb(kind, plural, version),
+    isOptional: true,
+  });
   const ownStatuses = { labelSelector: `${NODE_LABEL}=${node}` };
   const l2Statuses = metallb('ServiceL2Status', 'servicel2statuses');
-  const bgpStatuses = metallb('ServiceBGPStatus', 'servicebgpstatuses');
+  const bgpStatuses = bgp('ServiceBGPStatus', 'servicebgpstatuses');
   const kinds: readonly (KindToRead | false)[] = [
     core('Service', '/api/v1/services'),
     isFor('forwarder') && core('EndpointSlice', '/apis/discovery.k8s.io/v1/endpointslices'),
@@ -66,10 +75,10 @@ export function kindsToRead(options: KindsOptions): readonly KindToRead[] {
     isFor('controller', 'speaker') && core('Namespace', '/api/v1/namespaces'),
     isFor('controller', 'speaker') && metallb('IPAddressPool', 'ipaddresspools'),
     isFor('speaker') && metallb('L2Advertisement', 'l2advertisements'),
-    isFor('speaker') && metallb('BGPPeer', 'bgppeers', 'v1beta2'),
-    isFor('speaker') && metallb('BGPAdvertisement', 'bgpadvertisements'),
-    isFor('speaker') && metallb('BFDProfile', 'bfdprofiles'),
-    isFor('speaker') && metallb('Community', 'communities'),
+    isFor('speaker') && bgp('BGPPeer', 'bgppeers', 'v1beta2'),
+    isFor('speaker') && bgp('BGPAdvertisement', 'bgpadvertisements'),
+    isFor('speaker') && bgp('BFDProfile', 'bfdprofiles'),
+    isFor('speaker') && bgp('Community', 'communities'),
     isFor('controller') && l2Statuses,
     isFor('controller') && bgpStatuses,
     // A box looks only for what others do to its own.

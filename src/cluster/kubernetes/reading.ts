@@ -218,7 +218,17 @@ function isSynced({ reflector }: Reader): boolean {
 }
 
 function isRead(reader: Reader): boolean {
-  return reader.isMissing || isSynced(reader);
+  return reader.isMissing || isSynced(reader) || isPassedOver(reader);
+}
+
+/** A few seconds: a server that is starting refuses what it allows a moment later. */
+const REFUSALS_UNTIL_PASSED_OVER = 5;
+
+/** Whether the server, which answers, refuses again and again to have a kind read that is not needed. */
+function isPassedOver({ toRead, reflector }: Reader): boolean {
+  const { failures, lastError } = reflector.state();
+  if (!toRead.isOptional || failures < REFUSALS_UNTIL_PASSED_OVER) return false;
+  return lastError instanceof ApiError && (lastError.status === 403 || lastError.status === 500);
 }
 
 /** Whether the server, or whatever answers there, says that it does not know the kind. */

@@ -217,3 +217,18 @@ test('read() never throws', async (t) => {
     { numRuns: 500 },
   );
 });
+
+test('read() tells which version of a BGPPeer to write in place of the old one', async (t) => {
+  const spec = '{myASN: 64500, peerASN: 64501, peerAddress: 192.0.2.1, ebgpMultiHop: true}';
+  const peer = (version: string) =>
+    `apiVersion: metallb.io/${version}\nkind: BGPPeer\nmetadata: {name: tor}\nspec: ${spec}\n`;
+  const old = await read(peer('v1beta1'));
+  t.is(old.objects[0]?.object, undefined);
+  t.like(old.problems[0], {
+    object: { kind: 'BGPPeer', key: 'default/tor' },
+    position: { file: 'a.yaml', line: 1, column: 13 },
+    message: '"metallb.io/v1beta1" is a version of BGPPeer that is not read',
+    remedy: 'Write metallb.io/v1beta2',
+  });
+  t.is((await read(peer('v1beta2'))).objects[0]?.object?.kind, 'BGPPeer');
+});

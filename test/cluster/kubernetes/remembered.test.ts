@@ -41,6 +41,22 @@ function put(memory: Memory, kind: Kind, key: string, json: KubeObject) {
   if (line) memory.put(kind, key, line);
 }
 
+test('a password of a BGP peer is not written down, but that there was one', async (t) => {
+  const path = makePath(t);
+  const memory = await open(path);
+  memory.setCluster(MARK);
+  const spec = { myASN: 64_500, password: 'correct horse' };
+  put(memory, 'BGPPeer', 'default/with', object('with', { spec }));
+  put(memory, 'BGPPeer', 'default/without', object('without', { spec: { ...spec, password: '' } }));
+  await memory.close();
+  t.notRegex(readFileSync(path, 'latin1'), /correct horse/);
+  const again = await open(path);
+  const { found } = await recalled(again);
+  t.like(found['BGPPeer default/with'], { spec: { myASN: 64_500 }, passwordForgotten: true });
+  t.false('passwordForgotten' in (found['BGPPeer default/without'] as object));
+  await again.close();
+});
+
 async function recalled(memory: Memory, server = MARK.server) {
   const found: Record<string, Json> = {};
   const lives: Record<string, string> = {};
