@@ -15,7 +15,7 @@ import type { Wire } from './wire.ts';
 
 /** Octets that may wait for a peer before nothing more is said to it until it has read them. */
 export const QUEUED_BYTES_MAX = 128 * 1024;
-/** Prefixes that are encoded at a time: at most so many go beyond `QUEUED_BYTES_MAX`. */
+/** Prefixes that are taken at a time, to be packed together. */
 const BATCH_PREFIXES = 1000;
 
 /** Tells one peer what this box announces, as fast as the peer reads. */
@@ -58,7 +58,11 @@ interface Talk {
   readonly negotiated: Negotiated;
   readonly known: Map<string, PathAttributes>;
   nextHops: NextHops;
+  /** Messages of the prefixes that were taken last, made one by one as the peer reads. */
+  messages: Iterator<Uint8Array>;
 }
+
+const NOTHING: readonly Uint8Array[] = [];
 
 export function createAdvertiser(options: AdvertiserOptions): Advertiser {
   const rib = createAdjRibOut(options.peer);
@@ -81,7 +85,8 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
     for (const family of negotiated.codec.families) rib.endOfRib(family);
   }
 
-  function say(step: RibStep, { wire }: Talk) {
+  function say(step: RibStep, talk: Talk) {
+    const { wire } = talk;
     if (step.kind === 'changes') {
       const { messages, refused: bad } = packUpdates(step, wire.context());
       for (const key of step.keys) refused.delete(key);
@@ -89,7 +94,7 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
         rib.refuse(formatPrefix(prefix));
         refused.set(formatPrefix(prefix), reason);
       }
-      wire.sendUpdates(messages);
+      talk.messages = messages[Symbol.iterator]();
       options.onTold(step.keys);
     } else if (step.kind === 'endOfRib') {
       wire.send({
@@ -112,6 +117,11 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
 
   function flush() {
     while (talk && talk.wire.queuedBytes < QUEUED_BYTES_MAX) {
+      const message = talk.messages.next();
+      if (!message.done) {
+        talk.wire.sendUpdate(message.value);
+        continue;
+      }
       const next = rib.next(BATCH_PREFIXES);
       if (!next) return;
       say(next, talk);
@@ -125,7 +135,8 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
     },
     begin(wire, local, negotiated) {
       const nextHops = hopsOf(local, negotiated);
-      talk = { wire, local, negotiated, known: new Map(), nextHops };
+      const messages = NOTHING.values();
+      talk = { wire, local, negotiated, known: new Map(), nextHops, messages };
       rib.open(pathsOf(talk), negotiated.codec.families);
       if (complete) endOfRibs(talk);
       flush();

@@ -4,6 +4,8 @@ import type { PathAttributes, UpdateMessage } from '../../protocol/bgp/message.t
 
 /** Prefixes of a peer that are kept; a load balancer needs none, and a full table is a million. */
 export const RECEIVED_PREFIXES_MAX = 10_000;
+/** Octets of their attributes, about, each prefix by itself: one path can be 64 KiB long. */
+export const RECEIVED_OCTETS_MAX = 8 * 1024 * 1024;
 
 export interface ReceivedRoute {
   readonly prefix: Prefix;
@@ -22,10 +24,18 @@ export interface ReceivedRoutes {
   clear(): void;
 }
 
-export function createReceivedRoutes(max: number = RECEIVED_PREFIXES_MAX): ReceivedRoutes {
-  const routes = new Map<string, ReceivedRoute>();
+interface KeptRoute extends ReceivedRoute {
+  readonly octets: number;
+}
+
+export function createReceivedRoutes(
+  maxPrefixes: number = RECEIVED_PREFIXES_MAX,
+  maxOctets: number = RECEIVED_OCTETS_MAX,
+): ReceivedRoutes {
+  const routes = new Map<string, KeptRoute>();
   /** Not said again yet since the peer began to say everything again. */
   const stale = new Set<string>();
+  let octets = 0;
   let truncated = false;
 
   function keysOf(family: Family): string[] {
@@ -34,24 +44,39 @@ export function createReceivedRoutes(max: number = RECEIVED_PREFIXES_MAX): Recei
     );
   }
 
+  function drop(key: string) {
+    octets -= routes.get(key)?.octets ?? 0;
+    routes.delete(key);
+  }
+
+  function keep(key: string, route: KeptRoute) {
+    drop(key);
+    if (routes.size >= maxPrefixes || octets + route.octets > maxOctets) {
+      truncated = true;
+      return;
+    }
+    routes.set(key, route);
+    octets += route.octets;
+  }
+
   return {
-    take({ withdrawn, announced, attributes, faults }) {
-      for (const prefix of withdrawn) routes.delete(formatPrefix(prefix));
-      for (const prefix of attributes ? announced : []) {
+    take({ withdrawn, announced, attributes: path, faults }) {
+      for (const prefix of withdrawn) drop(formatPrefix(prefix));
+      const size = path ? octetsOf(path) : 0;
+      for (const prefix of path ? announced : []) {
         const key = formatPrefix(prefix);
-        if (routes.size >= max && !routes.has(key)) truncated = true;
-        else routes.set(key, { prefix, path: attributes as PathAttributes });
+        keep(key, { prefix, path: path as PathAttributes, octets: size });
         stale.delete(key);
       }
       for (const { approach, family } of faults) {
         if (approach !== 'disableFamily' || family === undefined) continue;
-        for (const key of keysOf(family)) routes.delete(key);
+        for (const key of keysOf(family)) drop(key);
       }
     },
     refresh(family, phase) {
       for (const key of keysOf(family)) {
         if (phase === 'begin') stale.add(key);
-        else if (stale.delete(key)) routes.delete(key);
+        else if (stale.delete(key)) drop(key);
       }
     },
     current: () => routes,
@@ -59,7 +84,20 @@ export function createReceivedRoutes(max: number = RECEIVED_PREFIXES_MAX): Recei
     clear() {
       routes.clear();
       stale.clear();
+      octets = 0;
       truncated = false;
     },
   };
+}
+
+/** What its lists take on the wire. */
+function octetsOf(path: PathAttributes): number {
+  const { communities, extendedCommunities, largeCommunities, clusterList } = path;
+  return (
+    4 * path.asPath.reduce((sum, { asns }) => sum + asns.length, 0) +
+    4 * (communities.length + clusterList.length) +
+    8 * extendedCommunities.length +
+    12 * largeCommunities.length +
+    path.unknown.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  );
 }

@@ -12,8 +12,8 @@ export interface Wire {
   /** How messages are read and written now. */
   context(): CodecContext;
   send(message: BgpMessage): void;
-  /** Messages that are encoded already. */
-  sendUpdates(updates: Iterable<Uint8Array>): void;
+  /** One that is encoded already. */
+  sendUpdate(bytes: Uint8Array): void;
   readonly queuedBytes: number;
   /** Says so and closes, giving the peer bounded time to read it. No event comes from here on. */
   close(notification: NotificationContent | undefined): void;
@@ -100,11 +100,9 @@ export function createWire(options: WireOptions): Wire {
   return {
     context,
     send,
-    sendUpdates(updates) {
-      for (const bytes of updates) {
-        counters.sent('update');
-        write(bytes);
-      }
+    sendUpdate(bytes) {
+      counters.sent('update');
+      write(bytes);
     },
     get queuedBytes() {
       return connection.queuedBytes;

@@ -49,6 +49,21 @@ test('take() keeps no more than the limit, and says so', (t) => {
   routes.take(update(['192.0.2.0/24', '198.51.100.0/24']));
   t.false(routes.truncated());
   routes.take(update(['203.0.113.0/24', '192.0.2.0/24']));
-  t.deepEqual([...routes.current().keys()], ['192.0.2.0/24', '198.51.100.0/24']);
+  t.deepEqual([...routes.current().keys()].sort(), ['192.0.2.0/24', '198.51.100.0/24']);
   t.true(routes.truncated());
+});
+
+test('take() keeps no more attributes than the limit, however long they are', (t) => {
+  const routes = createReceivedRoutes(10, 100);
+  const path = (length: number) => ({
+    ...BARE_PATH,
+    communities: new Array<number>(length).fill(1),
+  });
+  routes.take(update(['192.0.2.0/24', '198.51.100.0/24'], { attributes: path(10) }));
+  routes.take(update(['203.0.113.0/24'], { attributes: path(10) }));
+  t.is(routes.current().size, 2);
+  t.true(routes.truncated());
+  routes.take(update(['192.0.2.0/24'], { attributes: path(1) }));
+  routes.take(update(['203.0.113.0/24'], { attributes: path(10) }));
+  t.is(routes.current().size, 3, 'there is room again');
 });

@@ -1,0 +1,132 @@
+import test from 'ava';
+import type { RouteAttributes } from '../../../src/domain/bgp/bgp-route.ts';
+import { KeyedMap } from '../../../src/domain/keyed-map.ts';
+import { parsePrefix } from '../../../src/domain/prefix.ts';
+import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
+import { encodeMessage } from '../../../src/protocol/bgp/encode-message.ts';
+import type { BgpMessage } from '../../../src/protocol/bgp/message.ts';
+import type { Negotiated } from '../../../src/protocol/bgp/session/negotiated.ts';
+import { createAdvertiser, QUEUED_BYTES_MAX } from '../../../src/speaker/bgp/advertiser.ts';
+import type { Wire } from '../../../src/speaker/bgp/wire.ts';
+import { address } from '../../support/objects.ts';
+import { PLAIN } from './scene.ts';
+
+const PEER = 'metallb-system/tor';
+const LOCAL = address('192.0.2.2');
+const OWN = [{ ifindex: 2, address: LOCAL, prefixLength: 24 }];
+const NEGOTIATED = {
+  internal: false,
+  enhancedRouteRefresh: true,
+  codec: {
+    ...{ fourOctetAs: true, extendedMessage: false, internal: false, extendedNextHop: false },
+    families: [4, 6],
+  },
+} as Partial<Negotiated> as Negotiated;
+
+function scene() {
+  const { codec } = NEGOTIATED;
+  const heard: BgpMessage[] = [];
+  const told: string[] = [];
+  const state = { queued: 0, reads: true };
+  const hear = (bytes: Uint8Array) => {
+    const { value } = decodeMessage(bytes, codec);
+    if (value) heard.push(value);
+    if (!state.reads) state.queued += bytes.length;
+  };
+  const wire: Wire = {
+    context: () => codec,
+    send: (message) => hear(encodeMessage(message, codec)),
+    sendUpdate: hear,
+    get queuedBytes() {
+      return state.queued;
+    },
+    close() {},
+    closed: Promise.resolve(),
+  };
+  const advertiser = createAdvertiser({
+    ...{ peer: PEER, localAsn: () => 64500, own: () => OWN, complete: false },
+    onTold: (prefixes) => told.push(...prefixes),
+  });
+  const want = (table: Readonly<Record<string, RouteAttributes>>) => {
+    const routes = KeyedMap.from(
+      Object.entries(table).map(([text, attributes]) => {
+        const prefix = parsePrefix(text);
+        if (!prefix) throw new Error(text);
+        return [text, { prefix, byPeer: new Map([[PEER, attributes]]) }];
+      }),
+    );
+    advertiser.want(routes, routes.keys());
+  };
+  return { advertiser, wire, heard, told, state, want };
+}
+
+test('what no message can say is not told, and said to be so', (t) => {
+  const { advertiser, wire, heard, want } = scene();
+  const long = { ...PLAIN, communities: Array.from({ length: 2000 }, (_, i) => i) };
+  want({ '198.51.100.7/32': long, '198.51.100.8/32': PLAIN });
+  advertiser.begin(wire, LOCAL, NEGOTIATED);
+  t.true(advertiser.has('198.51.100.8/32'));
+  t.false(advertiser.has('198.51.100.7/32'));
+  t.deepEqual([...advertiser.refused()], [['198.51.100.7/32', 'attributesTooLong']]);
+  t.deepEqual(advertiser.counts(), { announced: 1, pending: 0 });
+  const before = heard.length;
+  advertiser.flush();
+  t.is(heard.length, before, 'it is not tried again and again');
+  want({ '198.51.100.7/32': PLAIN, '198.51.100.8/32': PLAIN });
+  t.true(advertiser.has('198.51.100.7/32'));
+  t.is(advertiser.refused().size, 0);
+});
+
+test('a family without a next hop here is mute', (t) => {
+  const { advertiser, wire, want } = scene();
+  t.deepEqual(advertiser.mute(), []);
+  want({ '2001:db8::7/128': PLAIN });
+  advertiser.begin(wire, LOCAL, NEGOTIATED);
+  t.deepEqual(advertiser.mute(), [6]);
+  t.deepEqual(advertiser.counts(), { announced: 0, pending: 0 });
+});
+
+test('what waits for a peer is limited, whatever its paths are like', (t) => {
+  const { advertiser, wire, state, heard, want } = scene();
+  const communities = Array.from({ length: 900 }, (_, i) => i);
+  const table = Object.fromEntries(
+    Array.from({ length: 500 }, (_, i) => [
+      `198.51.${100 + (i >> 8)}.${i & 255}/32`,
+      { ...PLAIN, communities, med: i },
+    ]),
+  );
+  state.reads = false;
+  want(table);
+  advertiser.begin(wire, LOCAL, NEGOTIATED);
+  t.true(state.queued < QUEUED_BYTES_MAX + 4096, `${state.queued}`);
+  for (let i = 0; i < 100 && heard.length < 500; i++) {
+    state.queued = 0;
+    advertiser.flush();
+  }
+  t.is(heard.length, 500);
+});
+
+test('End-of-RIB and the answer to a refresh come after what they end', (t) => {
+  const { advertiser, wire, heard, want } = scene();
+  want({ '198.51.100.7/32': PLAIN });
+  advertiser.begin(wire, LOCAL, NEGOTIATED);
+  advertiser.completeTable();
+  advertiser.completeTable();
+  advertiser.refresh(4);
+  const said = heard.map((message) =>
+    message.kind === 'update'
+      ? `update ${message.announced.length} ${message.endOfRib ?? ''}`.trim()
+      : message.kind === 'routeRefresh' && message.subtype,
+  );
+  t.deepEqual(said, ['update 1', 'update 0 4', 'update 0 6', 'begin', 'update 1', 'end']);
+});
+
+test('end() forgets what the peer was told, and says which prefixes that concerns', (t) => {
+  const { advertiser, wire, told, want } = scene();
+  want({ '198.51.100.7/32': PLAIN });
+  advertiser.begin(wire, LOCAL, NEGOTIATED);
+  told.length = 0;
+  advertiser.end();
+  t.deepEqual(told, ['198.51.100.7/32']);
+  t.deepEqual(advertiser.counts(), { announced: 0, pending: 1 });
+});
