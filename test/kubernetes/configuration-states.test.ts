@@ -148,7 +148,11 @@ test.serial('of several errors each is told until it is mended', async (t) => {
   const both = /^(?=.*BFDProfile "none").*Secret metallb-system\/not-allowed: It cannot be read/s;
   await says(everySpeaker(both));
   await plane.must('DELETE', `${PEERS}/bgp-bfd`);
-  await says(everySpeaker(/^(?!.*bgp-bfd).*Secret metallb-system\/not-allowed/s));
+  await says(
+    everySpeaker(
+      /^(?!.*bgp-bfd).*Secret "metallb-system\/not-allowed" cannot be used. Add not-allowed/s,
+    ),
+  );
   await plane.must('DELETE', `${PEERS}/bgp-secret`);
   await says({});
   t.pass();

@@ -11,7 +11,7 @@ const PASSWORD_MAX = 80;
 /** RFC 5880 §4.4. */
 const BFD_KEY_MAX = 20;
 
-type KnownSecrets = Pick<Snapshot, 'secrets' | 'remembered'>;
+type KnownSecrets = Pick<Snapshot, 'secrets' | 'remembered' | 'problems'>;
 
 /** Behind a function, so that nothing can print it. */
 export type Password = () => Uint8Array;
@@ -51,13 +51,15 @@ function notKept(field: string): Resolved {
 
 function fromSecret(
   key: string,
-  { secrets, remembered }: KnownSecrets,
+  { secrets, remembered, problems }: KnownSecrets,
   field: string,
   max: number,
 ): Resolved {
   const bad = (message: string, remedy: string) => ({ fault: { field, message, remedy } });
   const secret = secrets.get(key);
   if (!secret && remembered) return notKept(field);
+  const refusal = problems.find(({ object }) => object?.kind === 'Secret' && object.key === key);
+  if (!secret && refusal) return bad(`Secret "${key}" cannot be used`, refusal.remedy);
   if (!secret)
     return bad(
       `There is no Secret "${key}"`,

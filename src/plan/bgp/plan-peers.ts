@@ -25,6 +25,7 @@ export function planPeers(
     before?.own === own &&
     before.snapshot.bfdProfiles === snapshot.bfdProfiles &&
     before.snapshot.secrets === snapshot.secrets &&
+    before.snapshot.problems === snapshot.problems &&
     before.snapshot.remembered === snapshot.remembered;
   if (same) return before.peers;
   const old = before?.peers ?? KeyedMap.empty<PlannedPeer>();

@@ -75,6 +75,12 @@ test('a session is not begun while its password cannot be had, and it is said wh
     t.is(result?.password, undefined);
     t.false(result?.refused);
   }
+  const refused = {
+    ...{ severity: 'error' as const, message: 'It cannot be read', remedy: 'Name it' },
+    object: { kind: 'Secret', key: 'metallb-system/tor' },
+  };
+  const unread = planned(peer, { problems: [refused] });
+  t.is(unread?.obstacle, 'Secret "metallb-system/tor" cannot be used');
   t.is(planned(peer, { secrets: byKey(passwordSecret('tor', 'x'.repeat(80))) })?.obstacle, '');
   const bfd = bgpPeer('r', '192.0.2.1', { bfdPasswordSecret: 'tor' });
   const long = byKey(passwordSecret('tor', 'x'.repeat(21)));
