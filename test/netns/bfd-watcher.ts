@@ -103,15 +103,21 @@ const CUT = `table inet cut { chain input {
   type filter hook input priority 0; udp dport { 3784, 4784 } drop;
 }; }`;
 
-/** From now on no BFD packet arrives on this host. Returns when (wall clock). */
+/**
+ * From now on no BFD packet arrives on this host. Returns when that began at the earliest (wall
+ * clock): the program that does it may be slow to end, and things happen meanwhile.
+ */
 export function deafen(host: Host): number {
+  const beganMs = Date.now();
   host.run(['nft', '-f', '-'], CUT);
-  return Date.now();
+  return beganMs;
 }
 
+/** The end of that, and when at the earliest. */
 export function undeafen(host: Host): number {
+  const beganMs = Date.now();
   host.run(['nft', 'delete', 'table', 'inet', 'cut']);
-  return Date.now();
+  return beganMs;
 }
 
 function fits(line: Heard, what: Partial<Heard>): boolean {

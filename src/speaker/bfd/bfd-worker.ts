@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { formatAddress } from '../../domain/address.ts';
 import type { BfdDropReason } from '../../protocol/bfd/drop-reason.ts';
 import { realClock } from '../../system/real-clock.ts';
 import { raiseThreadPriority } from '../../system/thread-priority.ts';
@@ -41,8 +42,10 @@ function run(port: MessagePort): void {
     discriminator: () => randomBytes(4).readUInt32BE(),
     sha1: (bytes) => hash('sha1', bytes, 'buffer'),
     onChange: (key, session) => report({ kind: 'session', round, key, session }),
-    onDrop: (reason, source) => {
-      if (isNews(reason)) warn(reason, 'Refused a BFD packet', { reason, source });
+    onDrop(reason, { source, ttl }) {
+      if (!isNews(reason)) return;
+      const from = { source: formatAddress(source), ...(reason === 'ttl' ? { ttl } : {}) };
+      warn(reason, 'Refused a BFD packet', { reason, ...from });
     },
     onSocketError: (error) =>
       warn(error.code ?? '', 'Cannot receive BFD packets', { error: error.message }),

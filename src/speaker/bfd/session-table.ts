@@ -1,5 +1,4 @@
 import type { Address } from '../../domain/address.ts';
-import { formatAddress } from '../../domain/address.ts';
 import type { BfdSession } from '../../domain/bgp/bfd-session.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { AuthenticationKey } from '../../protocol/bfd/authentication.ts';
@@ -22,8 +21,7 @@ export interface SessionTableDeps {
   readonly discriminator: () => number;
   readonly sha1: AuthenticationKey['sha1'];
   readonly onChange: (key: string, session: BfdSession) => void;
-  /** A packet was refused; `source` sent it. */
-  readonly onDrop: (reason: BfdDropReason, source: string) => void;
+  readonly onDrop: (reason: BfdDropReason, datagram: Datagram) => void;
   readonly onSocketError: (error: NodeJS.ErrnoException) => void;
 }
 
@@ -54,7 +52,7 @@ export function createSessionTable(deps: SessionTableDeps): SessionTable {
     const reason = tryToTake(datagram, multihop);
     if (reason === undefined) return;
     drops[reason] = (drops[reason] ?? 0) + 1;
-    deps.onDrop(reason, formatAddress(datagram.source));
+    deps.onDrop(reason, datagram);
   }
 
   function tryToTake(datagram: Datagram, multihop: boolean): BfdDropReason | undefined {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import test from 'ava';
+import { formatAddress } from '../../../src/domain/address.ts';
 import type { BfdSession } from '../../../src/domain/bgp/bfd-session.ts';
 import { encodeControlPacket } from '../../../src/protocol/bfd/control-packet.ts';
 import { BFD_SESSIONS_MAX } from '../../../src/speaker/bfd/bfd.ts';
@@ -33,7 +34,7 @@ function side(clock: FakeClock, host: NetworkHost, first = 1): Side {
     discriminator: () => discriminator++,
     sha1: (bytes) => hash('sha1', bytes, 'buffer'),
     onChange: (key, session) => changes.push([key, session]),
-    onDrop: (reason, source) => drops.push(`${reason} from ${source}`),
+    onDrop: (reason, { source }) => drops.push(`${reason} from ${formatAddress(source)}`),
     onSocketError: (error) => {
       throw error;
     },
