@@ -33,10 +33,8 @@ export interface Advertiser {
   completeTable(): void;
   /** Addresses of this box changed. */
   followAddresses(): void;
-  /** Families of the session that have no next hop here. */
-  mute(): readonly Family[];
-  /** Prefixes that no message can say, and why. */
-  refused(): ReadonlyMap<string, RefusalReason>;
+  /** Why not everything can be told; empty: it can. */
+  obstacle(): string;
   has(prefix: string): boolean;
   told(): ReadonlyMap<string, ToldRoute>;
   counts(): { readonly announced: number; readonly pending: number };
@@ -61,6 +59,12 @@ interface Talk {
   /** Messages of the prefixes that were taken last, made one by one as the peer reads. */
   messages: Iterator<Uint8Array>;
 }
+
+const REFUSALS: Readonly<Record<RefusalReason, string>> = {
+  attributesTooLong: 'its communities do not fit into one message',
+  noNextHop: 'its next hop is of another family',
+  familyNotNegotiated: 'the peer does not speak this family',
+};
 
 const NOTHING: readonly Uint8Array[] = [];
 
@@ -128,6 +132,18 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
     }
   }
 
+  function obstacle(): string {
+    if (!talk) return '';
+    const { families } = talk.negotiated.codec;
+    const mute = familiesWithoutNextHop(families, talk.nextHops).map((family) => `IPv${family}`);
+    const names = mute.join(' and ');
+    if (names) return `No ${names} address on its interface: ${names} is not announced`;
+    const [first] = refused.keys();
+    if (first === undefined) return '';
+    const others = refused.size > 1 ? ` and ${refused.size - 1} others` : '';
+    return `Cannot tell of ${first}${others}: ${REFUSALS[refused.get(first) ?? 'noNextHop']}`;
+  }
+
   return {
     want(routes, changed) {
       rib.want(routes, changed);
@@ -167,8 +183,7 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
       rib.repath(pathsOf(talk));
       flush();
     },
-    mute: () => (talk ? familiesWithoutNextHop(talk.negotiated.codec.families, talk.nextHops) : []),
-    refused: () => refused,
+    obstacle,
     has: rib.has,
     told: rib.told,
     counts: rib.counts,

@@ -1,4 +1,4 @@
-import { type Address, type Family, formatAddress } from '../../domain/address.ts';
+import { type Address, formatAddress } from '../../domain/address.ts';
 import type { BfdSession } from '../../domain/bgp/bfd-session.ts';
 import type { BgpRoute } from '../../domain/bgp/bgp-route.ts';
 import type { BgpSession } from '../../domain/bgp/bgp-session.ts';
@@ -22,6 +22,7 @@ import { createReceivedRoutes, type ReceivedRoutes } from './received-routes.ts'
 import { awaitedOf, connectOptionsOf, localAsnOf, sessionConfigOf } from './session-config-of.ts';
 import { createSessionDriver, type SessionNews } from './session-driver.ts';
 import { remoteText, sessionIdentity } from './session-identity.ts';
+import { createSessionLog } from './session-log.ts';
 import { viewMachine } from './session-view.ts';
 import { describeTransportError } from './transport-error.ts';
 
@@ -81,7 +82,7 @@ export interface PeerSession {
 
 export function createPeerSession(options: PeerSessionOptions, first: PlannedPeer): PeerSession {
   const { restart } = options;
-  const log = options.log.child({ peer: first.peer.key });
+  const log = createSessionLog(options.log.child({ peer: first.peer.key }));
   const counters = createMessageCounters();
   const received = createReceivedRoutes();
   let planned = first;
@@ -90,7 +91,6 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
   let stopped = false;
   let bfd: BfdSession | undefined;
   let awaited: { readonly planned: PlannedPeer; readonly peer: AwaitedPeer } | undefined;
-  let logged = '';
 
   const place = createPeerPlace(options.discover, onMove);
   const advertiser = createAdvertiser({
@@ -141,18 +141,11 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
         const wire = driver.wire(news.connection);
         const local = established()?.local;
         if (wire && local !== undefined) advertiser.begin(wire, local, news.negotiated);
-        log.info('BGP session is up', {
-          remote: targetText(),
-          families: news.negotiated.codec.families.map(nameOf),
-          notAnnounced: advertiser.mute().map(nameOf),
-        });
+        log.up(targetText(), advertiser.obstacle());
         return;
       }
       case 'lost':
-        log[stopped ? 'info' : 'warn']('BGP session is down', {
-          reason: news.reason,
-          routesKept: news.routesKept,
-        });
+        log.down(news, stopped);
         received.clear();
         advertiser.end();
         if (!place.isPresent() || obstacle !== '') halt(undefined);
@@ -164,21 +157,9 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
       case 'peerRefresh':
         return received.refresh(news.family, news.phase);
       case 'stateChanged':
-        logError();
+        log.trouble(targetText(), driver.state().lastError);
         options.onChange();
     }
-  }
-
-  /** The same error comes with every attempt; it is told once. */
-  function logError() {
-    if (stopped) return;
-    const { sent, received: heard, transport } = driver.state().lastError;
-    const newest = [sent, heard, transport]
-      .filter((error) => error !== undefined)
-      .reduce((a, b) => (b.atMs >= (a?.atMs ?? 0) ? b : a), transport);
-    if (!newest || newest.text === logged) return;
-    logged = newest.text;
-    log.warn('Trouble with a BGP session', { remote: targetText(), error: newest.text });
   }
 
   const mayBegin = () => !stopped && !planned.refused && obstacle === '' && place.isPresent();
@@ -245,7 +226,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     view: (waiting, watch) => ({
       ...viewMachine(driver.state(), config()),
       peer: first.peer.key,
-      obstacle: obstacle || place.obstacle() || waiting || muteText(),
+      obstacle: obstacle || place.obstacle() || waiting || advertiser.obstacle(),
       remoteAddress: place.isPresent() ? place.address() : undefined,
       interface: planned.peer.remote.kind === 'interface' ? planned.peer.remote.name : undefined,
       messages: counters.current(),
@@ -263,13 +244,6 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     },
   };
 
-  function muteText(): string {
-    const families = advertiser.mute().map(nameOf).join(' and ');
-    if (families) return `No ${families} address on its interface: ${families} is not announced`;
-    const [first] = advertiser.refused().values();
-    return first ? `${advertiser.refused().size} prefixes cannot be told: ${first}` : '';
-  }
-
   function queuedBytes(): number {
     const connection = established();
     return (connection && driver.wire(connection.id)?.queuedBytes) ?? 0;
@@ -282,7 +256,3 @@ const RECONFIGURE = {
   notification: notification(NOTIFICATION.cease, CEASE.configurationChange),
 } as const;
 const RESTART = { kind: 'reset', notification: undefined } as const;
-
-function nameOf(family: Family): string {
-  return family === 4 ? 'IPv4' : 'IPv6';
-}
