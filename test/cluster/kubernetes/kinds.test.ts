@@ -71,3 +71,21 @@ test('MetalLB’s kinds are read where MetalLB has them', (t) => {
     '/apis/metallb.io/v1beta1/namespaces/lb/ipaddresspools',
   );
 });
+
+test('what is announced is read of all boxes by the controller, and of its own by a speaker', (t) => {
+  for (const kind of ['ServiceL2Status', 'ServiceBGPStatus'] as const) {
+    const selectorOf = (...roles: RoleName[]) =>
+      kindsOf(...roles).find((one) => one.kind === kind)?.labelSelector;
+    t.is(selectorOf('speaker'), 'metallb.io/node=edge-1');
+    t.is(selectorOf('controller', 'speaker'), undefined);
+  }
+});
+
+test('BGP’s kinds are for speakers, and are missed by nothing else', (t) => {
+  const bgp = ['BGPPeer', 'BGPAdvertisement', 'BFDProfile', 'Community'];
+  const read = kindsOf('speaker').filter(({ kind }) => bgp.includes(kind));
+  t.is(read.length, bgp.length);
+  t.true(read.every(({ isOptional }) => isOptional));
+  t.is(read[0]?.path, '/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers');
+  t.false(kindsOf('controller', 'forwarder').some(({ kind }) => bgp.includes(kind)));
+});
