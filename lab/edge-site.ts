@@ -84,6 +84,27 @@ export function buildEdgeSite(lab: Lab): EdgeSite {
   return { client, router, edge, lan, workers };
 }
 
+/**
+ * Adds a second edge box beside the first, on a link of its own to the router (192.0.3.0/24,
+ * 2001:db8:e::/64) and on the nodes' switch (10.10.0.2).
+ */
+export function addEdge(lab: Lab, { router, lan, workers }: EdgeSite): Host {
+  const edge = lab.host('edge-2', 'forwards');
+  lab.cable(
+    { host: router, name: 'front-2', addresses: ['192.0.3.1/24', '2001:db8:e::1/64'] },
+    { host: edge, name: 'front', addresses: ['192.0.3.2/24', '2001:db8:e::2/64'], xdp: true },
+  );
+  edge.ip('route add default via 192.0.3.1', 'route add default via 2001:db8:e::1');
+  lab.cable(
+    { host: edge, name: 'back', addresses: ['10.10.0.2/24', 'fd00:10::2/64'], xdp: true },
+    { host: lan, name: 'edge-2' },
+  );
+  lan.ip('link set edge-2 master lan');
+  for (const { podNetworks, addresses } of workers)
+    edge.ip(...podNetworks.map((network, index) => `route add ${network} via ${addresses[index]}`));
+  return edge;
+}
+
 /** Adds a Pod to a node; `number` (11 and up) is the last part of its addresses. */
 export function addPod(lab: Lab, worker: Worker, name: string, number: number): Pod {
   const [v4, v6] = worker.podNetworks.map((network) => network.replace(/0\/24$|\/64$/, ''));

@@ -1,6 +1,12 @@
 import type { RouterFamily, RouterOptions } from './router.ts';
 import { DEFAULT_HOLD_TIME_SEC, familiesOf, familyOf, type Neighbour, nameOf } from './router.ts';
 
+/** RFC 8326 §4.2: who is about to leave comes last; the other programs do this by themselves. */
+const HEEDING = `filter heeding {
+  if (65535, 0) ~ bgp_community then bgp_local_pref = 0;
+  accept;
+}`;
+
 /** BIRD's configuration. A session's protocol is named by `birdNames`. */
 export function birdConfig(options: RouterOptions): string {
   const names = birdNames(options);
@@ -8,6 +14,7 @@ export function birdConfig(options: RouterOptions): string {
   return [
     'log stderr all;',
     `router id ${options.routerId};`,
+    HEEDING,
     'protocol device { scan time 10; }',
     'protocol direct { ipv4; ipv6; }',
     ...families.map((family) => `protocol kernel { merge paths on; ${kernel(family, options)} }`),
@@ -75,5 +82,5 @@ function ttlSecurity({ ttlSecurityHops, multihop }: Neighbour): readonly string[
 
 function channel(family: RouterFamily, { extendedNextHop = false }: Neighbour): string {
   const extended = extendedNextHop && family === 'ipv4' ? 'extended next hop on; ' : '';
-  return `${family} { import all; export where source = RTS_STATIC; ${extended}}`;
+  return `${family} { import filter heeding; export where source = RTS_STATIC; ${extended}}`;
 }

@@ -32,6 +32,7 @@ export interface Box {
 export interface AddedSettings {
   readonly loadBalancer?: string;
   readonly forwarder?: string;
+  readonly speaker?: string;
 }
 
 const ALL_ROLES = 'controller,speaker,forwarder';
@@ -39,21 +40,21 @@ const ALL_ROLES = 'controller,speaker,forwarder';
 export function createBox(lab: Lab, site: EdgeSite): Box {
   const manifests = `${lab.directory}/manifests`;
   const settings = `${lab.directory}/tidegate.yaml`;
-  mkdirSync(manifests);
-  const configure = ({ loadBalancer = 'target: pod', forwarder = '' }: AddedSettings) =>
+  mkdirSync(manifests, { recursive: true });
+  const configure = ({ loadBalancer = 'target: pod', ...added }: AddedSettings) =>
     writeFileSync(
       settings,
       `stateDir: ${lab.directory}/state
 runDir: ${lab.directory}/run
 cluster: { files: { path: ${manifests} } }
 loadBalancer: { ${loadBalancer} }
-speaker: { interfaces: [front] }
+speaker: { interfaces: [front]${added.speaker ? `, ${added.speaker}` : ''} }
 forwarder:
   interfaces: [front, back]
   bpfDir: ${lab.bpffs}/edge
   limits: { flows: 65536, servers: 1024, backends: 4096, affinity: 1024 }
   health: { interval: 200ms, timeout: 100ms }
-  ${forwarder}
+  ${added.forwarder ?? ''}
 `,
     );
   configure({});

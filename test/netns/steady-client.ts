@@ -16,6 +16,8 @@ export interface SteadyResult {
 }
 
 const EVERY_MS = 10;
+/** For answers that are on their way at the end. */
+const GRACE_MS = 300;
 
 if (process.argv[1] === import.meta.filename) main();
 
@@ -44,6 +46,9 @@ function main(): void {
   setTimeout(() => {
     clearInterval(timer);
     noteGap();
+    setTimeout(report, GRACE_MS);
+  }, Number(duration));
+  const report = () => {
     const answeredBy = [...names];
     const result: SteadyResult = {
       sent,
@@ -53,5 +58,5 @@ function main(): void {
     };
     console.log(JSON.stringify(result));
     process.exit(0);
-  }, Number(duration));
+  };
 }

@@ -2,11 +2,12 @@ import type { NotificationContent } from '../message.ts';
 import { CEASE, NOTIFICATION, notification } from '../notification-codes.ts';
 import type { Negotiated } from './negotiated.ts';
 
-/** Ceases after which the peer is to keep nothing (RFC 8538 §4, its table of Cease subcodes). */
+/** Ceases after which the peer is to keep nothing (RFC 8538 §4, its table, and RFC 9384 since). */
 const ENDS_ROUTES: readonly number[] = [
   CEASE.maximumPrefixes,
   CEASE.administrativeShutdown,
   CEASE.peerDeconfigured,
+  CEASE.bfdDown,
 ];
 
 /**

@@ -143,9 +143,11 @@ function onSendProgress(turn: Turn, connection: Connection, waiting: boolean): v
   else disarm(turn, timer);
 }
 
+const BFD_DOWN = notification(NOTIFICATION.cease, CEASE.bfdDown);
+
 /**
- * RFC 5882 §3.2, RFC 9384: what was seen alive is so no more. It is no Hard Reset: a peer that keeps routes
- * has a BFD session of its own to tell it whether it should.
+ * RFC 5882 §3.2, RFC 9384: what was seen alive is so no more. A Hard Reset: where only the way here is cut,
+ * the peer hears this first, and would keep routes into the cut for the restart time.
  */
 function onBfdDown(turn: Turn, reason: string): void {
   if (turn.state.bfd !== 'up') return;
@@ -154,7 +156,7 @@ function onBfdDown(turn: Turn, reason: string): void {
   if (connection === undefined) return;
   fail(turn, connection, {
     by: 'sent',
-    notification: notification(NOTIFICATION.cease, CEASE.bfdDown),
+    notification: asHardReset(BFD_DOWN, connection.negotiated),
     why: `BFD: ${reason}`,
   });
 }

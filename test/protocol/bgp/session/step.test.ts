@@ -231,6 +231,19 @@ test('step() says a shutdown as a Hard Reset to those who would keep the routes 
   }
 });
 
+test('step() lets nobody keep routes into a path that BFD calls dead', (t) => {
+  const scenario = after(play({ ...CONFIG, gracefulRestart: GRACEFUL }), { kind: 'start' });
+  scenario.establish('out:1', { gracefulRestart: GRACEFUL });
+  scenario.dispatch({ kind: 'bfdUp' });
+  const effects = scenario.dispatch({ kind: 'bfdDown', reason: 'no packets' });
+  const reset = notification(6, 9, Uint8Array.of(6, 10));
+  const ends = effects.filter(({ kind }) => kind === 'close' || kind === 'lost');
+  t.deepEqual(ends, [
+    { kind: 'close', connection: 'out:1', notification: reset },
+    { kind: 'lost', connection: 'out:1', reason: 'BFD: no packets', routesKept: false },
+  ]);
+});
+
 test('step() never throws, and leaves nothing behind, whatever happens in whatever order', (t) => {
   const moment = fc.record({
     event: anyEvent,
