@@ -37,6 +37,7 @@ export interface Heard {
   readonly detectionTimeMs: number;
   readonly localAddress: string;
   readonly downEvents: number;
+  readonly packetsReceived: number;
   readonly packetsDropped: number;
   readonly obstacle: string;
 }
