@@ -52,7 +52,7 @@ export interface Speaker extends Role {
 
 /** What is shown of BGP and BFD. */
 export interface SpeakerBgp
-  extends Pick<BgpSpeaker, 'sessions' | 'routesTo' | 'receivedFrom' | 'onChange'> {
+  extends Pick<BgpSpeaker, 'sessions' | 'routesTo' | 'receivedFrom' | 'hasLeft' | 'onChange'> {
   /** `undefined` before the first plan. */
   planned(): BgpPlan | undefined;
   readonly bfd: Pick<Bfd, 'sessions' | 'drops' | 'onChange'>;
@@ -129,6 +129,10 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
   const serving = watchServing(settings.runDir, plan);
   const unsubscribe = deps.source.subscribe(plan);
   plan();
+  // From then on, peers that have not come back do not keep the routes of a speaker that died.
+  const cancelRestart = clock.after(settings.bgp.restartTimeMs, () =>
+    announcer.refresh([...report.current().keys()]),
+  );
 
   return {
     name: 'speaker',
@@ -145,6 +149,7 @@ export async function startSpeaker(deps: SpeakerDeps): Promise<Speaker> {
     failures: () => [...ports.failures(), ...announcer.failures()],
     async stop() {
       unsubscribe();
+      cancelRestart();
       serving.close();
       linkWatch.close();
       await announcer.stop();

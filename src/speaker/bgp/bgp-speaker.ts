@@ -63,6 +63,8 @@ export interface BgpSpeaker {
   receivedFrom(peer: ObjectKey): ReceivedRoutes | undefined;
   /** Whether there was a session with a peer of this name since the start. */
   hasMet(name: string): boolean;
+  /** The box is leaving by the plan and has withdrawn everything. */
+  hasLeft(): boolean;
   /** Called when a session stands otherwise; returns how to stop that. */
   onChange(listener: (session: BgpSession) => void): () => void;
   /** An earlier speaker died here a moment ago, and its peers may still hold its routes. */
@@ -142,6 +144,7 @@ export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
     routesTo: (peer) => peers.all.get(peer)?.told() ?? new Map(),
     receivedFrom: (peer) => peers.all.get(peer)?.received(),
     hasMet: (name) => sessions().some((one) => one.planned().peer.name === name && one.hasBeenUp()),
+    hasLeft: departure.isOver,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -105,7 +105,8 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     counters,
     config,
     connect: (handlers) => options.tcp.connect(connectOptionsOf(planned, target()), handlers),
-    describe: ({ code, message }) => describeTransportError(code ?? message, targetText(), planned),
+    describe: ({ code, message }) =>
+      describeTransportError(code ?? message, targetText(), planned, !!established()),
     onNews: heed,
     onDrain: advertiser.flush,
   });

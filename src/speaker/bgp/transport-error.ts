@@ -2,13 +2,15 @@ import type { PlannedPeer } from '../../plan/bgp/planned-peer.ts';
 
 /**
  * Why a connection could not be made or ended, in words that say where to look. `code`: an errno's name, or
- * what else there is to say.
+ * what else there is to say; `wasUp`: both sides had agreed on a session.
  */
 export function describeTransportError(
   code: string,
   target: string,
   { peer, password }: Pick<PlannedPeer, 'peer' | 'password'>,
+  wasUp: boolean,
 ): string {
+  if (wasUp) return `The connection to ${target} broke: ${code}`;
   switch (code) {
     case 'ETIMEDOUT':
       return password
