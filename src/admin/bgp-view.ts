@@ -15,6 +15,8 @@ export interface BgpView {
     peer: ObjectKey,
   ): ReadonlyMap<string, { readonly prefix: Prefix; readonly path: PathAttributes | undefined }>;
   receivedFrom(peer: ObjectKey): ReceivedView | undefined;
+  /** Everything that is planned has been withdrawn: the box is being drained. */
+  hasLeft(): boolean;
   readonly bfd: BfdView;
 }
 

@@ -70,6 +70,7 @@ export function encodeAnnouncement(
   const text = formatAddress(address);
   const planned = announcing?.planned().get(text);
   const bgp = announcing?.bgp.planned()?.vips.get(text);
+  const drained = announcing?.bgp.hasLeft() ? 'draining' : '';
   const owner = planned?.owner ?? '';
   const advertisements = [...(planned?.advertisements ?? []), ...(bgp?.advertisements ?? [])];
   return {
@@ -82,7 +83,7 @@ export function encodeAnnouncement(
     ...(owner !== '' && { owner }),
     ...(advertisements.length > 0 && { advertisements }),
     ...(bgp && {
-      bgp: { peers: [...bgp.peers], prefixes: [...bgp.prefixes], reason: bgp.reason },
+      bgp: { peers: [...bgp.peers], prefixes: [...bgp.prefixes], reason: bgp.reason || drained },
     }),
   };
 }

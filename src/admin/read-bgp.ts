@@ -1,5 +1,7 @@
 import { addressFromBigInt, compareAddresses } from '../domain/address.ts';
+import type { BgpRoute } from '../domain/bgp/bgp-route.ts';
 import type { BgpSession } from '../domain/bgp/bgp-session.ts';
+import { KeyedMap } from '../domain/keyed-map.ts';
 import { nameOf, type ObjectKey } from '../domain/object.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../domain/prefix.ts';
 import type * as api from './api-bgp.ts';
@@ -32,7 +34,7 @@ export function routeRows(view: BgpView, peers: readonly ObjectKey[]): RouteRow[
     rows.set(text, row);
     row.peers.add(peer);
   };
-  for (const [text, { prefix, byPeer }] of view.planned()?.routes ?? [])
+  for (const [text, { prefix, byPeer }] of wantedRoutes(view))
     for (const peer of peers) if (byPeer.has(peer)) note(text, prefix, peer);
   for (const peer of peers)
     for (const [text, { prefix }] of view.routesTo(peer)) note(text, prefix, peer);
@@ -41,16 +43,22 @@ export function routeRows(view: BgpView, peers: readonly ObjectKey[]): RouteRow[
     .map(({ prefix, peers: of }) => ({ prefix, peers: [...of].sort() }));
 }
 
+/** None where a box that is being drained has withdrawn what is planned. */
+function wantedRoutes(view: BgpView): KeyedMap<BgpRoute> {
+  return (view.hasLeft() ? undefined : view.planned()?.routes) ?? KeyedMap.empty();
+}
+
 export function encodeRoute(view: BgpView): (row: RouteRow) => api.BgpRoute {
+  const routes = wantedRoutes(view);
   const told = new Map<ObjectKey, ReturnType<BgpView['routesTo']>>();
   const toldTo = (peer: ObjectKey) => {
-    const routes = told.get(peer) ?? view.routesTo(peer);
-    told.set(peer, routes);
-    return routes;
+    const known = told.get(peer) ?? view.routesTo(peer);
+    told.set(peer, known);
+    return known;
   };
   return ({ prefix, peers }) => {
     const text = formatPrefix(prefix);
-    const wanted = view.planned()?.routes.get(text)?.byPeer;
+    const wanted = routes.get(text)?.byPeer;
     return {
       prefix: text,
       peers: peers.map((peer) => {

@@ -182,6 +182,7 @@ export const NO_BGP: BgpView = {
   planned: () => undefined,
   routesTo: () => new Map(),
   receivedFrom: () => undefined,
+  hasLeft: () => false,
   bfd: { sessions: () => new Map(), drops: () => ({}) },
 };
 
@@ -194,6 +195,7 @@ export function fakeBgpView(startMs: number): BgpView {
     routesTo: (peer) => (peer.endsWith('tor-a') ? TOLD : new Map()),
     receivedFrom: (peer) =>
       peer.endsWith('tor-a') ? { current: () => RECEIVED, truncated: () => true } : undefined,
+    hasLeft: () => false,
     bfd: {
       sessions: () => new Map([['metallb-system/tor-a', bfdSession(startMs)]]),
       drops: () => ({ ttl: 2, length: 0 }),

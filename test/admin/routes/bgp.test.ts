@@ -1,12 +1,16 @@
 import test from 'ava';
 import { buildApi } from '../../../src/admin/build.ts';
+import type { AdminView } from '../../../src/admin/view.ts';
 import type { RoleName } from '../../../src/domain/role.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { fakeAdminView } from '../../support/fake-admin-view.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 
-async function get(url: string, roles: readonly RoleName[] = ['speaker']) {
-  const view = fakeAdminView(roles);
+async function get(
+  url: string,
+  roles: readonly RoleName[] = ['speaker'],
+  view: AdminView = fakeAdminView(roles),
+) {
   const app = await buildApi({ view, metrics: createMetrics(), log: recordingLog() });
   const answer = await app.inject(url);
   return { status: answer.statusCode, body: answer.json() };
@@ -57,6 +61,17 @@ test('/v1/bgp/routes tells of each prefix who was told what, and who is to be', 
   t.like(body.items[2].peers, [{ wanted: false, told: true }]);
   const one = await get('/v1/bgp/routes?peer=tor-b');
   t.is(one.body.items.length, 2);
+});
+
+test('/v1/bgp/routes wants nothing any more where a box has withdrawn what is planned', async (t) => {
+  const view = fakeAdminView(['speaker']);
+  const { announcing } = view;
+  if (!announcing) return t.fail();
+  const left = { ...announcing, bgp: { ...announcing.bgp, hasLeft: () => true } };
+  const { body } = await get('/v1/bgp/routes', ['speaker'], { ...view, announcing: left });
+  const peers = body.items.flatMap((each: { peers: object[] }) => each.peers);
+  t.true(peers.length > 0);
+  t.true(peers.every(({ wanted }: { wanted: boolean }) => !wanted));
 });
 
 test('/v1/bgp/received tells what peers announce, in pages', async (t) => {
