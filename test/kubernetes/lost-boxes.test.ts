@@ -35,7 +35,7 @@ const FAST_CLOCK: Clock = {
 let plane: ControlPlane;
 let proxy: FaultProxy;
 const controllers: TestController[] = [];
-const boxes: RealBox[] = [];
+const boxes = new Map<string, RealBox>();
 
 test.before(async () => {
   plane = await startControlPlane();
@@ -47,7 +47,7 @@ test.before(async () => {
 });
 
 test.after.always(async () => {
-  await Promise.all(boxes.map((box) => box.end()));
+  await Promise.all([...boxes.values()].map((box) => box.end()));
   await Promise.all(controllers.map((one) => one.stop()));
   await proxy?.stop();
   await plane?.stop();
@@ -56,7 +56,7 @@ test.after.always(async () => {
 /** What a speaker runs to tell the cluster of its box. */
 async function startBox(name: string, kubeconfig: string): Promise<RealBox> {
   const box = await startRealBox(plane, name, kubeconfig);
-  boxes.push(box);
+  boxes.set(name, box);
   return box;
 }
 
@@ -192,7 +192,7 @@ test.serial('a box that is cut off is lost, until it is back and says all again'
 test.serial('a box that was killed is lost, and ready again when it is started anew', async (t) => {
   const said = await words();
   const kubeconfig = await plane.kubeconfigFor(SPEAKER);
-  await boxes[0]?.end();
+  await boxes.get('edge-1')?.end();
   await ready('edge-1', 'Unknown');
   const anew = await startBox('edge-1', kubeconfig);
   anew.publisher.publish(announcing('edge-1', 'web', 'api'));
