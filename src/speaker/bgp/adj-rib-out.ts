@@ -12,11 +12,8 @@ import type { Paths } from './paths.ts';
  * word on each prefix, and the queue is never longer than the table.
  */
 export interface AdjRibOut {
-  /**
-   * What is to be announced from now on. `changed`: texts of the prefixes that are not the same as at the
-   * last call.
-   */
-  want(routes: KeyedMap<BgpRoute>, changed: Iterable<string>): void;
+  /** What is to be announced from now on, and in what that differs from the last call. */
+  want(routes: KeyedMap<BgpRoute>, changes: readonly RouteChange[]): void;
   /** A session begins, whose peer has been told nothing yet: everything is queued. */
   open(paths: Paths, families: readonly Family[]): void;
   /** Paths are made in another way from now on: what they change is queued. */
@@ -36,6 +33,23 @@ export interface AdjRibOut {
   /** What the peer has been told, by text of the prefix. */
   told(): ReadonlyMap<string, ToldRoute>;
   counts(): { readonly announced: number; readonly pending: number };
+}
+
+/** Looked up once for all peers. */
+export interface RouteChange {
+  /** Text of the prefix. */
+  readonly key: string;
+  readonly before: BgpRoute | undefined;
+  readonly now: BgpRoute | undefined;
+}
+
+export function routeChanges(
+  before: KeyedMap<BgpRoute>,
+  now: KeyedMap<BgpRoute>,
+): readonly RouteChange[] {
+  return now
+    .changedKeys(before)
+    .map((key) => ({ key, before: before.get(key), now: now.get(key) }));
 }
 
 export interface ToldRoute {
@@ -75,18 +89,23 @@ export function createAdjRibOut(peer: ObjectKey): AdjRibOut {
     return families.includes(family) ? paths(attributes, family) : undefined;
   }
 
-  function look(key: string) {
-    if (pathOf(routes.get(key)) !== told.get(key)?.path || isVoid(told.get(key))) queue.add(key);
+  function look(key: string, route: BgpRoute | undefined) {
+    const known = told.get(key);
+    if (queue.has(key) || isVoid(known) || pathOf(route) !== known?.path) queue.add(key, route);
   }
 
   function lookAtAll() {
-    for (const key of routes.keys()) look(key);
-    for (const key of told.keys()) look(key);
+    for (const [key, route] of routes) look(key, route);
+    for (const key of told.keys()) look(key, routes.get(key));
   }
 
-  function take(key: string, announce: Announcement[], withdraw: Prefix[]): boolean {
+  function take(
+    key: string,
+    route: BgpRoute | undefined,
+    announce: Announcement[],
+    withdraw: Prefix[],
+  ): boolean {
     const before = told.get(key);
-    const route = routes.get(key);
     const path = pathOf(route);
     if (path === before?.path && !isVoid(before)) return false;
     if (path && route) {
@@ -100,14 +119,12 @@ export function createAdjRibOut(peer: ObjectKey): AdjRibOut {
   }
 
   return {
-    want(next, changed) {
-      const before = routes;
+    want(next, changes) {
       routes = next;
-      for (const key of changed) {
-        const was = before.get(key)?.byPeer.has(peer) ?? false;
-        const is = next.get(key)?.byPeer.has(peer) ?? false;
-        wanted += Number(is) - Number(was);
-        if (paths) look(key);
+      for (const { key, before, now } of changes) {
+        wanted +=
+          Number(now?.byPeer.has(peer) ?? false) - Number(before?.byPeer.has(peer) ?? false);
+        if (paths) look(key, now);
       }
     },
     open(fresh, negotiated) {
@@ -132,7 +149,7 @@ export function createAdjRibOut(peer: ObjectKey): AdjRibOut {
       for (const [key, { prefix }] of told) {
         if (familyOf(prefix.base) !== family) continue;
         told.set(key, { prefix, path: undefined });
-        queue.add(key);
+        queue.add(key, routes.get(key));
       }
       if (!enhanced) return;
       queue.mark('beginOfRefresh', family);
@@ -146,7 +163,7 @@ export function createAdjRibOut(peer: ObjectKey): AdjRibOut {
       const announce: Announcement[] = [];
       const withdraw: Prefix[] = [];
       const keys: string[] = [];
-      for (const item of queue.items()) {
+      for (const [item, route] of queue.items()) {
         if (keys.length >= limit) break;
         if (typeof item !== 'string') {
           if (keys.length > 0) break;
@@ -154,7 +171,7 @@ export function createAdjRibOut(peer: ObjectKey): AdjRibOut {
           return item;
         }
         queue.delete(item);
-        if (take(item, announce, withdraw)) keys.push(item);
+        if (take(item, route, announce, withdraw)) keys.push(item);
       }
       return keys.length > 0 ? { kind: 'changes', announce, withdraw, keys } : undefined;
     },
@@ -179,9 +196,9 @@ function isOf(key: string, family: Family): boolean {
   return key.includes(':') === (family === 6);
 }
 
-/** Prefixes and marks in the order in which they are to be said; each prefix once. */
+/** Prefixes and marks in the order in which they are to be said; each prefix once, with its newest route. */
 function createQueue() {
-  const items = new Set<string | RibMark>();
+  const items = new Map<string | RibMark, BgpRoute | undefined>();
   let marks: RibMark[] = [];
 
   function remove(item: string | RibMark) {
@@ -190,12 +207,13 @@ function createQueue() {
   }
 
   return {
-    add: (key: string) => void items.add(key),
+    has: (key: string) => items.has(key),
+    add: (key: string, route: BgpRoute | undefined) => void items.set(key, route),
     /** The prefixes of a family, in their order. */
     moveToEnd(family: Family) {
-      const keys = [...items].filter((item) => typeof item === 'string' && isOf(item, family));
-      for (const key of keys) items.delete(key);
-      for (const key of keys) items.add(key);
+      const moved = [...items].filter(([item]) => typeof item === 'string' && isOf(item, family));
+      for (const [item] of moved) items.delete(item);
+      for (const [item, route] of moved) items.set(item, route);
     },
     /** Goes to the end, also when it stood somewhere already. */
     mark(kind: RibMark['kind'], family: Family) {
@@ -203,12 +221,12 @@ function createQueue() {
       if (old) remove(old);
       const fresh = { kind, family };
       marks.push(fresh);
-      items.add(fresh);
+      items.set(fresh, undefined);
     },
     hasMark: (kind: RibMark['kind'], family: Family) =>
       marks.some((mark) => mark.kind === kind && mark.family === family),
     delete: remove,
-    items: () => items.values(),
+    items: () => items.entries(),
     prefixes: () => items.size - marks.length,
     clear() {
       items.clear();

@@ -7,7 +7,7 @@ import { afiOf, SAFI_UNICAST } from '../../protocol/bgp/address-family.ts';
 import type { PathAttributes } from '../../protocol/bgp/message.ts';
 import { packUpdates, type RefusalReason } from '../../protocol/bgp/pack-updates.ts';
 import type { Negotiated } from '../../protocol/bgp/session/negotiated.ts';
-import { createAdjRibOut, type RibStep, type ToldRoute } from './adj-rib-out.ts';
+import { createAdjRibOut, type RibStep, type RouteChange, type ToldRoute } from './adj-rib-out.ts';
 import { familiesWithoutNextHop, type NextHops, nextHopsOf } from './next-hops.ts';
 import type { OwnAddress } from './own-addresses.ts';
 import { createPaths, type Paths } from './paths.ts';
@@ -20,7 +20,7 @@ const BATCH_PREFIXES = 1000;
 
 /** Tells one peer what this box announces, as fast as the peer reads. */
 export interface Advertiser {
-  want(routes: KeyedMap<BgpRoute>, changed: Iterable<string>): void;
+  want(routes: KeyedMap<BgpRoute>, changes: readonly RouteChange[]): void;
   /** The session is established over this connection. */
   begin(wire: Wire, local: Address, negotiated: Negotiated): void;
   /** The session has ended. */
@@ -145,8 +145,8 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
   }
 
   return {
-    want(routes, changed) {
-      rib.want(routes, changed);
+    want(routes, changes) {
+      rib.want(routes, changes);
       flush();
     },
     begin(wire, local, negotiated) {

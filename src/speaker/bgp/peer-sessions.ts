@@ -6,6 +6,7 @@ import type { PlannedPeer } from '../../plan/bgp/planned-peer.ts';
 import type { NotificationContent } from '../../protocol/bgp/message.ts';
 import { CEASE, NOTIFICATION, notification } from '../../protocol/bgp/notification-codes.ts';
 import type { Bfd } from '../bfd/bfd.ts';
+import { routeChanges } from './adj-rib-out.ts';
 import { createListeners } from './listeners.ts';
 import { createPeerSession, type PeerSession, type PeerSessionOptions } from './session.ts';
 
@@ -65,7 +66,7 @@ export function createPeerSessions(options: PeerSessionsOptions): PeerSessions {
     };
     const own = { ...options, routerId, complete, onChange, onPlace: followPlaces };
     const session = createPeerSession(own, planned);
-    session.want(routes, routes.keys());
+    session.want(routes, routeChanges(KeyedMap.empty(), routes));
     sessions.set(key, session);
   }
 
@@ -113,9 +114,9 @@ export function createPeerSessions(options: PeerSessionsOptions): PeerSessions {
       if (changed.length > 0) followPlaces();
     },
     want(next) {
-      const changed = next.changedKeys(routes);
+      const changes = routeChanges(routes, next);
       routes = next;
-      if (changed.length > 0) for (const session of sessions.values()) session.want(next, changed);
+      if (changes.length > 0) for (const session of sessions.values()) session.want(next, changes);
     },
     completeTable() {
       complete = true;

@@ -11,7 +11,7 @@ import { CEASE, NOTIFICATION, notification } from '../../protocol/bgp/notificati
 import { establishedConnection } from '../../protocol/bgp/session/session-state.ts';
 import type { Tcp } from '../../system/tcp.ts';
 import { type BfdWanted, pathFailed } from '../bfd/bfd.ts';
-import type { ToldRoute } from './adj-rib-out.ts';
+import type { RouteChange, ToldRoute } from './adj-rib-out.ts';
 import { createAdvertiser } from './advertiser.ts';
 import { bfdWantedOf } from './bfd-wanted-of.ts';
 import type { AwaitedPeer } from './listeners.ts';
@@ -59,7 +59,7 @@ export interface PeerSession {
   planned(): PlannedPeer;
   /** The peer as it is planned now: begins anew only when what the session is made with changed. */
   follow(planned: PlannedPeer): void;
-  want(routes: KeyedMap<BgpRoute>, changed: Iterable<string>): void;
+  want(routes: KeyedMap<BgpRoute>, changes: readonly RouteChange[]): void;
   /** What this box announces is complete. */
   completeTable(): void;
   followAddresses(): void;

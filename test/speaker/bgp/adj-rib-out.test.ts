@@ -8,6 +8,7 @@ import {
   type AdjRibOut,
   createAdjRibOut,
   type RibStep,
+  routeChanges,
 } from '../../../src/speaker/bgp/adj-rib-out.ts';
 import { createPaths } from '../../../src/speaker/bgp/paths.ts';
 import { address } from '../../support/objects.ts';
@@ -69,7 +70,7 @@ function drain(rib: AdjRibOut, hear: (step: RibStep) => void) {
 }
 
 function setRoutes(rib: AdjRibOut, before: KeyedMap<BgpRoute>, next: KeyedMap<BgpRoute>) {
-  rib.want(next, next.changedKeys(before));
+  rib.want(next, routeChanges(before, next));
 }
 
 test('next() gives the whole table first, and later only what changed', (t) => {

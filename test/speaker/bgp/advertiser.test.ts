@@ -1,12 +1,13 @@
 import test from 'ava';
 import type { Family } from '../../../src/domain/address.ts';
-import type { RouteAttributes } from '../../../src/domain/bgp/bgp-route.ts';
+import type { BgpRoute, RouteAttributes } from '../../../src/domain/bgp/bgp-route.ts';
 import { KeyedMap } from '../../../src/domain/keyed-map.ts';
 import { parsePrefix } from '../../../src/domain/prefix.ts';
 import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
 import { encodeMessage } from '../../../src/protocol/bgp/encode-message.ts';
 import type { BgpMessage } from '../../../src/protocol/bgp/message.ts';
 import type { Negotiated } from '../../../src/protocol/bgp/session/negotiated.ts';
+import { routeChanges } from '../../../src/speaker/bgp/adj-rib-out.ts';
 import { createAdvertiser, QUEUED_BYTES_MAX } from '../../../src/speaker/bgp/advertiser.ts';
 import type { Wire } from '../../../src/speaker/bgp/wire.ts';
 import { address } from '../../support/objects.ts';
@@ -49,6 +50,7 @@ function scene(families: readonly Family[] = [4]) {
     ...{ peer: PEER, localAsn: () => 64500, own: () => OWN, complete: false },
     onTold: (prefixes) => told.push(...prefixes),
   });
+  let wanted = KeyedMap.empty<BgpRoute>();
   const want = (table: Readonly<Record<string, RouteAttributes>>) => {
     const routes = KeyedMap.from(
       Object.entries(table).map(([text, attributes]) => {
@@ -57,7 +59,8 @@ function scene(families: readonly Family[] = [4]) {
         return [text, { prefix, byPeer: new Map([[PEER, attributes]]) }];
       }),
     );
-    advertiser.want(routes, routes.keys());
+    advertiser.want(routes, routeChanges(wanted, routes));
+    wanted = routes;
   };
   return { negotiated, advertiser, wire, heard, told, state, want };
 }
