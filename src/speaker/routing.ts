@@ -47,7 +47,7 @@ export function createRouting({ bgp, settings, lately }: RoutingOptions): Routin
   /** Peers that keep the routes of a speaker that died, until they are told them again (RFC 4724). */
   function keepersOf(text: string): readonly string[] {
     const names = heldLately.get(text) ?? [];
-    if (names.length === 0 || !bgp.restarting()) return [];
+    if (names.length === 0 || !bgp.restarting() || bgp.hasLeft()) return [];
     if (!plan || plan.revision === 0) return names;
     const keeping = new Set(
       [...plan.peers.values()].flatMap(({ peer, refused }) =>

@@ -44,12 +44,19 @@ function cluster(fields: Partial<Snapshot> = {}): Snapshot {
 /** `lately`: peers that an earlier speaker had told. */
 function scene(lately: readonly string[] = [], restarting = lately.length > 0) {
   const plans: BgpPlan[] = [];
-  const state = { told: [] as string[], met: [] as string[], restarting, farewell: '' };
+  const state = {
+    told: [] as string[],
+    met: [] as string[],
+    restarting,
+    left: false,
+    farewell: '',
+  };
   const bgp = {
     want: (plan) => plans.push(plan),
     announcedTo: () => state.told,
     hasMet: (name) => state.met.includes(name),
     restarting: () => state.restarting,
+    hasLeft: () => state.left,
     async stop(text) {
       state.farewell = text;
     },
@@ -104,6 +111,9 @@ test('peers that keep the routes of a speaker that died have them until they are
   state.met = ['tor'];
   t.deepEqual(routing.peersOf(VIP), []);
   state.met = [];
+  state.left = true;
+  t.deepEqual(routing.peersOf(VIP), [], 'a drained box has them forget the routes');
+  state.left = false;
   state.restarting = false;
   t.deepEqual(routing.peersOf(VIP), []);
 });
