@@ -184,6 +184,16 @@ for (const { kind, place } of ALL) {
   );
 }
 
+test.serial(
+  'nobody but its peers is let in by the box, which listens for some of them',
+  async (t) => {
+    const knock = 'exec 3<>/dev/tcp/10.0.0.1/179; timeout 2 cat <&3 | wc -c';
+    const { code, stdout, stderr } = await site.host('hop').finish(['bash', '-c', knock]);
+    t.not(code, 0, stdout);
+    t.regex(stderr, /refused|reset/i);
+  },
+);
+
 async function untilRoutes(
   t: ExecutionContext,
   kind: RouterKind,
