@@ -524,6 +524,29 @@ static napi_value udp_receive_pending(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+/* udpFilter(handle, program: Uint32Array): classic BPF, two words an instruction; replaces the last one. */
+static napi_value udp_filter(napi_env env, napi_callback_info info)
+{
+	napi_typedarray_type type;
+	struct sock_fprog filter;
+	struct udp_socket *sock;
+	napi_value argv[2];
+	size_t words, argc = 2;
+	void *data;
+
+	_Static_assert(sizeof(struct sock_filter) == 8, "an instruction is two words");
+	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
+	    !(sock = socket_of(env, argv[0])) ||
+	    napi_get_typedarray_info(env, argv[1], &type, &words, &data, NULL, NULL) != napi_ok ||
+	    type != napi_uint32_array || words / 2 > UINT16_MAX)
+		return throw_errno(env, EINVAL, "Cannot filter datagrams");
+	filter.len = (unsigned short)(words / 2);
+	filter.filter = data;
+	if (setsockopt(sock->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0)
+		return throw_errno(env, errno, "Cannot filter datagrams");
+	return NULL;
+}
+
 /* udpClose(handle): idempotent. */
 static napi_value udp_close(napi_env env, napi_callback_info info)
 {
@@ -560,6 +583,7 @@ void register_udp(napi_env env, napi_value exports)
 	export_function(env, exports, "udpReceiver", udp_receiver);
 	export_function(env, exports, "udpSend", udp_send);
 	export_function(env, exports, "udpReceivePending", udp_receive_pending);
+	export_function(env, exports, "udpFilter", udp_filter);
 	export_function(env, exports, "udpClose", udp_close);
 	export_function(env, exports, "interfaceIndex", interface_index);
 }

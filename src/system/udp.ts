@@ -1,5 +1,6 @@
 import { type Address, addressFromBytes, addressToBytes, type Family } from '../domain/address.ts';
 import { loadNative } from './native.ts';
+import { type FilterInstruction, filterWords } from './sockets.ts';
 
 /**
  * UDP sockets that tell how a datagram came (TTL or hop limit, destination, interface) and that set
@@ -48,6 +49,11 @@ export interface UdpReceiver {
    * while the event loop has not yet come to the socket. Not to be called by `onDatagram`.
    */
   receivePending(): void;
+  /**
+   * Takes only what this classic BPF program lets through, from now on; it sees a datagram from the UDP
+   * header on. Throws `EINVAL` for a program that the kernel refuses, `ENOMEM` for one that is too long for it.
+   */
+  filter(program: readonly FilterInstruction[]): void;
   /** Idempotent; nothing is delivered afterwards. */
   close(): void;
 }
@@ -105,6 +111,7 @@ export function openUdpReceiver(
   const handle = native.udpReceiver(...positional(options), buffer, deliver, onError, false);
   return {
     receivePending: () => native.udpReceivePending(handle),
+    filter: (program) => native.udpFilter(handle, filterWords(program)),
     close: () => native.udpClose(handle),
   };
 }
@@ -140,6 +147,7 @@ interface UdpBinding {
   ): Handle;
   udpSend(handle: Handle, bytes: Uint8Array, to: Uint8Array, port: number, scope: number): void;
   udpReceivePending(handle: Handle): void;
+  udpFilter(handle: Handle, program: Uint32Array): void;
   udpClose(handle: Handle): void;
   interfaceIndex(name: string): number;
 }

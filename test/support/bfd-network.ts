@@ -80,6 +80,7 @@ export function bfdNetwork(clock: Clock): Network {
           receivers.add(receiver);
           return {
             receivePending: () => drain(receiver),
+            filter: () => {},
             close: () => void receivers.delete(receiver),
           };
         },

@@ -46,7 +46,10 @@ export interface Bfd {
   want(sessions: ReadonlyMap<string, BfdWanted>): void;
   /** What is wanted and how it stands; counters are at most a second old. */
   sessions(): ReadonlyMap<string, BfdSession>;
-  /** Packets refused since the start, by reason; at most a second old. */
+  /**
+   * Packets refused since the start, by reason; at most a second old. Of those of strangers (`unknown…`)
+   * one in sixteen is counted: the kernel drops the others.
+   */
   drops(): BfdDrops;
   /** Called at every change of state and obstacle (not of counters); returns how to stop that. */
   onChange(listener: (key: string, session: BfdSession) => void): () => void;

@@ -1,5 +1,6 @@
 import type { Family } from '../../domain/address.ts';
 import type { Datagram, UdpReceiver } from '../../system/udp.ts';
+import { admittingFilter, type Guests, LET_ALL_IN } from './admitting-filter.ts';
 import { MARKS, portOf, type Wire } from './wire.ts';
 
 /** Where packets of some sessions arrive. */
@@ -23,6 +24,14 @@ export interface ReceiverLease {
 export interface Receivers {
   /** Throws what opening a socket throws; a taken port with words that say whose it may be. */
   lease(place: ReceiverPlace): ReceiverLease;
+  /** From now on these are let through, in all sockets; of the rest a sample, to be counted. */
+  admit(guests: Guests): void;
+}
+
+interface Shared {
+  readonly receiver: UdpReceiver;
+  readonly place: ReceiverPlace;
+  users: number;
 }
 
 export function createReceivers(deps: {
@@ -30,11 +39,23 @@ export function createReceivers(deps: {
   readonly onDatagram: (datagram: Datagram, multihop: boolean) => void;
   readonly onError: (error: NodeJS.ErrnoException) => void;
 }): Receivers {
-  const open = new Map<string, { readonly receiver: UdpReceiver; users: number }>();
+  const open = new Map<string, Shared>();
+  let guests: Guests = { discriminators: [], remotes: [] };
+
+  function begin(place: ReceiverPlace): Shared {
+    const shared = { receiver: openReceiver(deps, place), place, users: 0 };
+    letIn(shared, guests);
+    return shared;
+  }
+
   return {
+    admit(now) {
+      guests = now;
+      for (const shared of open.values()) letIn(shared, guests);
+    },
     lease(place) {
       const key = `${place.family}/${place.multihop}/${place.ifindex}`;
-      const shared = open.get(key) ?? { receiver: openReceiver(deps, place), users: 0 };
+      const shared = open.get(key) ?? begin(place);
       open.set(key, shared);
       shared.users += 1;
       let held = true;
@@ -51,6 +72,16 @@ export function createReceivers(deps: {
       };
     },
   };
+}
+
+/** A kernel with a small `net.core.optmem_max` has no room for many guests. */
+function letIn({ receiver, place }: Shared, guests: Guests): void {
+  try {
+    receiver.filter(admittingFilter(place.family, guests));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOMEM') throw error;
+    receiver.filter(LET_ALL_IN);
+  }
 }
 
 function openReceiver(

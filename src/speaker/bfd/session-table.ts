@@ -109,6 +109,14 @@ export function createSessionTable(deps: SessionTableDeps): SessionTable {
     else byRemote.delete(remote);
     await session.leave();
     byDiscriminator.delete(session.discriminator);
+    admit();
+  }
+
+  function admit(): void {
+    receivers.admit({
+      discriminators: [...byDiscriminator.keys()],
+      remotes: [...byRemote.keys()],
+    });
   }
 
   function freshDiscriminator(): number {
@@ -161,6 +169,7 @@ export function createSessionTable(deps: SessionTableDeps): SessionTable {
         if (session) session.configure(order);
         else place(key, order);
       }
+      admit();
     },
     views: () =>
       new Map([...refused, ...[...running].map(([key, it]) => [key, it.view()] as const)]),
