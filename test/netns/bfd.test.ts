@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { Host } from '../../lab/host.ts';
 import { createLab } from '../../lab/lab.ts';
@@ -16,6 +17,7 @@ function site(t: ExecutionContext): { readonly left: Host; readonly right: Host 
   return { left, right };
 }
 
+const FLOODER = fileURLToPath(new URL('./bfd-flooder.ts', import.meta.url));
 const UP = { state: 'Up', remoteState: 'Up' } as const;
 /** Of 3 × 50 ms. */
 const DETECTION_MS = 150;
@@ -56,6 +58,48 @@ test('both families and link-local addresses come up, and a cut one way is notic
   const healedMs = undeafen(right);
   for (const name of ['four', 'six', 'local']) await a.hears(name, UP, healedMs);
   t.deepEqual(await a.drops(), {});
+});
+
+test('packets leave with TTL 255, CS6 and one source port of the session', async (t) => {
+  const { left, right } = site(t);
+  const a = watchOne(left, { remote: '192.0.2.2' });
+  const b = watchOne(right, { remote: '192.0.2.1' });
+  await a.hears('peer', UP);
+  await b.hears('peer', UP);
+  const filter = 'udp port 3784 and src host 192.0.2.1';
+  const capture = right.start(['tcpdump', '-lnvi', 'r0', '-c', '20', filter]);
+  t.is(await capture.exited, 0, capture.output());
+  const packets = capture.output().match(/IP \(.*\n +192\S+/g) ?? [];
+  t.is(packets.length, 20);
+  t.true(
+    packets.every((packet) => /tos 0xc0, ttl 255,/.test(packet)),
+    packets.join(),
+  );
+  const ports = new Set(packets.map((packet) => Number(/\.(\d+)$/.exec(packet)?.[1])));
+  t.is(ports.size, 1);
+  t.true(
+    [...ports].every((port) => port >= 49_152),
+    [...ports].join(),
+  );
+});
+
+test('a flood of strangers occupies nobody and ends no session', async (t) => {
+  const { left, right } = site(t);
+  const a = watchOne(left, { remote: '192.0.2.2' });
+  watchOne(right, { remote: '192.0.2.1' });
+  await a.hears('peer', UP);
+  right.ip('addr add 192.0.2.3/24 dev r0');
+  const { stdout, stderr } = await right.finish([
+    process.execPath,
+    FLOODER,
+    '192.0.2.3',
+    '192.0.2.1',
+  ]);
+  const sent = Number(stdout);
+  t.true(sent > 1000, stderr);
+  t.like(await a.now('peer'), { state: 'Up', downEvents: 0, packetsDropped: 0 });
+  const { unknownSource = 0 } = await a.drops();
+  t.true(unknownSource > 0 && unknownSource < sent / 8, `${unknownSource} of ${sent}`);
 });
 
 test('timers are negotiated while the session stays Up', async (t) => {

@@ -192,7 +192,11 @@ function startWorker(
   worker.on('exit', () => onEnd(failure));
   worker.unref();
   return {
-    post: (request) => worker.postMessage(request),
+    post(request) {
+      // Whoever stops waits for the answer, even when nothing else is left to do.
+      if (request.kind === 'stop') worker.ref();
+      worker.postMessage(request);
+    },
     terminate: () => worker.terminate(),
   };
 }
