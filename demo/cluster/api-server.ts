@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { EdgeSite } from '../../lab/edge-site.ts';
+import { makeAssets } from '../../lab/kubernetes/assets.ts';
+import { startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import type { Lab } from '../../lab/lab.ts';
-import { makeAssets } from '../../test/kubernetes/assets.ts';
-import { startControlPlane } from '../../test/kubernetes/control-plane.ts';
 import { output, command as showWords } from '../transcript.ts';
 import { type DemoCluster, MANIFESTS } from './demo-cluster.ts';
 import { endpointSlices } from './endpoint-slices.ts';

@@ -11,7 +11,7 @@ export type Kubernetes =
 
 /** Whether a test file starts a real API server. */
 export function needsKubernetes(file: string): boolean {
-  return file.startsWith('test/kubernetes/');
+  return /^test\/(lab\/)?kubernetes\//.test(file);
 }
 
 /** Finds the programs or makes them, which takes some minutes, once on a machine. */

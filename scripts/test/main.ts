@@ -4,7 +4,8 @@
  *
  * `npm test -- maglev lab/` runs only the files whose path contains one of the words.
  *
- * Files in `test/kubernetes` need a real API server, see `scripts/kubernetes-assets`.
+ * Files in `test/kubernetes` and `test/lab/kubernetes` need a real API server, see
+ * `scripts/kubernetes-assets`.
  *
  * Each file gets an ava of its own: in a common run one file that hangs or exits takes the results of
  * the others with it.

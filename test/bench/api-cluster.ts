@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../lab/host.ts';
-import { inParallel } from '../kubernetes/bulk.ts';
-import { type ControlPlane, startControlPlane } from '../kubernetes/control-plane.ts';
-import { endpointSliceManifest, serviceManifest } from '../kubernetes/manifests.ts';
+import { inParallel } from '../../lab/kubernetes/bulk.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { endpointSliceManifest, serviceManifest } from '../../lab/kubernetes/manifests.ts';
 import { podsOf } from './large-cluster.ts';
 
 /** A large cluster on a real API server. */

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../lab/host.ts';
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import type { Lab } from '../../lab/lab.ts';
-import type { ControlPlane } from '../kubernetes/control-plane.ts';
 import { residentBytes } from './proc.ts';
 
 /** Programs that read the same cluster by the libraries that others read it with. */

@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../lab/host.ts';
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import type { Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
-import type { ControlPlane } from '../kubernetes/control-plane.ts';
 import { EDGE_PORT } from './large-cluster.ts';
 
 /** Roles of Tidegate, each a process of its own with its own rights, beside an API server. */

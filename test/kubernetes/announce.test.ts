@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Host } from '../../lab/host.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { createLab, type Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import { openLedger } from '../../src/system/ledger.ts';
 import { encodeServing, READY_KEY } from '../../src/system/reports.ts';
 import { address } from '../support/objects.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 /** Speakers on two boxes and a neighbour on one wire, with a real API server; forwarders as reported. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { toServer } from '../../lab/kubernetes/faults.ts';
 import {
   addressesOf,
   MERGE_PATCH,
@@ -10,7 +11,6 @@ import {
   writeService,
 } from './cluster-view.ts';
 import { BOXES, vipOf } from './edge-pair.ts';
-import { toServer } from './faults.ts';
 import { answers, complaintsOf, startLoad } from './load.ts';
 import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
 import { FIRST, SECOND, serveFirstAndSecond } from './two-services.ts';

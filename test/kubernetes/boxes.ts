@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import type { User } from '../../lab/kubernetes/logins.ts';
 import { decodeEdgeNode } from '../../src/cluster/decode/edge-node.ts';
 import { startBoxPublisher } from '../../src/cluster/kubernetes/box/box-publisher.ts';
 import { createLiveness } from '../../src/cluster/kubernetes/box/liveness.ts';
@@ -17,8 +19,6 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { address } from '../support/objects.ts';
 import { type RecordingLog, recordingLog } from '../support/recording-log.ts';
-import type { ControlPlane } from './control-plane.ts';
-import type { User } from './logins.ts';
 
 export const HEARTBEAT = { intervalMs: 200, lifetimeMs: 2000 };
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/tidegate-system/leases';

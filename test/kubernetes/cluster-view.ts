@@ -1,6 +1,6 @@
-import type { ControlPlane } from './control-plane.ts';
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { endpointSliceManifest, serviceManifest } from '../../lab/kubernetes/manifests.ts';
 import type { BoxName } from './edge-pair.ts';
-import { endpointSliceManifest, serviceManifest } from './manifests.ts';
 import { until } from './two-boxes.ts';
 
 /** What these tests write into a cluster, and read from it, as its users would. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { boxState } from './boxes.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { startTestController, type TestController } from './controllers.ts';
 import { type RealBox, startRealBox } from './real-box.ts';
 

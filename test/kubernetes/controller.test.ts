@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import type { AuditEvent } from '../../lab/kubernetes/audit-log.ts';
+import { isForeignWrite } from '../../lab/kubernetes/audit-log.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import type { Condition } from '../../src/domain/service.ts';
 import { service as domainService } from '../support/objects.ts';
-import type { AuditEvent } from './audit-log.ts';
-import { isForeignWrite } from './audit-log.ts';
 import { boxState, startBox, vip } from './boxes.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { startTestController, type TestController } from './controllers.ts';
 
 /** MetalLB's scenarios of allocation, with a real API server between the controller and the world. */

@@ -1,5 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import type { User } from '../../lab/kubernetes/logins.ts';
 import { openKubernetesSource } from '../../src/cluster/kubernetes/kubernetes-source.ts';
 import { type Controller, startController } from '../../src/controller/controller.ts';
 import { observeBoxes } from '../../src/controller/observed-boxes.ts';
@@ -7,8 +9,6 @@ import type { ClusterSource } from '../../src/domain/cluster-source.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { type RecordingLog, recordingLog } from '../support/recording-log.ts';
 import { HEARTBEAT } from './boxes.ts';
-import type { ControlPlane } from './control-plane.ts';
-import type { User } from './logins.ts';
 
 /** As the controller logs in: with the rights of config/deploy and no others. */
 const CONTROLLER: User = {

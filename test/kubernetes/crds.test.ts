@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { parse } from 'yaml';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { decodeObject, isKind } from '../../src/cluster/decode/cluster-object.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { METALLB_KINDS } from './metallb-fields.ts';
 import { BROKEN, type Sample, VALID } from './metallb-manifests.ts';
 

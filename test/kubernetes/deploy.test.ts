@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { parseAllDocuments } from 'yaml';
+import { createApiClient } from '../../lab/kubernetes/api-client.ts';
+import { findAssets } from '../../lab/kubernetes/assets.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import { parseSettings } from '../../src/settings/load.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
-import { createApiClient } from './api-client.ts';
-import { findAssets } from './assets.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DEPLOY = `${ROOT}config/deploy`;

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { parseAllDocuments } from 'yaml';
+import { type AuditEvent, isForeignWrite } from '../../lab/kubernetes/audit-log.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { service } from '../support/objects.ts';
-import { type AuditEvent, isForeignWrite } from './audit-log.ts';
 import { boxState, HEARTBEAT, startBox, vip } from './boxes.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 const CONFIG = fileURLToPath(new URL('../../config', import.meta.url));
 const EDGE_NODES = '/apis/tidegate.io/v1alpha1/edgenodes';

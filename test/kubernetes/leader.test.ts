@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { ApiError } from '../../src/cluster/kubernetes/api-error.ts';
 import { type ApiConnection, openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import { isKubeObject } from '../../src/cluster/kubernetes/kube-object.ts';
@@ -12,7 +13,6 @@ import { startLeader } from '../../src/cluster/kubernetes/leader/start-leader.ts
 import { statusBaseOf } from '../../src/cluster/kubernetes/status/status-base.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 /** The election and the journal at a real API server; each test has a namespace of its own. */
 const DEFAULTS = { durationMs: 10_000, renewDeadlineMs: 7_000, retryPeriodMs: 2_000 };

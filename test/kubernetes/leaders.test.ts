@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { inParallel } from './bulk.ts';
+import { inParallel } from '../../lab/kubernetes/bulk.ts';
 import { leader, readService, SERVICES, writePool, writeService } from './cluster-view.ts';
 import { BOXES, type BoxName } from './edge-pair.ts';
 import { LEASE_DURATION_MS, type PairBox } from './pair-box.ts';

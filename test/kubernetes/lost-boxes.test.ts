@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { type AuditEvent, isForeignWrite } from '../../lab/kubernetes/audit-log.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { type FaultProxy, startFaultProxy } from '../../lab/kubernetes/fault-proxy.ts';
 import { watchLostBoxes } from '../../src/cluster/kubernetes/box/lost-boxes.ts';
 import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
-import { type AuditEvent, isForeignWrite } from './audit-log.ts';
 import { boxState, vip } from './boxes.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { startTestController, type TestController } from './controllers.ts';
-import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { type RealBox, startRealBox } from './real-box.ts';
 
 /** What the controller that leads says of boxes that cannot speak, and how they take it back. */

@@ -1,6 +1,6 @@
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { endpointSliceManifest, serviceManifest } from '../../lab/kubernetes/manifests.ts';
 import { MERGE_PATCH, SERVICES } from './cluster-view.ts';
-import type { ControlPlane } from './control-plane.ts';
-import { endpointSliceManifest, serviceManifest } from './manifests.ts';
 
 /** A Service with the status that MetalLB gave it. */
 export interface Legacy {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import type { Behaviour } from '../../lab/kubernetes/fault-proxy.ts';
+import { answer, halfLine, hang, noise, refusal } from '../../lab/kubernetes/faults.ts';
 import { addressesOf, untilAddress, writeEndpoints, writeService } from './cluster-view.ts';
 import type { PairPod } from './edge-pair.ts';
-import type { Behaviour } from './fault-proxy.ts';
-import { answer, halfLine, hang, noise, refusal } from './faults.ts';
 import { answers, complaintsOf, startLoad } from './load.ts';
 import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
 import { FIRST, SECOND, serveFirstAndSecond } from './two-services.ts';

@@ -6,7 +6,7 @@ import type { LabProcess } from '../../lab/process.ts';
 import type { BoxName } from './edge-pair.ts';
 
 const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
-const RELAY = fileURLToPath(new URL('./relay.ts', import.meta.url));
+const RELAY = fileURLToPath(new URL('../../lab/relay.ts', import.meta.url));
 const START_WAIT_MS = 30_000;
 
 export type Role = 'controller' | 'speaker' | 'forwarder';

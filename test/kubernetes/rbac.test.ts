@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { type ApiClient, createApiClient } from '../../lab/kubernetes/api-client.ts';
+import { findAssets } from '../../lab/kubernetes/assets.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { kindsToRead } from '../../src/cluster/kubernetes/kinds.ts';
-import { type ApiClient, createApiClient } from './api-client.ts';
-import { findAssets } from './assets.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 /**
  * What each role may do, asked of the server itself: every verb on every target below is tried as that

@@ -1,3 +1,4 @@
+import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { startBoxPublisher } from '../../src/cluster/kubernetes/box/box-publisher.ts';
 import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import {
@@ -8,7 +9,6 @@ import type { BoxPublisher } from '../../src/domain/box.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { HEARTBEAT } from './boxes.ts';
-import type { ControlPlane } from './control-plane.ts';
 
 /** A box that reads the cluster as a speaker does, and tells it of itself. */
 export interface RealBox {

@@ -1,6 +1,8 @@
 import { request as send } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { inParallel } from '../../lab/kubernetes/bulk.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { ApiError } from '../../src/cluster/kubernetes/api-error.ts';
 import {
   type ApiConnection,
@@ -20,8 +22,6 @@ import {
 import { watchFrom } from '../../src/cluster/kubernetes/reflector/watch.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
-import { inParallel } from './bulk.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 const MANY = 1_200;
 /** Watches last three seconds. */

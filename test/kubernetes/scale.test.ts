@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { isForeignWrite } from './audit-log.ts';
-import { createServices } from './bulk.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { isForeignWrite } from '../../lab/kubernetes/audit-log.ts';
+import { createServices } from '../../lab/kubernetes/bulk.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { startTestController, type TestController } from './controllers.ts';
 
 /** A cluster so large that a list has several pages and a pass of the controller many batches. */

@@ -1,9 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import type { Snapshot } from '../../src/domain/snapshot.ts';
-import { leapClock } from '../support/leap-clock.ts';
-import type { Behaviour } from './fault-proxy.ts';
+import type { Behaviour } from '../../lab/kubernetes/fault-proxy.ts';
 import {
   answer,
   answerLost,
@@ -15,7 +13,9 @@ import {
   otherKind,
   refusal,
   toServer,
-} from './faults.ts';
+} from '../../lab/kubernetes/faults.ts';
+import type { Snapshot } from '../../src/domain/snapshot.ts';
+import { leapClock } from '../support/leap-clock.ts';
 import {
   addressOf,
   BOX_ROLES,

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { type FaultProxy, startFaultProxy } from '../../lab/kubernetes/fault-proxy.ts';
+import {
+  endpointSliceManifest,
+  nodeManifest,
+  serviceManifest,
+} from '../../lab/kubernetes/manifests.ts';
 import {
   type KubernetesSource,
   openKubernetesSource,
@@ -10,9 +17,6 @@ import type { RoleName } from '../../src/domain/role.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { type RecordingLog, recordingLog } from '../support/recording-log.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
-import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
-import { endpointSliceManifest, nodeManifest, serviceManifest } from './manifests.ts';
 
 const WAIT_MS = 20_000;
 const IDLE_MS = 4_000;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { type ApiConnection, openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import type { KubeObject } from '../../src/cluster/kubernetes/kube-object.ts';
 import { statusOf } from '../../src/cluster/kubernetes/status/api-status.ts';
@@ -17,7 +18,6 @@ import { realClock } from '../../src/system/real-clock.ts';
 import { fakeLeader } from '../cluster/kubernetes/write/writer-bench.ts';
 import { status } from '../support/objects.ts';
 import { recordingLog } from '../support/recording-log.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 /** What our patches do to a real API server, with the rights that the controller is given. */
 const DEPLOY = fileURLToPath(new URL('../../config/deploy/', import.meta.url));

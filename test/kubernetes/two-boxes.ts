@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { AuditLevel } from '../../lab/kubernetes/api-server.ts';
+import { findAssets } from '../../lab/kubernetes/assets.ts';
+import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
+import { type FaultProxy, startFaultProxy } from '../../lab/kubernetes/fault-proxy.ts';
 import { createLab, type Lab } from '../../lab/lab.ts';
 import { serve } from '../netns/box.ts';
-import type { AuditLevel } from './api-server.ts';
-import { findAssets } from './assets.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { BOXES, type BoxName, buildEdgePair, type EdgePair } from './edge-pair.ts';
-import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { createPairBox, type PairBox } from './pair-box.ts';
 import { type Wire, watchWire } from './wire.ts';
 

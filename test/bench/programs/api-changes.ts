@@ -8,8 +8,8 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApiClient } from '../../kubernetes/api-client.ts';
-import { inParallel } from '../../kubernetes/bulk.ts';
+import { createApiClient } from '../../../lab/kubernetes/api-client.ts';
+import { inParallel } from '../../../lab/kubernetes/bulk.ts';
 import { endpointsOf, slicePath } from '../api-cluster.ts';
 import { changedService } from '../large-cluster.ts';
 

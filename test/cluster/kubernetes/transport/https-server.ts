@@ -7,7 +7,11 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { type Authority, createAuthority, type KeyPair } from '../../../kubernetes/certificates.ts';
+import {
+  type Authority,
+  createAuthority,
+  type KeyPair,
+} from '../../../../lab/kubernetes/certificates.ts';
 
 /** A request as a server saw it. */
 export interface Seen {

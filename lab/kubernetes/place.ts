@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { atExit } from '../../lab/at-exit.ts';
+import { atExit } from '../at-exit.ts';
 
 const FIRST_PORT = 6443;
 /** Ports for the API servers of one control plane. */

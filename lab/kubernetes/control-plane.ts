@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import type { Host } from '../../lab/host.ts';
+import type { Host } from '../host.ts';
 import type { ApiClient } from './api-client.ts';
 import { type ApiServer, type AuditLevel, createApiServer } from './api-server.ts';
 import { type Assets, findAssets } from './assets.ts';

@@ -1,6 +1,6 @@
-import { atExit } from '../../lab/at-exit.ts';
-import type { Host } from '../../lab/host.ts';
-import { type LabProcess, startProcess } from '../../lab/process.ts';
+import { atExit } from '../at-exit.ts';
+import type { Host } from '../host.ts';
+import { type LabProcess, startProcess } from '../process.ts';
 
 /** Starts a program in the background; its output goes to the file `log`. */
 export type Launch = (command: readonly string[], log: string) => LabProcess;

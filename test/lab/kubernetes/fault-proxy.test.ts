@@ -3,9 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { request as send } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { type ApiAnswer, createApiClient } from './api-client.ts';
-import { startControlPlane } from './control-plane.ts';
-import { startFaultProxy } from './fault-proxy.ts';
+import { type ApiAnswer, createApiClient } from '../../../lab/kubernetes/api-client.ts';
+import { startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { startFaultProxy } from '../../../lab/kubernetes/fault-proxy.ts';
 import {
   answer,
   answerLost,
@@ -20,7 +20,7 @@ import {
   refusal,
   refuse,
   toServer,
-} from './faults.ts';
+} from '../../../lab/kubernetes/faults.ts';
 
 const QUIET_MS = 150;
 const MAPS = '/api/v1/namespaces/default/configmaps';

@@ -1,4 +1,4 @@
-module tidegate.io/test/kubernetes
+module tidegate.io/lab/kubernetes
 
 go 1.24.0
 

@@ -1,5 +1,5 @@
 import { cpSync, rmSync } from 'node:fs';
-import type { LabProcess } from '../../lab/process.ts';
+import type { LabProcess } from '../process.ts';
 import { end, type Launch } from './launch.ts';
 
 const GRACE_MS = 5000;

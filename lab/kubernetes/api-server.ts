@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { LabProcess } from '../../lab/process.ts';
+import type { LabProcess } from '../process.ts';
 import { type ApiClient, createApiClient } from './api-client.ts';
 import type { Credentials } from './credentials.ts';
 import { end, type Launch, lastWords } from './launch.ts';
@@ -10,7 +10,7 @@ const START_LIMIT_MS = 60_000;
 const GRACE_MS = 10_000;
 const POLL_MS = 25;
 const ANSWER_LIMIT_MS = 1000;
-const RELAY = fileURLToPath(new URL('./relay.ts', import.meta.url));
+const RELAY = fileURLToPath(new URL('../relay.ts', import.meta.url));
 
 /**
  * How much the audit log keeps of each request: its head, or its body and the answer, too (for few

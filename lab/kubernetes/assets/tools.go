@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools names the programs that the tests build from Kubernetes' own sources.
+// Package tools names the programs that the lab builds from Kubernetes' own sources.
 package tools
 
 import (

@@ -4,13 +4,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { createLab } from '../../lab/lab.ts';
-import { isForeignWrite } from './audit-log.ts';
-import { createServices } from './bulk.ts';
-import { startControlPlane } from './control-plane.ts';
-import { endpointSliceManifest, nodeManifest, serviceManifest } from './manifests.ts';
+import { isForeignWrite } from '../../../lab/kubernetes/audit-log.ts';
+import { createServices } from '../../../lab/kubernetes/bulk.ts';
+import { startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import {
+  endpointSliceManifest,
+  nodeManifest,
+  serviceManifest,
+} from '../../../lab/kubernetes/manifests.ts';
+import { createLab } from '../../../lab/lab.ts';
 
-const MODULE = fileURLToPath(new URL('./control-plane.ts', import.meta.url));
+const MODULE = fileURLToPath(new URL('../../../lab/kubernetes/control-plane.ts', import.meta.url));
 const SERVICES = '/api/v1/namespaces/default/services';
 const ENDED_WAIT_MS = 5000;
 

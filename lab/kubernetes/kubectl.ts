@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { Host } from '../../lab/host.ts';
+import type { Host } from '../host.ts';
 
 /** Runs kubectl to its end; resolves with its stdout, rejects with what it said. */
 export function runKubectl(call: {
