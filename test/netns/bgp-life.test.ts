@@ -77,8 +77,14 @@ test.before(async () => {
   await everywhere('both prefixes', hasBoth);
 });
 
+let failed = false;
+
+test.afterEach.always((t) => {
+  failed ||= !t.passed;
+});
+
 test.after.always((t) => {
-  if (!t.passed && box) t.log(box.output());
+  if (failed && box) t.log(box.output());
   lab?.remove();
 });
 

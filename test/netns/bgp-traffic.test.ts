@@ -62,8 +62,14 @@ test.before(async () => {
   ]);
 });
 
+let failed = false;
+
+test.afterEach.always((t) => {
+  failed ||= !t.passed;
+});
+
 test.after.always((t) => {
-  if (!t.passed && boxes) t.log(...boxes.map((box) => box.output()), router?.log());
+  if (failed && boxes) t.log(...boxes.map((box) => box.output()), router?.log());
   lab?.remove();
 });
 

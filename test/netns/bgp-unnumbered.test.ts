@@ -52,8 +52,14 @@ test.before(async () => {
   [frr] = await Promise.all([startRouter('frr', lab, router, options), box.start()]);
 });
 
+let failed = false;
+
+test.afterEach.always((t) => {
+  failed ||= !t.passed;
+});
+
 test.after.always((t) => {
-  if (!t.passed && box) t.log(box.output(), frr?.log());
+  if (failed && box) t.log(box.output(), frr?.log());
   lab?.remove();
 });
 
