@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { startBoxPublisher } from '../cluster/kubernetes/box/box-publisher.ts';
-import { openConnection } from '../cluster/kubernetes/connection.ts';
+import { openConnection } from '../cluster/kubernetes/transport/connection.ts';
 import type { BoxPublisher, BoxState, BoxVip } from '../domain/box.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ClusterSource } from '../domain/cluster-source.ts';

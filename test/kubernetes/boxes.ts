@@ -4,13 +4,16 @@ import type { User } from '../../lab/kubernetes/logins.ts';
 import { decodeEdgeNode } from '../../src/cluster/decode/edge-node.ts';
 import { startBoxPublisher } from '../../src/cluster/kubernetes/box/box-publisher.ts';
 import { createLiveness } from '../../src/cluster/kubernetes/box/liveness.ts';
-import { type ApiConnection, openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import type { KubeObject } from '../../src/cluster/kubernetes/kube-object.ts';
 import {
   type Reflector,
   startReflector,
 } from '../../src/cluster/kubernetes/reflector/reflector.ts';
 import type { ReflectorSink } from '../../src/cluster/kubernetes/reflector/reflector-sink.ts';
+import {
+  type ApiConnection,
+  openConnection,
+} from '../../src/cluster/kubernetes/transport/connection.ts';
 import type { BoxPublisher, BoxState, BoxVip } from '../../src/domain/box.ts';
 import type { EdgeNode } from '../../src/domain/edge-node.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';

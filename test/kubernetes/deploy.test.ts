@@ -8,7 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { createApiClient } from '../../lab/kubernetes/api-client.ts';
 import { findAssets } from '../../lab/kubernetes/assets.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
+import { openConnection } from '../../src/cluster/kubernetes/transport/connection.ts';
 import { parseSettings } from '../../src/settings/load.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';

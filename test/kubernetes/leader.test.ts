@@ -3,14 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { ApiError } from '../../src/cluster/kubernetes/api-error.ts';
-import { type ApiConnection, openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import { isKubeObject } from '../../src/cluster/kubernetes/kube-object.ts';
 import { fenceJournal } from '../../src/cluster/kubernetes/leader/fence-journal.ts';
 import type { Journal, JournalEntry } from '../../src/cluster/kubernetes/leader/journal.ts';
 import type { Leader } from '../../src/cluster/kubernetes/leader/leader.ts';
 import { startLeader } from '../../src/cluster/kubernetes/leader/start-leader.ts';
 import { statusBaseOf } from '../../src/cluster/kubernetes/status/status-base.ts';
+import { ApiError } from '../../src/cluster/kubernetes/transport/api-error.ts';
+import {
+  type ApiConnection,
+  openConnection,
+} from '../../src/cluster/kubernetes/transport/connection.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
-import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import { startLeader } from '../../src/cluster/kubernetes/leader/start-leader.ts';
+import { openConnection } from '../../src/cluster/kubernetes/transport/connection.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 

@@ -5,7 +5,7 @@ import { type AuditEvent, isForeignWrite } from '../../lab/kubernetes/audit-log.
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { type FaultProxy, startFaultProxy } from '../../lab/kubernetes/fault-proxy.ts';
 import { watchLostBoxes } from '../../src/cluster/kubernetes/box/lost-boxes.ts';
-import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
+import { openConnection } from '../../src/cluster/kubernetes/transport/connection.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';

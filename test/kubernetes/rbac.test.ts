@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { type ApiClient, createApiClient } from '../../lab/kubernetes/api-client.ts';
 import { findAssets } from '../../lab/kubernetes/assets.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { kindsToRead } from '../../src/cluster/kubernetes/kinds.ts';
+import { kindsToRead } from '../../src/cluster/kubernetes/reading/kinds.ts';
 
 /**
  * What each role may do, asked of the server itself: every verb on every target below is tried as that

@@ -1,10 +1,10 @@
 import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { startBoxPublisher } from '../../src/cluster/kubernetes/box/box-publisher.ts';
-import { openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import {
   type KubernetesSource,
   openKubernetesSource,
 } from '../../src/cluster/kubernetes/kubernetes-source.ts';
+import { openConnection } from '../../src/cluster/kubernetes/transport/connection.ts';
 import type { BoxPublisher } from '../../src/domain/box.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';

@@ -3,12 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { inParallel } from '../../lab/kubernetes/bulk.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { ApiError } from '../../src/cluster/kubernetes/api-error.ts';
-import {
-  type ApiConnection,
-  type ApiRequest,
-  openConnection,
-} from '../../src/cluster/kubernetes/connection.ts';
 import {
   lacksStreaming,
   listPages,
@@ -20,6 +14,12 @@ import {
   startReflector,
 } from '../../src/cluster/kubernetes/reflector/reflector.ts';
 import { watchFrom } from '../../src/cluster/kubernetes/reflector/watch.ts';
+import { ApiError } from '../../src/cluster/kubernetes/transport/api-error.ts';
+import {
+  type ApiConnection,
+  type ApiRequest,
+  openConnection,
+} from '../../src/cluster/kubernetes/transport/connection.ts';
 import { realClock } from '../../src/system/real-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 

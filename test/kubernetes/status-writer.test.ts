@@ -2,10 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { type ApiConnection, openConnection } from '../../src/cluster/kubernetes/connection.ts';
 import type { KubeObject } from '../../src/cluster/kubernetes/kube-object.ts';
 import { statusOf } from '../../src/cluster/kubernetes/status/api-status.ts';
 import { type StatusBase, statusBaseOf } from '../../src/cluster/kubernetes/status/status-base.ts';
+import {
+  type ApiConnection,
+  openConnection,
+} from '../../src/cluster/kubernetes/transport/connection.ts';
 import { createConfigurationReporter } from '../../src/cluster/kubernetes/write/configuration-reporter.ts';
 import { CONTEST_REWRITES } from '../../src/cluster/kubernetes/write/contest.ts';
 import {

@@ -10,13 +10,13 @@ import type { KubernetesPart } from '../../settings/settings.ts';
 import { createBreather } from '../breathe.ts';
 import { logProblems } from '../log-problems.ts';
 import { createStore } from '../store.ts';
-import { type ApiConnection, openConnection } from './connection.ts';
-import { createContact } from './contact.ts';
-import { kindsToRead } from './kinds.ts';
-import { createLateLeadership } from './late-leadership.ts';
+import { createLateLeadership } from './leader/late-leadership.ts';
+import { createContact } from './reading/contact.ts';
+import { kindsToRead } from './reading/kinds.ts';
+import { type Memory, openMemory } from './reading/remembered.ts';
 import { type Reading, startReading } from './reading.ts';
-import { type Memory, openMemory } from './remembered.ts';
-import { createServiceStatuses } from './service-statuses.ts';
+import { createServiceStatuses } from './status/service-statuses.ts';
+import { type ApiConnection, openConnection } from './transport/connection.ts';
 import { LEASE_NAME, startWriting, type Writing } from './writing.ts';
 
 export interface KubernetesSourceOptions {

@@ -6,8 +6,8 @@ import {
   SERVICE_NAMESPACE_LABEL,
 } from '../../decode/announcement-status.ts';
 import { isObject } from '../../decode/field.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import type { AnnouncementForm } from './announcement-form.ts';
 import { FIELD_MANAGER } from './edge-node-writer.ts';
 import { ownerReference } from './owner-reference.ts';

@@ -2,8 +2,8 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { ObjectKey } from '../../../domain/object.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
-import { ApiError } from '../api-error.ts';
 import { createComplaints } from '../reflector/complaints.ts';
+import { ApiError } from '../transport/api-error.ts';
 import { parallel } from '../write/parallel.ts';
 import {
   type AnnouncementStatusApiOptions,

@@ -3,9 +3,9 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { EdgeNode } from '../../../domain/edge-node.ts';
 import type { Labels } from '../../../domain/object.ts';
 import { isObject } from '../../decode/field.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
 import { isKubeObject, type KubeObject } from '../kube-object.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import {
   type EdgeNodeFacts,
   type EdgeNodeStatus,

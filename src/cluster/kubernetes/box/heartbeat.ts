@@ -1,9 +1,9 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
 import { isObject } from '../../decode/field.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
 import { isKubeObject } from '../kube-object.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import { EDGE_NODE_LABEL, heartbeatLeaseName, microTime } from './lease-fields.ts';
 import { ownerReference } from './owner-reference.ts';
 

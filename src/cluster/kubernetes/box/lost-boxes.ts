@@ -2,7 +2,7 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { Snapshot } from '../../../domain/snapshot.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../transport/api-error.ts';
 import { parallel } from '../write/parallel.ts';
 import { ANNOUNCEMENT_FORMS } from './announcement-form.ts';
 import { createLostBoxApi, type LostBoxApiOptions, type StatedByBox } from './lost-box-api.ts';

@@ -5,8 +5,8 @@ import { formatProblem, type Problem } from '../../../domain/problem.ts';
 import type { Snapshot } from '../../../domain/snapshot.ts';
 import { advertisementProblems } from '../../../plan/announcing/advertisement-problems.ts';
 import { bgpProblemsOf } from '../../../plan/bgp/bgp-problems.ts';
-import type { ApiConnection } from '../connection.ts';
 import { createComplaints } from '../reflector/complaints.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import {
   CONFIGURATION_CHECK_MS,
   CONFIGURATION_SETTLE_MS,

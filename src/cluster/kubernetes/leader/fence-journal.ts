@@ -2,11 +2,11 @@ import type { ObjectKey } from '../../../domain/object.ts';
 import type { Service } from '../../../domain/service.ts';
 import { isOurs, type LoadBalancerClass } from '../../../domain/service-class.ts';
 import { ALLOCATED, isOurCondition } from '../../../domain/service-conditions.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
 import { isKubeObject, type KubeObject } from '../kube-object.ts';
 import { CLEANUP_FINALIZER, type StatusBase } from '../status/status-base.ts';
 import { apiTime } from '../status/status-patch.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import { parallel } from '../write/parallel.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { Leadership } from '../../../domain/leadership.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { ObjectKey } from '../../../domain/object.ts';
-import type { ApiConnection } from '../connection.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
 /** As in client-go's leader election; each longer than the one after it. */

@@ -1,5 +1,5 @@
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import type { ElectorEvent } from './elector-state.ts';
 import { decodeLease, encodeLease, type Lease, type LeaseContent, newLease } from './lease.ts';
 

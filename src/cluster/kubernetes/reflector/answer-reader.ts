@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../domain/clock.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
-import { untilAborted } from '../until-aborted.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
+import { untilAborted } from '../transport/until-aborted.ts';
 
 /** How one kind is read from its server. */
 export interface Link {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../domain/clock.ts';
-import { ApiError, isUnreachable } from '../api-error.ts';
+import { ApiError, isUnreachable } from '../transport/api-error.ts';
 import type { Reflector } from './reflector.ts';
 import type { ReflectorState } from './reflector-state.ts';
 

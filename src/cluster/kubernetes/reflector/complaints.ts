@@ -1,6 +1,6 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../transport/api-error.ts';
 
 /** What is said. */
 export interface Words {

@@ -1,5 +1,5 @@
-import { ApiError } from '../api-error.ts';
 import type { KubeObject } from '../kube-object.ts';
+import { ApiError } from '../transport/api-error.ts';
 import { type Link, readAnswer } from './answer-reader.ts';
 import { garbage } from './garbage.ts';
 import { checkCount, type KindReader, type ListFrame } from './kind-reader.ts';

@@ -1,4 +1,4 @@
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../transport/api-error.ts';
 
 /**
  * A server said something that the API does not say. Never quotes it: it may be a Secret, and it

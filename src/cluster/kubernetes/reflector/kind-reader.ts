@@ -1,5 +1,5 @@
-import { ApiError } from '../api-error.ts';
 import { isKubeObject, type KubeObject, type WatchEvent } from '../kube-object.ts';
+import { ApiError } from '../transport/api-error.ts';
 import { statusError } from '../transport/failure.ts';
 import { garbage } from './garbage.ts';
 

@@ -1,4 +1,4 @@
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../transport/api-error.ts';
 
 /** Bytes of one line. etcd refuses objects of more than 1.5 MB, JSON may write them longer. */
 export const MAX_LINE_BYTES = 8 * 1_048_576;

@@ -1,4 +1,4 @@
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../transport/api-error.ts';
 import { garbage } from './garbage.ts';
 import { MAX_LINE_BYTES } from './lines.ts';
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../domain/clock.ts';
-import { ApiError, isUnreachable } from '../api-error.ts';
+import { ApiError, isUnreachable } from '../transport/api-error.ts';
 import { createPauses, PAUSE_CAP_MS, UNREACHABLE_CAP_MS } from './pause.ts';
 
 /**

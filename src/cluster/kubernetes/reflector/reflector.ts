@@ -1,9 +1,9 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
 import type { KubeObject } from '../kube-object.ts';
-import { untilAborted } from '../until-aborted.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
+import { untilAborted } from '../transport/until-aborted.ts';
 import type { Link } from './answer-reader.ts';
 import { createComplaints } from './complaints.ts';
 import {

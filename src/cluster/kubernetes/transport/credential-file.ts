@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { ApiError } from '../api-error.ts';
+import { ApiError } from './api-error.ts';
 
 /** A kubeconfig, a certificate bundle or a token larger than this is none. */
 const MAX_FILE_BYTES = 4 * 1_048_576;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { ApiError } from '../api-error.ts';
+import type { ApiError } from './api-error.ts';
 import { credentialError } from './credential-file.ts';
 
 /** `users[].user.exec` of a kubeconfig: a program that prints credentials. */

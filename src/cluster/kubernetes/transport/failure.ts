@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { ApiError, type NoAnswer } from '../api-error.ts';
+import { ApiError, type NoAnswer } from './api-error.ts';
 
 /** Where and what, for messages. */
 export interface Attempt {

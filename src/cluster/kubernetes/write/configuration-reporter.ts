@@ -2,7 +2,7 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { ConfigurationReport, PoolCounts } from '../../../domain/configuration-report.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { Problem } from '../../../domain/problem.ts';
-import type { ApiConnection, ApiRequest } from '../connection.ts';
+import type { ApiConnection, ApiRequest } from '../transport/connection.ts';
 import { createConfigurationStateWriter } from './configuration-state-writer.ts';
 import { FIELD_MANAGER } from './field-manager.ts';
 import { failureOf } from './outcome.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Problem } from '../../../domain/problem.ts';
-import type { ApiConnection, ApiRequest } from '../connection.ts';
+import type { ApiConnection, ApiRequest } from '../transport/connection.ts';
 import { nextConfigurationStatus } from './configuration-state.ts';
 import { FIELD_MANAGER } from './field-manager.ts';
 import { failureOf } from './outcome.ts';

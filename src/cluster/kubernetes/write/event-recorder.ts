@@ -1,8 +1,8 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
-import { ApiError } from '../api-error.ts';
-import type { ApiConnection } from '../connection.ts';
 import { apiTime } from '../status/status-patch.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import { createBoundedMap } from './bounded-map.ts';
 import { failureOf } from './outcome.ts';
 import { createTokenBucket, type TokenBucket } from './token-bucket.ts';

@@ -1,4 +1,4 @@
-import { ApiError } from '../api-error.ts';
+import { ApiError } from '../transport/api-error.ts';
 
 /**
  * What is known after a request that changes something failed.

@@ -1,11 +1,14 @@
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
-import type { ApiConnection, ApiRequest } from '../../../../src/cluster/kubernetes/connection.ts';
 import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
 import { fenceJournal } from '../../../../src/cluster/kubernetes/leader/fence-journal.ts';
 import type { Journal } from '../../../../src/cluster/kubernetes/leader/journal.ts';
 import type { Leader } from '../../../../src/cluster/kubernetes/leader/leader.ts';
 import { decodeLease, type Lease } from '../../../../src/cluster/kubernetes/leader/lease.ts';
 import { runLeader } from '../../../../src/cluster/kubernetes/leader/run-leader.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
+import type {
+  ApiConnection,
+  ApiRequest,
+} from '../../../../src/cluster/kubernetes/transport/connection.ts';
 import { createStatusWriter } from '../../../../src/cluster/kubernetes/write/status-writer.ts';
 import { startController } from '../../../../src/controller/controller.ts';
 import type { Observed } from '../../../../src/controller/observed.ts';

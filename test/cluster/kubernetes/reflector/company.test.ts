@@ -1,11 +1,11 @@
 import test from 'ava';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
 import { createCompany, SPREAD_MS } from '../../../../src/cluster/kubernetes/reflector/company.ts';
 import type { Reflector } from '../../../../src/cluster/kubernetes/reflector/reflector.ts';
 import {
   INITIAL_STATE,
   type ReflectorState,
 } from '../../../../src/cluster/kubernetes/reflector/reflector-state.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 
 /** A reflector whose state is what the test says. */

@@ -1,10 +1,10 @@
 import test from 'ava';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
 import {
   checkCount,
   createKindReader,
   MAX_OBJECTS,
 } from '../../../../src/cluster/kubernetes/reflector/kind-reader.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 
 const metadata = { name: 'web', namespace: 'default', uid: 'u', resourceVersion: '7' };
 const reader = createKindReader('Service', '/api/v1/services', (object) => object);

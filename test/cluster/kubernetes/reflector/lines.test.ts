@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
 import { createLineSplitter } from '../../../../src/cluster/kubernetes/reflector/lines.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { cut } from './cut.ts';
 
 test('createLineSplitter() gives the same lines however the bytes are cut', (t) => {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
 import { createListSplitter } from '../../../../src/cluster/kubernetes/reflector/list-splitter.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { cut } from './cut.ts';
 
 function split(text: string, sizes: readonly number[] = [7], limit?: number) {

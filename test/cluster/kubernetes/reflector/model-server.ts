@@ -1,5 +1,8 @@
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
-import type { ApiConnection, ApiRequest } from '../../../../src/cluster/kubernetes/connection.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
+import type {
+  ApiConnection,
+  ApiRequest,
+} from '../../../../src/cluster/kubernetes/transport/connection.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 
 /** What goes wrong with the next request. */

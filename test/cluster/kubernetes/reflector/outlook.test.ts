@@ -1,6 +1,6 @@
 import test from 'ava';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
 import { createOutlook } from '../../../../src/cluster/kubernetes/reflector/outlook.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 
 function listed() {

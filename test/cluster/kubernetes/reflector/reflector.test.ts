@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
 import type { ReflectorState } from '../../../../src/cluster/kubernetes/reflector/reflector-state.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { type Break, createModelServer, type Fault, type World } from './model-server.ts';
 import { IDLE_MS, settle, startFixture } from './reflector-fixture.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { loadCredentials } from '../../../../src/cluster/kubernetes/transport/credentials.ts';
 import { readKubeconfig } from '../../../../src/cluster/kubernetes/transport/kubeconfig.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import { formatProxy, proxyFor } from '../../../../src/cluster/kubernetes/transport/proxy.ts';
 
 const HTTPS_PROXY = 'http://proxy:3128';

@@ -1,6 +1,6 @@
-import { ApiError } from '../../../../src/cluster/kubernetes/api-error.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/connection.ts';
 import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
 
 type Tree = { [field: string]: unknown };
 

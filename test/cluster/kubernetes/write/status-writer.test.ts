@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/connection.ts';
 import { addressesOf } from '../../../../src/cluster/kubernetes/status/api-status.ts';
 import { statusBaseOf } from '../../../../src/cluster/kubernetes/status/status-base.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
 import {
   CONTEST_PAUSE_MS,
   CONTEST_REWRITES,

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { parseAllDocuments } from 'yaml';
-import { type KindToRead, kindsToRead } from '../../../src/cluster/kubernetes/kinds.ts';
-import type { RoleName } from '../../../src/domain/role.ts';
+import { type KindToRead, kindsToRead } from '../../../../src/cluster/kubernetes/reading/kinds.ts';
+import type { RoleName } from '../../../../src/domain/role.ts';
 
 const PLACES = { node: 'edge-1', namespace: 'tidegate-system', metallbNamespace: 'metallb-system' };
 const kindsOf = (...roles: RoleName[]) => kindsToRead({ ...PLACES, roles });

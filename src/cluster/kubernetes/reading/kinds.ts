@@ -1,7 +1,7 @@
-import type { RoleName } from '../../domain/role.ts';
-import { WEIGHT_LABEL } from '../../domain/weight.ts';
-import { NODE_LABEL } from '../decode/announcement-status.ts';
-import type { Kind } from '../decode/cluster-object.ts';
+import type { RoleName } from '../../../domain/role.ts';
+import { WEIGHT_LABEL } from '../../../domain/weight.ts';
+import { NODE_LABEL } from '../../decode/announcement-status.ts';
+import type { Kind } from '../../decode/cluster-object.ts';
 
 /** Heartbeat Leases are read, too; they become `EdgeNode.alive` and are no objects of the snapshot. */
 export type ReadKind = Kind | 'Lease';

@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../../domain/clock.ts';
-import type { Log } from '../../domain/log.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import type { Log } from '../../../domain/log.ts';
+import { type Connections, openConnections } from './agent.ts';
 import { ApiError } from './api-error.ts';
-import { type Connections, openConnections } from './transport/agent.ts';
-import type { Credentials } from './transport/credentials.ts';
-import { bodyOf, exchange, readBody } from './transport/exchange.ts';
-import { type Attempt, answerError, noAnswer } from './transport/failure.ts';
-import { openFreshCredentials } from './transport/fresh-credentials.ts';
-import { inClusterAccess, SERVICE_ACCOUNT_FOLDER } from './transport/in-cluster.ts';
-import { readKubeconfig } from './transport/kubeconfig.ts';
-import { formatProxy, proxyFor } from './transport/proxy.ts';
+import type { Credentials } from './credentials.ts';
+import { bodyOf, exchange, readBody } from './exchange.ts';
+import { type Attempt, answerError, noAnswer } from './failure.ts';
+import { openFreshCredentials } from './fresh-credentials.ts';
+import { inClusterAccess, SERVICE_ACCOUNT_FOLDER } from './in-cluster.ts';
+import { readKubeconfig } from './kubeconfig.ts';
+import { formatProxy, proxyFor } from './proxy.ts';
 import { untilAborted } from './until-aborted.ts';
 
 export interface ApiRequest {

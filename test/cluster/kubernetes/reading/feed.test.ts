@@ -1,16 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
+import type { KubeObject, WatchEvent } from '../../../../src/cluster/kubernetes/kube-object.ts';
 import {
   createFeed,
   type Feed,
   type FeedOptions,
   PATIENCE_MS,
-} from '../../../src/cluster/kubernetes/feed.ts';
-import type { KubeObject, WatchEvent } from '../../../src/cluster/kubernetes/kube-object.ts';
-import { createServiceStatuses } from '../../../src/cluster/kubernetes/service-statuses.ts';
-import { createStore, type Store } from '../../../src/cluster/store.ts';
-import { formatAddress } from '../../../src/domain/address.ts';
-import { type FakeClock, fakeClock } from '../../support/fake-clock.ts';
+} from '../../../../src/cluster/kubernetes/reading/feed.ts';
+import { createServiceStatuses } from '../../../../src/cluster/kubernetes/status/service-statuses.ts';
+import { createStore, type Store } from '../../../../src/cluster/store.ts';
+import { formatAddress } from '../../../../src/domain/address.ts';
+import { type FakeClock, fakeClock } from '../../../support/fake-clock.ts';
 
 interface World {
   readonly feed: Feed;

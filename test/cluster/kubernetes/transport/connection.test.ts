@@ -10,15 +10,15 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
-import { ApiError } from '../../../src/cluster/kubernetes/api-error.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 import {
   type ApiConnection,
   type ConnectionOptions,
   openConnection,
-} from '../../../src/cluster/kubernetes/connection.ts';
-import type { Clock } from '../../../src/domain/clock.ts';
-import { realClock } from '../../../src/system/real-clock.ts';
-import { recordingLog } from '../../support/recording-log.ts';
+} from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { Clock } from '../../../../src/domain/clock.ts';
+import { realClock } from '../../../../src/system/real-clock.ts';
+import { recordingLog } from '../../../support/recording-log.ts';
 import {
   createPki,
   type Pki,
@@ -28,7 +28,7 @@ import {
   startSocksProxy,
   type TestServer,
   writeKubeconfig,
-} from './transport/https-server.ts';
+} from './https-server.ts';
 
 let pki: Pki;
 test.before(async () => {

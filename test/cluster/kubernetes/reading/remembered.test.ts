@@ -4,17 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { Kind } from '../../../src/cluster/decode/cluster-object.ts';
-import type { KubeObject } from '../../../src/cluster/kubernetes/kube-object.ts';
+import type { Kind } from '../../../../src/cluster/decode/cluster-object.ts';
+import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
 import {
   type ClusterMark,
   type Memory,
   openMemory,
   WRITE_EVERY_MS,
-} from '../../../src/cluster/kubernetes/remembered.ts';
-import type { Json } from '../../../src/system/json.ts';
-import { fakeClock } from '../../support/fake-clock.ts';
-import { recordingLog } from '../../support/recording-log.ts';
+} from '../../../../src/cluster/kubernetes/reading/remembered.ts';
+import type { Json } from '../../../../src/system/json.ts';
+import { fakeClock } from '../../../support/fake-clock.ts';
+import { recordingLog } from '../../../support/recording-log.ts';
 
 const MARK: ClusterMark = { server: 'https://10.0.0.1:6443', uid: 'u-kube-system' };
 

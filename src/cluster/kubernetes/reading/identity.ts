@@ -1,6 +1,6 @@
-import { ApiError } from './api-error.ts';
-import type { ApiConnection } from './connection.ts';
-import { isKubeObject } from './kube-object.ts';
+import { isKubeObject } from '../kube-object.ts';
+import { ApiError } from '../transport/api-error.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 
 /** Tells whether the API server is still that of the cluster that was read first. */
 export interface ClusterIdentity {

@@ -1,7 +1,7 @@
-import type { Clock } from '../../domain/clock.ts';
-import type { ClusterObject } from '../decode/cluster-object.ts';
-import { createLiveness } from './box/liveness.ts';
-import type { ReflectorSink } from './reflector/reflector-sink.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import type { ClusterObject } from '../../decode/cluster-object.ts';
+import { createLiveness } from '../box/liveness.ts';
+import type { ReflectorSink } from '../reflector/reflector-sink.ts';
 import type { Memory, RememberedLife } from './remembered.ts';
 
 /** Whether boxes live, for their EdgeNodes. */

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { ApiError } from '../../../src/cluster/kubernetes/api-error.ts';
-import { createClusterIdentity } from '../../../src/cluster/kubernetes/identity.ts';
+import { createClusterIdentity } from '../../../../src/cluster/kubernetes/reading/identity.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
 
 function world() {
   const known: string[] = [];

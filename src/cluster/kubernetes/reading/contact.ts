@@ -1,7 +1,7 @@
-import type { Clock } from '../../domain/clock.ts';
-import type { Log } from '../../domain/log.ts';
-import type { Problem } from '../../domain/problem.ts';
-import { ApiError, isUnreachable } from './api-error.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import type { Log } from '../../../domain/log.ts';
+import type { Problem } from '../../../domain/problem.ts';
+import { ApiError, isUnreachable } from '../transport/api-error.ts';
 
 /** A kind that cannot be read now. */
 export interface Trouble {

@@ -1,9 +1,9 @@
 import test from 'ava';
-import type { ClusterObject } from '../../../src/cluster/decode/cluster-object.ts';
-import { microTime } from '../../../src/cluster/kubernetes/box/lease-fields.ts';
-import { createBoxLife } from '../../../src/cluster/kubernetes/box-life.ts';
-import { fakeClock } from '../../support/fake-clock.ts';
-import { edgeNode } from '../../support/objects.ts';
+import type { ClusterObject } from '../../../../src/cluster/decode/cluster-object.ts';
+import { microTime } from '../../../../src/cluster/kubernetes/box/lease-fields.ts';
+import { createBoxLife } from '../../../../src/cluster/kubernetes/reading/box-life.ts';
+import { fakeClock } from '../../../support/fake-clock.ts';
+import { edgeNode } from '../../../support/objects.ts';
 
 function scene() {
   const clock = fakeClock();

@@ -1,13 +1,13 @@
-import type { BgpPeer } from '../../domain/bgp/bgp-peer.ts';
-import type { KindState } from '../../domain/cluster-state.ts';
-import { type ObjectKey, objectKey } from '../../domain/object.ts';
-import type { Problem } from '../../domain/problem.ts';
-import type { ClusterObject } from '../decode/cluster-object.ts';
-import { ApiError } from './api-error.ts';
+import type { BgpPeer } from '../../../domain/bgp/bgp-peer.ts';
+import type { KindState } from '../../../domain/cluster-state.ts';
+import { type ObjectKey, objectKey } from '../../../domain/object.ts';
+import type { Problem } from '../../../domain/problem.ts';
+import type { ClusterObject } from '../../decode/cluster-object.ts';
+import { type Reflector, type ReflectorOptions, startReflector } from '../reflector/reflector.ts';
+import { ApiError } from '../transport/api-error.ts';
 import type { Trouble } from './contact.ts';
 import { createFeed, type Feed, type FeedOptions } from './feed.ts';
 import { kindStateOf, worstOf } from './kind-state.ts';
-import { type Reflector, type ReflectorOptions, startReflector } from './reflector/reflector.ts';
 
 /**
  * The Secrets that BGPPeers refer to, each read by its name, so that the right to read can be given for

@@ -1,15 +1,15 @@
-import type { Clock } from '../../domain/clock.ts';
-import { type ObjectKey, objectKey } from '../../domain/object.ts';
-import type { Problem } from '../../domain/problem.ts';
-import { sameObject } from '../claim.ts';
-import { type ClusterObject, decodeObject, type Kind } from '../decode/cluster-object.ts';
-import type { Store } from '../store.ts';
-import { isKubeObject, type KubeObject } from './kube-object.ts';
-import type { ReflectorSink } from './reflector/reflector-sink.ts';
-import { isOlder } from './reflector/resource-version.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import { type ObjectKey, objectKey } from '../../../domain/object.ts';
+import type { Problem } from '../../../domain/problem.ts';
+import { sameObject } from '../../claim.ts';
+import { type ClusterObject, decodeObject, type Kind } from '../../decode/cluster-object.ts';
+import type { Store } from '../../store.ts';
+import { isKubeObject, type KubeObject } from '../kube-object.ts';
+import type { ReflectorSink } from '../reflector/reflector-sink.ts';
+import { isOlder } from '../reflector/resource-version.ts';
+import type { ServiceStatuses } from '../status/service-statuses.ts';
+import { type StatusBase, statusBaseOf } from '../status/status-base.ts';
 import type { Memory } from './remembered.ts';
-import type { ServiceStatuses } from './service-statuses.ts';
-import { type StatusBase, statusBaseOf } from './status/status-base.ts';
 
 export interface FeedOptions {
   readonly kind: Kind;

@@ -1,4 +1,4 @@
-import type { Leadership } from '../../domain/leadership.ts';
+import type { Leadership } from '../../../domain/leadership.ts';
 
 /** Leadership of who begins to stand for it later, or never. */
 export interface LateLeadership extends Leadership {

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { ApiError } from '../../../src/cluster/kubernetes/api-error.ts';
-import { createContact } from '../../../src/cluster/kubernetes/contact.ts';
-import { fakeClock } from '../../support/fake-clock.ts';
-import { recordingLog } from '../../support/recording-log.ts';
+import { createContact } from '../../../../src/cluster/kubernetes/reading/contact.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
+import { fakeClock } from '../../../support/fake-clock.ts';
+import { recordingLog } from '../../../support/recording-log.ts';
 
 const SERVER = 'https://10.0.0.1:6443';
 const away = (kind: string) => ({ kind, error: new Error('connection refused') });

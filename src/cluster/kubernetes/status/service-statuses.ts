@@ -1,9 +1,9 @@
-import type { Clock } from '../../domain/clock.ts';
-import type { ObjectKey } from '../../domain/object.ts';
-import type { ServiceEvent, ServiceStatus } from '../../domain/service.ts';
-import type { Store } from '../store.ts';
-import { addressesOf, statusOf } from './status/api-status.ts';
-import type { StatusBase } from './status/status-base.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import type { ObjectKey } from '../../../domain/object.ts';
+import type { ServiceEvent, ServiceStatus } from '../../../domain/service.ts';
+import type { Store } from '../../store.ts';
+import { addressesOf, statusOf } from './api-status.ts';
+import type { StatusBase } from './status-base.ts';
 
 /** The statuses of Services in the store, and what patches of them are made from. */
 export interface ServiceStatuses {

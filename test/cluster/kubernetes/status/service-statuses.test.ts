@@ -2,15 +2,15 @@ import test from 'ava';
 import {
   createServiceStatuses,
   KEEP_LOST_MS,
-} from '../../../src/cluster/kubernetes/service-statuses.ts';
+} from '../../../../src/cluster/kubernetes/status/service-statuses.ts';
 import {
   type StatusBase,
   statusBaseOf,
-} from '../../../src/cluster/kubernetes/status/status-base.ts';
-import { createStore } from '../../../src/cluster/store.ts';
-import { formatAddress } from '../../../src/domain/address.ts';
-import type { ServiceEvent } from '../../../src/domain/service.ts';
-import { fakeClock } from '../../support/fake-clock.ts';
+} from '../../../../src/cluster/kubernetes/status/status-base.ts';
+import { createStore } from '../../../../src/cluster/store.ts';
+import { formatAddress } from '../../../../src/domain/address.ts';
+import type { ServiceEvent } from '../../../../src/domain/service.ts';
+import { fakeClock } from '../../../support/fake-clock.ts';
 
 function base(ips: readonly string[], uid = 'u1', resourceVersion = '5'): StatusBase {
   return statusBaseOf({

@@ -1,5 +1,5 @@
-import type { KindState } from '../../domain/cluster-state.ts';
-import type { ReflectorState } from './reflector/reflector-state.ts';
+import type { KindState } from '../../../domain/cluster-state.ts';
+import type { ReflectorState } from '../reflector/reflector-state.ts';
 
 export interface KindFacts {
   readonly kind: string;

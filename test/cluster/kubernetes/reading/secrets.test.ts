@@ -1,13 +1,13 @@
 import test from 'ava';
-import type { ClusterObject } from '../../../src/cluster/decode/cluster-object.ts';
-import { ApiError } from '../../../src/cluster/kubernetes/api-error.ts';
-import type { ApiRequest } from '../../../src/cluster/kubernetes/connection.ts';
-import { createSecrets, MAX_SECRETS } from '../../../src/cluster/kubernetes/secrets.ts';
-import { createStore } from '../../../src/cluster/store.ts';
-import { bgpPeer } from '../../support/bgp-objects.ts';
-import { fakeClock } from '../../support/fake-clock.ts';
-import { recordingLog } from '../../support/recording-log.ts';
-import { settled } from './box/fake-connection.ts';
+import type { ClusterObject } from '../../../../src/cluster/decode/cluster-object.ts';
+import { createSecrets, MAX_SECRETS } from '../../../../src/cluster/kubernetes/reading/secrets.ts';
+import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import { createStore } from '../../../../src/cluster/store.ts';
+import { bgpPeer } from '../../../support/bgp-objects.ts';
+import { fakeClock } from '../../../support/fake-clock.ts';
+import { recordingLog } from '../../../support/recording-log.ts';
+import { settled } from '../box/fake-connection.ts';
 
 function peer(name: string, secret: string | undefined, bfdPasswordSecret?: string): ClusterObject {
   const password =

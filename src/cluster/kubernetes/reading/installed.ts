@@ -1,5 +1,5 @@
-import { isObject } from '../decode/field.ts';
-import type { ApiConnection } from './connection.ts';
+import { isObject } from '../../decode/field.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import type { CustomResource } from './kinds.ts';
 
 /**

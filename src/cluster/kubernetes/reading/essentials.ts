@@ -1,8 +1,8 @@
-import type { Json } from '../../system/json.ts';
-import { PASSWORD_FORGOTTEN } from '../decode/bgp-password.ts';
-import type { Kind } from '../decode/cluster-object.ts';
-import { isObject } from '../decode/field.ts';
-import type { KubeObject } from './kube-object.ts';
+import type { Json } from '../../../system/json.ts';
+import { PASSWORD_FORGOTTEN } from '../../decode/bgp-password.ts';
+import type { Kind } from '../../decode/cluster-object.ts';
+import { isObject } from '../../decode/field.ts';
+import type { KubeObject } from '../kube-object.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { untilAborted } from '../../../src/cluster/kubernetes/until-aborted.ts';
+import { untilAborted } from '../../../../src/cluster/kubernetes/transport/until-aborted.ts';
 
 test('untilAborted() gives what the promise gives', async (t) => {
   const { signal } = new AbortController();

@@ -1,12 +1,12 @@
-import type { Clock } from '../../domain/clock.ts';
-import type { Log } from '../../domain/log.ts';
-import type { ObjectKey } from '../../domain/object.ts';
-import { openDiskMap } from '../../system/disk-map.ts';
-import type { Json } from '../../system/json.ts';
-import { encodeLine } from '../../system/ledger-line.ts';
-import type { Kind } from '../decode/cluster-object.ts';
+import type { Clock } from '../../../domain/clock.ts';
+import type { Log } from '../../../domain/log.ts';
+import type { ObjectKey } from '../../../domain/object.ts';
+import { openDiskMap } from '../../../system/disk-map.ts';
+import type { Json } from '../../../system/json.ts';
+import { encodeLine } from '../../../system/ledger-line.ts';
+import type { Kind } from '../../decode/cluster-object.ts';
+import type { KubeObject } from '../kube-object.ts';
 import { essentialsOf } from './essentials.ts';
-import type { KubeObject } from './kube-object.ts';
 
 /**
  * What was last seen of the cluster, on disk, so that a box that restarts while the API server is away
