@@ -15,7 +15,7 @@ interface Rule {
 
 /** What config/deploy lets a role list and watch. */
 function readable(role: RoleName): Set<string> {
-  const file = new URL(`../../../config/deploy/rbac/${role}/rbac.yaml`, import.meta.url);
+  const file = new URL(`../../../../config/deploy/rbac/${role}/rbac.yaml`, import.meta.url);
   const rules = parseAllDocuments(readFileSync(file, 'utf8')).flatMap(
     (document) => (document.toJS()?.rules ?? []) as Rule[],
   );
