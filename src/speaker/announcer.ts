@@ -7,7 +7,7 @@ import type { Snapshot } from '../domain/snapshot.ts';
 import { type AnnouncePlan, type AnnounceSettings, planAnnounce } from '../plan/announce.ts';
 import type { PlannedAnnouncement } from '../plan/announcing/plan-address.ts';
 import { Reconciler } from '../reconcile/reconciler.ts';
-import { type Failure, failuresOf, type Ports } from './ports.ts';
+import { type Failure, failuresOf, type Ports } from './l2/ports.ts';
 import type { AnnouncementState, Report } from './report.ts';
 import type { Routing } from './routing.ts';
 

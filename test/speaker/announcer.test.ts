@@ -4,7 +4,7 @@ import { KeyedMap } from '../../src/domain/keyed-map.ts';
 import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
 import { EMPTY_SNAPSHOT } from '../../src/domain/snapshot.ts';
 import { createAnnouncer } from '../../src/speaker/announcer.ts';
-import type { Ports } from '../../src/speaker/ports.ts';
+import type { Ports } from '../../src/speaker/l2/ports.ts';
 import type { Report } from '../../src/speaker/report.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 import { address, edgeNode, service, status } from '../support/objects.ts';

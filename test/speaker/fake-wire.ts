@@ -1,10 +1,10 @@
 import type { Address } from '../../src/domain/address.ts';
 import type { Mac } from '../../src/domain/mac.ts';
-import type { Wire } from '../../src/speaker/port.ts';
+import type { LinkWire } from '../../src/speaker/link-wire.ts';
 import type { PacketMessage } from '../../src/system/sockets.ts';
 
 /** A wire for tests: frames sent are kept, frames to receive are put in, sockets can be made to fail. */
-export interface FakeWire extends Wire {
+export interface FakeWire extends LinkWire {
   readonly sent: Uint8Array[];
   /** Delivers to the sockets of this type on this interface. */
   receive(ifindex: number, etherType: number, bytes: Uint8Array): void;

@@ -12,7 +12,7 @@ import {
 } from '../../protocol/router-discovery.ts';
 import type { GroupSocket, PacketMessage, PacketSocket } from '../../system/sockets.ts';
 import { ROUTER_FILTER } from '../filters.ts';
-import type { Wire } from '../port.ts';
+import type { LinkWire } from '../link-wire.ts';
 import { createRouterTable } from './router-table.ts';
 
 /** An interface that is ready to look for routers on. */
@@ -31,7 +31,7 @@ export interface Sighting {
 
 export interface LookoutOptions {
   readonly station: Station;
-  readonly wire: Wire;
+  readonly wire: LinkWire;
   readonly clock: Clock;
   readonly log: Log;
   /** Uniform in [0, 1). */

@@ -1,4 +1,4 @@
-import { ARPHRD_ETHER, type Link } from '../protocol/rtnetlink/link.ts';
+import { ARPHRD_ETHER, type Link } from '../../protocol/rtnetlink/link.ts';
 
 /**
  * Which interfaces announce. Candidates are Ethernet interfaces that are up with a carrier and

@@ -1,16 +1,17 @@
-import { type Address, formatAddress } from '../domain/address.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { Log } from '../domain/log.ts';
-import { formatMac, type Mac } from '../domain/mac.ts';
-import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from '../protocol/ethernet.ts';
-import type { GroupSocket, PacketMessage, PacketOptions, PacketSocket } from '../system/sockets.ts';
+import { type Address, formatAddress } from '../../domain/address.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { Log } from '../../domain/log.ts';
+import { formatMac, type Mac } from '../../domain/mac.ts';
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from '../../protocol/ethernet.ts';
+import type { PacketSocket } from '../../system/sockets.ts';
+import { ARP_FILTER, NDP_FILTER } from '../filters.ts';
+import type { LinkWire } from '../link-wire.ts';
+import type { GratuitousSettings } from '../settings.ts';
 import { answerArp } from './answer-arp.ts';
 import { answerNdp } from './answer-ndp.ts';
 import type { CounterTable } from './counters.ts';
-import { ARP_FILTER, NDP_FILTER } from './filters.ts';
 import { gratuitousFrames } from './gratuitous-frames.ts';
 import { createGratuitousSchedule } from './gratuitous-schedule.ts';
-import type { GratuitousSettings } from './settings.ts';
 import { createSolicitedGroups } from './solicited-groups.ts';
 import type { DropReason, Station, Verdict } from './verdict.ts';
 
@@ -36,16 +37,6 @@ export interface PortStatus {
   readonly sendErrors: number;
 }
 
-/** How a port gets at the wire. */
-export interface Wire {
-  openPacketSocket(
-    options: PacketOptions,
-    onMessage: (message: PacketMessage) => void,
-    onError: (error: NodeJS.ErrnoException) => void,
-  ): PacketSocket;
-  openGroupSocket(ifindex: number): GroupSocket;
-}
-
 export interface PortOptions {
   readonly name: string;
   readonly ifindex: number;
@@ -53,7 +44,7 @@ export interface PortOptions {
   readonly isOwnMac: (mac: Mac) => boolean;
   readonly gratuitous: GratuitousSettings;
   readonly counters: CounterTable;
-  readonly wire: Wire;
+  readonly wire: LinkWire;
   readonly clock: Clock;
   readonly log: Log;
   /** Uniform in [0, 1). */

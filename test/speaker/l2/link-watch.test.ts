@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import type { Link } from '../../src/protocol/rtnetlink/link.ts';
-import { watchLinks } from '../../src/speaker/link-watch.ts';
-import type { NetworkEvent, Rtnetlink } from '../../src/system/rtnetlink.ts';
-import { recordingLog } from '../support/recording-log.ts';
+import type { Link } from '../../../src/protocol/rtnetlink/link.ts';
+import { watchLinks } from '../../../src/speaker/l2/link-watch.ts';
+import type { NetworkEvent, Rtnetlink } from '../../../src/system/rtnetlink.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 
 /** A kernel whose lists of interfaces are answered when the test says so. */
 function kernel() {

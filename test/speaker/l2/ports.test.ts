@@ -1,14 +1,14 @@
 import test from 'ava';
-import type { Mac } from '../../src/domain/mac.ts';
-import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from '../../src/protocol/ethernet.ts';
-import type { Link } from '../../src/protocol/rtnetlink/link.ts';
-import { createCounterTable } from '../../src/speaker/counters.ts';
-import { openPorts } from '../../src/speaker/ports.ts';
-import { fakeClock } from '../support/fake-clock.ts';
-import { link as linkOf } from '../support/fake-rtnetlink.ts';
-import { address } from '../support/objects.ts';
-import { recordingLog } from '../support/recording-log.ts';
-import { fakeWire } from './fake-wire.ts';
+import type { Mac } from '../../../src/domain/mac.ts';
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from '../../../src/protocol/ethernet.ts';
+import type { Link } from '../../../src/protocol/rtnetlink/link.ts';
+import { createCounterTable } from '../../../src/speaker/l2/counters.ts';
+import { openPorts } from '../../../src/speaker/l2/ports.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
+import { link as linkOf } from '../../support/fake-rtnetlink.ts';
+import { address } from '../../support/objects.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+import { fakeWire } from '../fake-wire.ts';
 
 const VIP = address('192.0.2.100');
 const VIP6 = address('2001:db8::100');

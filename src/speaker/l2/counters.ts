@@ -1,4 +1,4 @@
-import type { Address } from '../domain/address.ts';
+import type { Address } from '../../domain/address.ts';
 
 /** Of one VIP, over all interfaces, since it was planned here; as MetalLB's `metallb_layer2_*`. */
 export interface VipCounters {

@@ -1,6 +1,6 @@
-import { type Address, familyOf } from '../domain/address.ts';
-import { multicastMac, solicitedNodeGroup } from '../protocol/ndp.ts';
-import type { GroupSocket, PacketSocket } from '../system/sockets.ts';
+import { type Address, familyOf } from '../../domain/address.ts';
+import { multicastMac, solicitedNodeGroup } from '../../protocol/ndp.ts';
+import type { GroupSocket, PacketSocket } from '../../system/sockets.ts';
 
 /**
  * Membership of the solicited-node groups of IPv6 VIPs on one interface: of the Ethernet group, so

@@ -1,8 +1,8 @@
-import type { Address } from '../domain/address.ts';
-import type { Mac } from '../domain/mac.ts';
-import type { ArpDrop } from '../protocol/arp.ts';
-import type { EthernetDrop } from '../protocol/ethernet.ts';
-import type { NdpDrop } from '../protocol/ndp.ts';
+import type { Address } from '../../domain/address.ts';
+import type { Mac } from '../../domain/mac.ts';
+import type { ArpDrop } from '../../protocol/arp.ts';
+import type { EthernetDrop } from '../../protocol/ethernet.ts';
+import type { NdpDrop } from '../../protocol/ndp.ts';
 
 /** What answering needs to know of the interface a frame came in by. */
 export interface Station {

@@ -1,13 +1,13 @@
 import test from 'ava';
-import type { Address } from '../../src/domain/address.ts';
+import type { Address } from '../../../src/domain/address.ts';
 import {
   ADDRESSES_PER_TURN,
   createGratuitousSchedule,
   REFRESH_JITTER,
   TURN_MS,
-} from '../../src/speaker/gratuitous-schedule.ts';
-import { fakeClock } from '../support/fake-clock.ts';
-import { address } from '../support/objects.ts';
+} from '../../../src/speaker/l2/gratuitous-schedule.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
+import { address } from '../../support/objects.ts';
 
 const VIP = address('192.0.2.100');
 const SETTINGS = { burst: 5, spacingMs: 1100, refreshMs: 60_000 };

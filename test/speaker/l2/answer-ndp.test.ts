@@ -1,7 +1,7 @@
 import test from 'ava';
-import { BROADCAST_MAC, type Mac } from '../../src/domain/mac.ts';
-import { internetChecksum, ipv6PseudoHeader } from '../../src/protocol/checksum.ts';
-import { decodeEthernet, ETHERTYPE_IPV6, encodeEthernet } from '../../src/protocol/ethernet.ts';
+import { BROADCAST_MAC, type Mac } from '../../../src/domain/mac.ts';
+import { internetChecksum, ipv6PseudoHeader } from '../../../src/protocol/checksum.ts';
+import { decodeEthernet, ETHERTYPE_IPV6, encodeEthernet } from '../../../src/protocol/ethernet.ts';
 import {
   ALL_NODES,
   decodeNdp,
@@ -12,11 +12,11 @@ import {
   type NeighborSolicitation,
   solicitedNodeGroup,
   UNSPECIFIED,
-} from '../../src/protocol/ndp.ts';
-import { answerNdp } from '../../src/speaker/answer-ndp.ts';
-import type { DropReason, Station } from '../../src/speaker/verdict.ts';
-import { createMutator } from '../support/mutate.ts';
-import { address } from '../support/objects.ts';
+} from '../../../src/protocol/ndp.ts';
+import { answerNdp } from '../../../src/speaker/l2/answer-ndp.ts';
+import type { DropReason, Station } from '../../../src/speaker/l2/verdict.ts';
+import { createMutator } from '../../support/mutate.ts';
+import { address } from '../../support/objects.ts';
 
 const VIP = address('2001:db8::12:3456');
 const MAC = 0x0200_0000_00ed as Mac;

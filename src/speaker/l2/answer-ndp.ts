@@ -1,10 +1,10 @@
-import { isMulticastMac, type Mac } from '../domain/mac.ts';
+import { isMulticastMac, type Mac } from '../../domain/mac.ts';
 import {
   decodeEthernet,
   ETHERTYPE_IPV6,
   type EthernetFrame,
   encodeEthernet,
-} from '../protocol/ethernet.ts';
+} from '../../protocol/ethernet.ts';
 import {
   ALL_NODES,
   decodeNdp,
@@ -12,7 +12,7 @@ import {
   multicastMac,
   type NeighborSolicitation,
   UNSPECIFIED,
-} from '../protocol/ndp.ts';
+} from '../../protocol/ndp.ts';
 import { drop, type Station, type Verdict } from './verdict.ts';
 
 /**

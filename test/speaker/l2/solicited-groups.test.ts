@@ -1,9 +1,12 @@
 import test from 'ava';
-import { formatAddress } from '../../src/domain/address.ts';
-import { formatMac } from '../../src/domain/mac.ts';
-import { createSolicitedGroups, GROUPS_PER_SOCKET } from '../../src/speaker/solicited-groups.ts';
-import { address } from '../support/objects.ts';
-import { fakeWire } from './fake-wire.ts';
+import { formatAddress } from '../../../src/domain/address.ts';
+import { formatMac } from '../../../src/domain/mac.ts';
+import {
+  createSolicitedGroups,
+  GROUPS_PER_SOCKET,
+} from '../../../src/speaker/l2/solicited-groups.ts';
+import { address } from '../../support/objects.ts';
+import { fakeWire } from '../fake-wire.ts';
 
 function groupsOnWire() {
   const wire = fakeWire();

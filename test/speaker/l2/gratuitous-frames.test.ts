@@ -1,7 +1,7 @@
 import test from 'ava';
-import type { Mac } from '../../src/domain/mac.ts';
-import { gratuitousFrames } from '../../src/speaker/gratuitous-frames.ts';
-import { address } from '../support/objects.ts';
+import type { Mac } from '../../../src/domain/mac.ts';
+import { gratuitousFrames } from '../../../src/speaker/l2/gratuitous-frames.ts';
+import { address } from '../../support/objects.ts';
 
 const MAC = 0x0200_0000_00ed as Mac;
 

@@ -1,8 +1,8 @@
-import { type Address, familyOf } from '../domain/address.ts';
-import { BROADCAST_MAC, type Mac } from '../domain/mac.ts';
-import { encodeArp } from '../protocol/arp.ts';
-import { ETHERTYPE_ARP, ETHERTYPE_IPV6, encodeEthernet } from '../protocol/ethernet.ts';
-import { ALL_NODES, encodeNdp, multicastMac } from '../protocol/ndp.ts';
+import { type Address, familyOf } from '../../domain/address.ts';
+import { BROADCAST_MAC, type Mac } from '../../domain/mac.ts';
+import { encodeArp } from '../../protocol/arp.ts';
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6, encodeEthernet } from '../../protocol/ethernet.ts';
+import { ALL_NODES, encodeNdp, multicastMac } from '../../protocol/ndp.ts';
 
 /**
  * What tells everybody on the wire, unasked, that `address` is at `mac`. IPv4: gratuitous ARP in both

@@ -1,11 +1,11 @@
 import test from 'ava';
-import { BROADCAST_MAC, type Mac } from '../../src/domain/mac.ts';
-import { type ArpPacket, decodeArp, encodeArp } from '../../src/protocol/arp.ts';
-import { decodeEthernet, ETHERTYPE_ARP, encodeEthernet } from '../../src/protocol/ethernet.ts';
-import { answerArp } from '../../src/speaker/answer-arp.ts';
-import type { DropReason, Station } from '../../src/speaker/verdict.ts';
-import { createMutator } from '../support/mutate.ts';
-import { address } from '../support/objects.ts';
+import { BROADCAST_MAC, type Mac } from '../../../src/domain/mac.ts';
+import { type ArpPacket, decodeArp, encodeArp } from '../../../src/protocol/arp.ts';
+import { decodeEthernet, ETHERTYPE_ARP, encodeEthernet } from '../../../src/protocol/ethernet.ts';
+import { answerArp } from '../../../src/speaker/l2/answer-arp.ts';
+import type { DropReason, Station } from '../../../src/speaker/l2/verdict.ts';
+import { createMutator } from '../../support/mutate.ts';
+import { address } from '../../support/objects.ts';
 
 const VIP = address('192.0.2.100');
 const MAC = 0x0200_0000_00ed as Mac;

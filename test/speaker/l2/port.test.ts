@@ -1,13 +1,13 @@
 import test from 'ava';
-import type { Mac } from '../../src/domain/mac.ts';
-import { encodeArp } from '../../src/protocol/arp.ts';
-import { ETHERTYPE_ARP, ETHERTYPE_IPV6, encodeEthernet } from '../../src/protocol/ethernet.ts';
-import { createCounterTable } from '../../src/speaker/counters.ts';
-import { DEFEND_INTERVAL_MS, openPort } from '../../src/speaker/port.ts';
-import { fakeClock } from '../support/fake-clock.ts';
-import { address } from '../support/objects.ts';
-import { recordingLog } from '../support/recording-log.ts';
-import { fakeWire } from './fake-wire.ts';
+import type { Mac } from '../../../src/domain/mac.ts';
+import { encodeArp } from '../../../src/protocol/arp.ts';
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6, encodeEthernet } from '../../../src/protocol/ethernet.ts';
+import { createCounterTable } from '../../../src/speaker/l2/counters.ts';
+import { DEFEND_INTERVAL_MS, openPort } from '../../../src/speaker/l2/port.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
+import { address } from '../../support/objects.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+import { fakeWire } from '../fake-wire.ts';
 
 const VIP = address('192.0.2.100');
 const VIP6 = address('2001:db8::100');

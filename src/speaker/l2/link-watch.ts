@@ -1,6 +1,6 @@
-import type { Log } from '../domain/log.ts';
-import type { Link } from '../protocol/rtnetlink/link.ts';
-import type { NetworkEvent, Rtnetlink } from '../system/rtnetlink.ts';
+import type { Log } from '../../domain/log.ts';
+import type { Link } from '../../protocol/rtnetlink/link.ts';
+import type { NetworkEvent, Rtnetlink } from '../../system/rtnetlink.ts';
 
 /** Nothing is told after `close`, which is idempotent. */
 export interface LinkWatch {

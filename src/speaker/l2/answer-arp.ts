@@ -1,6 +1,6 @@
-import { BROADCAST_MAC } from '../domain/mac.ts';
-import { decodeArp, encodeArp } from '../protocol/arp.ts';
-import { decodeEthernet, ETHERTYPE_ARP, encodeEthernet } from '../protocol/ethernet.ts';
+import { BROADCAST_MAC } from '../../domain/mac.ts';
+import { decodeArp, encodeArp } from '../../protocol/arp.ts';
+import { decodeEthernet, ETHERTYPE_ARP, encodeEthernet } from '../../protocol/ethernet.ts';
 import { drop, type Station, type Verdict } from './verdict.ts';
 
 /**

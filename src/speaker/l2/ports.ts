@@ -1,8 +1,8 @@
-import type { Address } from '../domain/address.ts';
-import { KeyedMap } from '../domain/keyed-map.ts';
-import type { Mac } from '../domain/mac.ts';
-import type { Link } from '../protocol/rtnetlink/link.ts';
-import { Reconciler } from '../reconcile/reconciler.ts';
+import type { Address } from '../../domain/address.ts';
+import { KeyedMap } from '../../domain/keyed-map.ts';
+import type { Mac } from '../../domain/mac.ts';
+import type { Link } from '../../protocol/rtnetlink/link.ts';
+import { Reconciler } from '../../reconcile/reconciler.ts';
 import { chooseLinks } from './choose-links.ts';
 import { openPort, type Port, type PortOptions, type PortStatus } from './port.ts';
 

@@ -1,6 +1,6 @@
-import type { Address } from '../domain/address.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { GratuitousSettings } from './settings.ts';
+import type { Address } from '../../domain/address.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { GratuitousSettings } from '../settings.ts';
 
 /**
  * When to announce which address unasked: a burst when it arrives, then a refresh for ever. Paced, so

@@ -1,7 +1,7 @@
 import test from 'ava';
-import type { Link } from '../../src/protocol/rtnetlink/link.ts';
-import { chooseLinks, unmatchedPatterns } from '../../src/speaker/choose-links.ts';
-import { link as linkOf } from '../support/fake-rtnetlink.ts';
+import type { Link } from '../../../src/protocol/rtnetlink/link.ts';
+import { chooseLinks, unmatchedPatterns } from '../../../src/speaker/l2/choose-links.ts';
+import { link as linkOf } from '../../support/fake-rtnetlink.ts';
 
 const link = (name: string, fields: Partial<Link> = {}) => linkOf(2, name, fields);
 
