@@ -13,6 +13,7 @@
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { finish } from './finish.ts';
 import { countTests, describeNotRun, needsKubernetes, prepareKubernetes } from './kubernetes.ts';
 import { existingThings, findLeftovers, RUN_VARIABLE } from './leftovers.ts';
@@ -22,11 +23,15 @@ import { type FileResult, readTap } from './tap.ts';
 const LEFTOVERS_WAIT_MS = 2000;
 const STDERR_LINES_SHOWN = 40;
 /** These take half a minute or more, and begin first: at the end one of them would run alone. */
-const LONG = ['source-faults', 'appliance', 'outages', 'failover', 'policy'];
+const LONG = ['source-faults', 'appliance', 'outages', 'failover', 'policy', 'bfd-hold'];
 
 const run = `${process.pid}`;
 // What the tests start inherits it.
 process.env[RUN_VARIABLE] = run;
+// Hundreds of processes load the same modules: what one has compiled the others take from here.
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
+  new URL('../../node_modules/.cache/compile', import.meta.url),
+);
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 function report(name: string, result: FileResult, seconds: number, noise = ''): void {
