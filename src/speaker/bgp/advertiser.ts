@@ -1,5 +1,6 @@
 import type { Address, Family } from '../../domain/address.ts';
 import type { BgpRoute } from '../../domain/bgp/bgp-route.ts';
+import type { Clock } from '../../domain/clock.ts';
 import type { KeyedMap } from '../../domain/keyed-map.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import { formatPrefix } from '../../domain/prefix.ts';
@@ -11,6 +12,7 @@ import { createAdjRibOut, type RibStep, type RouteChange, type ToldRoute } from 
 import { familiesWithoutNextHop, type NextHops, nextHopsOf } from './next-hops.ts';
 import type { OwnAddress } from './own-addresses.ts';
 import { createPaths, type Paths } from './paths.ts';
+import { createRefreshPace } from './refresh-pace.ts';
 import type { Wire } from './wire.ts';
 
 /** Octets that may wait for a peer before nothing more is said to it until it has read them. */
@@ -25,7 +27,7 @@ export interface Advertiser {
   begin(wire: Wire, local: Address, negotiated: Negotiated): void;
   /** The session has ended. */
   end(): void;
-  /** The peer asks for a family again. */
+  /** The peer asks for a family again; who asks all the time is answered from time to time. */
   refresh(family: Family): void;
   /** Goes on where the peer had to read first. */
   flush(): void;
@@ -41,6 +43,7 @@ export interface Advertiser {
 }
 
 export interface AdvertiserOptions {
+  readonly clock: Clock;
   readonly peer: ObjectKey;
   readonly localAsn: () => number;
   readonly own: () => readonly OwnAddress[];
@@ -71,6 +74,7 @@ const NOTHING: readonly Uint8Array[] = [];
 export function createAdvertiser(options: AdvertiserOptions): Advertiser {
   const rib = createAdjRibOut(options.peer);
   const refused = new Map<string, RefusalReason>();
+  const pace = createRefreshPace(options.clock, sayAgain);
   let complete = options.complete;
   let talk: Talk | undefined;
 
@@ -132,6 +136,12 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
     }
   }
 
+  function sayAgain(family: Family) {
+    if (!talk) return;
+    rib.refresh(family, talk.negotiated.enhancedRouteRefresh);
+    flush();
+  }
+
   function obstacle(): string {
     if (!talk) return '';
     const { families } = talk.negotiated.codec;
@@ -160,15 +170,14 @@ export function createAdvertiser(options: AdvertiserOptions): Advertiser {
     end() {
       if (!talk) return;
       talk = undefined;
+      pace.clear();
       const forgotten = [...rib.told().keys()];
       rib.close();
       refused.clear();
       options.onTold(forgotten);
     },
     refresh(family) {
-      if (!talk) return;
-      rib.refresh(family, talk.negotiated.enhancedRouteRefresh);
-      flush();
+      if (talk) pace.request(family);
     },
     flush,
     completeTable() {

@@ -94,6 +94,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
 
   const place = createPeerPlace(options.discover, onMove);
   const advertiser = createAdvertiser({
+    clock: options.clock,
     peer: first.peer.key,
     localAsn: () => localAsnOf(planned.peer),
     own: options.own,

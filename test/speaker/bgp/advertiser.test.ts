@@ -9,7 +9,9 @@ import type { BgpMessage } from '../../../src/protocol/bgp/message.ts';
 import type { Negotiated } from '../../../src/protocol/bgp/session/negotiated.ts';
 import { routeChanges } from '../../../src/speaker/bgp/adj-rib-out.ts';
 import { createAdvertiser, QUEUED_BYTES_MAX } from '../../../src/speaker/bgp/advertiser.ts';
+import { REFRESH_PAUSE_MS } from '../../../src/speaker/bgp/refresh-pace.ts';
 import type { Wire } from '../../../src/speaker/bgp/wire.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
 import { address } from '../../support/objects.ts';
 import { PLAIN } from './scene.ts';
 
@@ -46,7 +48,9 @@ function scene(families: readonly Family[] = [4]) {
     close() {},
     closed: Promise.resolve(),
   };
+  const clock = fakeClock();
   const advertiser = createAdvertiser({
+    clock,
     ...{ peer: PEER, localAsn: () => 64500, own: () => OWN, complete: false },
     onTold: (prefixes) => told.push(...prefixes),
   });
@@ -62,7 +66,7 @@ function scene(families: readonly Family[] = [4]) {
     advertiser.want(routes, routeChanges(wanted, routes));
     wanted = routes;
   };
-  return { negotiated, advertiser, wire, heard, told, state, want };
+  return { clock, negotiated, advertiser, wire, heard, told, state, want };
 }
 
 test('what no message can say is not told, and said to be so', (t) => {
@@ -124,6 +128,29 @@ test('End-of-RIB and the answer to a refresh come after what they end', (t) => {
       : message.kind === 'routeRefresh' && message.subtype,
   );
   t.deepEqual(said, ['update 1', 'update 0 4', 'update 0 6', 'begin', 'update 1', 'end']);
+});
+
+test('a peer that asks for its routes all the time is answered once in a while', (t) => {
+  const { clock, negotiated, advertiser, wire, heard, want } = scene([4, 6]);
+  want({ '198.51.100.7/32': PLAIN, '2001:db8::7/128': PLAIN });
+  advertiser.begin(wire, LOCAL, negotiated);
+  const answers = () =>
+    heard.filter((message) => message.kind === 'routeRefresh' && message.subtype === 'end').length;
+  for (let i = 0; i < 1000; i++) advertiser.refresh(4);
+  t.is(answers(), 1);
+  advertiser.refresh(6);
+  t.is(answers(), 2, 'of another family it is another matter');
+  clock.advance(REFRESH_PAUSE_MS);
+  t.is(answers(), 3, 'who asked meanwhile is answered then');
+  clock.advance(10 * REFRESH_PAUSE_MS);
+  t.is(answers(), 3);
+  advertiser.refresh(4);
+  t.is(answers(), 4);
+  advertiser.refresh(4);
+  advertiser.end();
+  advertiser.begin(wire, LOCAL, negotiated);
+  clock.advance(10 * REFRESH_PAUSE_MS);
+  t.is(answers(), 4, 'a new session owes nothing to the one before');
 });
 
 test('end() forgets what the peer was told, and says which prefixes that concerns', (t) => {
