@@ -26,6 +26,16 @@ export interface ReceivedRoutes {
 
 interface KeptRoute extends ReceivedRoute {
   readonly octets: number;
+  /** That of its family when it was last said. */
+  readonly round: number;
+}
+
+/** What is known of a family as a whole, so that no message costs more than what it is about. */
+interface FamilyState {
+  routes: number;
+  /** Counts how often the peer began to say everything again. */
+  round: number;
+  refreshing: boolean;
 }
 
 export function createReceivedRoutes(
@@ -33,61 +43,67 @@ export function createReceivedRoutes(
   maxOctets: number = RECEIVED_OCTETS_MAX,
 ): ReceivedRoutes {
   const routes = new Map<string, KeptRoute>();
-  /** Not said again yet since the peer began to say everything again. */
-  const stale = new Set<string>();
+  let families = newFamilies();
   let octets = 0;
   let truncated = false;
 
-  function keysOf(family: Family): string[] {
-    return [...routes].flatMap(([key, { prefix }]) =>
-      familyOf(prefix.base) === family ? [key] : [],
-    );
-  }
-
   function drop(key: string) {
-    octets -= routes.get(key)?.octets ?? 0;
+    const route = routes.get(key);
+    if (!route) return;
+    octets -= route.octets;
+    families[familyOf(route.prefix.base)].routes -= 1;
     routes.delete(key);
   }
 
-  function keep(key: string, route: KeptRoute) {
+  /** Drops what of a family was last said before this round. */
+  function sweep(family: Family, before: number) {
+    if (families[family].routes === 0) return;
+    for (const [key, { prefix, round }] of routes)
+      if (familyOf(prefix.base) === family && round < before) drop(key);
+  }
+
+  function keep(prefix: Prefix, path: PathAttributes, size: number) {
+    const key = formatPrefix(prefix);
     drop(key);
-    if (routes.size >= maxPrefixes || octets + route.octets > maxOctets) {
+    if (routes.size >= maxPrefixes || octets + size > maxOctets) {
       truncated = true;
       return;
     }
-    routes.set(key, route);
-    octets += route.octets;
+    const family = families[familyOf(prefix.base)];
+    routes.set(key, { prefix, path, octets: size, round: family.round });
+    family.routes += 1;
+    octets += size;
   }
 
   return {
     take({ withdrawn, announced, attributes: path, faults }) {
       for (const prefix of withdrawn) drop(formatPrefix(prefix));
       const size = path ? octetsOf(path) : 0;
-      for (const prefix of path ? announced : []) {
-        const key = formatPrefix(prefix);
-        keep(key, { prefix, path: path as PathAttributes, octets: size });
-        stale.delete(key);
-      }
-      for (const { approach, family } of faults) {
-        if (approach !== 'disableFamily' || family === undefined) continue;
-        for (const key of keysOf(family)) drop(key);
-      }
+      if (path) for (const prefix of announced) keep(prefix, path, size);
+      for (const { approach, family } of faults)
+        if (approach === 'disableFamily' && family !== undefined)
+          sweep(family, Number.POSITIVE_INFINITY);
     },
     refresh(family, phase) {
-      for (const key of keysOf(family)) {
-        if (phase === 'begin') stale.add(key);
-        else if (stale.delete(key)) drop(key);
-      }
+      const state = families[family];
+      if (phase === 'begin') state.round += 1;
+      else if (state.refreshing) sweep(family, state.round);
+      state.refreshing = phase === 'begin';
     },
     current: () => routes,
     truncated: () => truncated,
     clear() {
       routes.clear();
-      stale.clear();
+      families = newFamilies();
       octets = 0;
       truncated = false;
     },
   };
+}
+
+function newFamilies(): Readonly<Record<Family, FamilyState>> {
+  const fresh = () => ({ routes: 0, round: 0, refreshing: false });
+  return { 4: fresh(), 6: fresh() };
 }
 
 /** What its lists take on the wire. */

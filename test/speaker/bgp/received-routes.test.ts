@@ -44,6 +44,30 @@ test('refresh() forgets what the peer does not say again', (t) => {
   t.deepEqual([...routes.current().keys()].sort(), ['198.51.100.0/24', '2001:db8::/32']);
 });
 
+test('refresh() that never ends costs nothing, however often it begins', (t) => {
+  const routes = createReceivedRoutes();
+  const many = Array.from({ length: 10_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
+  routes.take(update(many));
+  let looks = 0;
+  const iterator = routes.current()[Symbol.iterator].bind(routes.current());
+  Object.assign(routes.current(), {
+    [Symbol.iterator]: () => {
+      looks += 1;
+      return iterator();
+    },
+  });
+  for (let i = 0; i < 1000; i++) routes.refresh(4, 'begin');
+  routes.take(update(many.slice(0, 9999)));
+  t.is(looks, 0);
+  routes.refresh(4, 'end');
+  routes.refresh(4, 'end');
+  t.is(looks, 1);
+  t.is(routes.current().size, 9999);
+  const fault = { approach: 'disableFamily', attribute: 14, family: 6, reason: '' } as const;
+  routes.take(update([], { faults: [fault] }));
+  t.is(looks, 1, 'there is nothing to be dropped');
+});
+
 test('take() keeps no more than the limit, and says so', (t) => {
   const routes = createReceivedRoutes(2);
   routes.take(update(['192.0.2.0/24', '198.51.100.0/24']));
