@@ -15,6 +15,8 @@ const TOLD_MAX = 16;
 
 export function createSessionLog(log: Log): SessionLog {
   const told = new Set<string>();
+  /** When the newest error that was looked at happened: what is older is over. */
+  let seenMs = Number.NEGATIVE_INFINITY;
   return {
     up(remote, obstacle) {
       told.clear();
@@ -27,7 +29,9 @@ export function createSessionLog(log: Log): SessionLog {
     trouble(remote, { sent, received, transport }) {
       const errors = [transport, received, sent].filter((error) => error !== undefined);
       const [newest] = errors.sort((a, b) => b.atMs - a.atMs);
-      if (!newest || told.has(newest.text) || told.size >= TOLD_MAX) return;
+      if (!newest || newest.atMs <= seenMs) return;
+      seenMs = newest.atMs;
+      if (told.has(newest.text) || told.size >= TOLD_MAX) return;
       told.add(newest.text);
       log.warn('Trouble with a BGP session', { remote, error: newest.text });
     },

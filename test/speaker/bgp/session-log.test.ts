@@ -2,7 +2,7 @@ import test from 'ava';
 import { createSessionLog } from '../../../src/speaker/bgp/session-log.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 
-test('errors that come with every attempt are told once between two sessions', (t) => {
+test('errors that come with every attempt are told once between two sessions, and none of before', (t) => {
   const log = recordingLog();
   const session = createSessionLog(log);
   const none = { sent: undefined, received: undefined, transport: undefined };
@@ -26,6 +26,7 @@ test('errors that come with every attempt are told once between two sessions', (
   });
   session.down(lost, true);
   session.up('192.0.2.1', '');
+  session.trouble('192.0.2.1', { ...none, sent: { text: 'Hold timer', atMs: 5 } });
   session.trouble('192.0.2.1', { ...none, transport: { text: 'No answer', atMs: 6 } });
   t.deepEqual(
     log.lines.map(({ level, message, fields }) => [level, message, fields['error']]),
