@@ -1,5 +1,16 @@
 import { type Address, addressToWire, type Family } from '../domain/address.ts';
-import type { FilterInstruction } from './sockets.ts';
+import {
+  DROP,
+  type FilterInstruction,
+  IF_AT_LEAST,
+  IF_EQUAL,
+  IP_HEADER,
+  LOAD_BYTE,
+  LOAD_MEMORY,
+  LOAD_WORD,
+  PASS,
+  STORE,
+} from './classic-bpf.ts';
 
 /** Somebody whose segments pass, when their TTL (hop limit) is at least `minTtl`. */
 export interface FilteredPeer {
@@ -7,18 +18,7 @@ export interface FilteredPeer {
   readonly minTtl?: number | undefined;
 }
 
-const LOAD_BYTE = 0x30;
-const LOAD_WORD = 0x20;
-const LOAD_MEMORY = 0x60;
-const STORE = 0x02;
-const IF_EQUAL = 0x15;
-const IF_AT_LEAST = 0x35;
-const RETURN = 0x06;
-const PASS: FilterInstruction = [RETURN, 0, 0, 0xffff_ffff];
-const DROP: FilterInstruction = [RETURN, 0, 0, 0];
-
-/** `SKF_NET_OFF` of `linux/filter.h`: offsets from the IP header, which lies before the data here. */
-const IP_HEADER = 0xfff0_0000;
+/** In the IP header, which lies before the data here. */
 const PLACES = { 4: { ttl: 8, source: 12 }, 6: { ttl: 7, source: 8 } } as const;
 
 /**

@@ -1,6 +1,7 @@
 import type { Address } from '../domain/address.ts';
 import { addressToBytes } from '../domain/address.ts';
 import { type Mac, macToBytes } from '../domain/mac.ts';
+import { type FilterInstruction, filterWords } from './classic-bpf.ts';
 import { loadNative } from './native.ts';
 
 /**
@@ -30,9 +31,6 @@ export interface PacketOptions {
   readonly filter?: readonly FilterInstruction[];
   readonly keepAlive?: boolean;
 }
-
-/** `[code, jump if true, jump if false, operand]`, as `tcpdump -dd` prints it. */
-export type FilterInstruction = readonly [code: number, jt: number, jf: number, k: number];
 
 /** Values of `PacketMessage.packetType` that mean something here (`linux/if_packet.h`). */
 export const PACKET_HOST = 0;
@@ -172,18 +170,4 @@ function openPacket(
     leaveMulticast: (group) => native.socketLeave(handle, macToBytes(group)),
     close: () => native.socketClose(handle),
   };
-}
-
-/** As the kernel has it: `struct sock_filter` is u16 code, u8 jt, u8 jf, u32 k in the machine's order. */
-export function filterWords(filter: readonly FilterInstruction[]): Uint32Array {
-  const words = new Uint32Array(filter.length * 2);
-  const halves = new Uint16Array(words.buffer);
-  const bytes = new Uint8Array(words.buffer);
-  for (const [index, [code, jt, jf, k]] of filter.entries()) {
-    halves[index * 4] = code;
-    bytes[index * 8 + 2] = jt;
-    bytes[index * 8 + 3] = jf;
-    words[index * 2 + 1] = k;
-  }
-  return words;
 }

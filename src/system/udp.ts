@@ -1,6 +1,6 @@
 import { type Address, addressFromBytes, addressToBytes, type Family } from '../domain/address.ts';
+import { type FilterInstruction, filterWords } from './classic-bpf.ts';
 import { loadNative } from './native.ts';
-import { type FilterInstruction, filterWords } from './sockets.ts';
 
 /**
  * UDP sockets that tell how a datagram came (TTL or hop limit, destination, interface) and that set

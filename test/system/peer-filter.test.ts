@@ -1,29 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { addressToWire, familyOf } from '../../src/domain/address.ts';
+import type { FilterInstruction } from '../../src/system/classic-bpf.ts';
 import { type FilteredPeer, peerFilter } from '../../src/system/peer-filter.ts';
-import type { FilterInstruction } from '../../src/system/sockets.ts';
 import { address } from '../support/objects.ts';
+import { runFilter } from '../support/run-filter.ts';
 
-const IP_HEADER = 0xfff0_0000;
-
-/** Runs classic BPF, of which the filter needs these instructions, over an IP header. */
-function passes(program: readonly FilterInstruction[], header: Uint8Array): boolean {
-  const view = new DataView(header.buffer);
-  const memory: number[] = [];
-  let accumulator = 0;
-  for (let at = 0; ; at++) {
-    const [code, jt, jf, k] = program[at] ?? [];
-    if (k === undefined) throw new Error(`The program runs off its end at ${at}`);
-    if (code === 0x20) accumulator = view.getUint32(k - IP_HEADER);
-    else if (code === 0x30) accumulator = view.getUint8(k - IP_HEADER);
-    else if (code === 0x60) accumulator = memory[k] ?? Number.NaN;
-    else if (code === 0x02) memory[k] = accumulator;
-    else if (code === 0x15) at += (accumulator === k ? jt : jf) ?? 0;
-    else if (code === 0x35) at += (accumulator >= k ? jt : jf) ?? 0;
-    else if (code === 0x06) return k > 0;
-    else throw new Error(`Unknown instruction ${code}`);
-  }
+function passes(program: readonly FilterInstruction[], ipHeader: Uint8Array): boolean {
+  return runFilter(program, { ipHeader });
 }
 
 function header(source: string, ttl: number): Uint8Array {

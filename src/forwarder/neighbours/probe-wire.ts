@@ -18,11 +18,21 @@ import {
 import { decodeNdp, encodeNdp, multicastMac, solicitedNodeGroup } from '../../protocol/ndp.ts';
 import type { InterfaceAddress } from '../../protocol/rtnetlink/interface-address.ts';
 import { ARPHRD_ETHER, type Link } from '../../protocol/rtnetlink/link.ts';
-import type {
-  FilterInstruction,
-  PacketMessage,
-  PacketOptions,
-  PacketSocket,
+import {
+  DROP,
+  type FilterInstruction,
+  IF_BITS,
+  IF_EQUAL,
+  LOAD_BYTE,
+  LOAD_HALF,
+  PACKET_TYPE,
+  PASS,
+} from '../../system/classic-bpf.ts';
+import {
+  PACKET_HOST,
+  type PacketMessage,
+  type PacketOptions,
+  type PacketSocket,
 } from '../../system/sockets.ts';
 import type { Network } from '../network.ts';
 import type { KeptNeighbour } from './kept-neighbour.ts';
@@ -217,35 +227,26 @@ function isLoopbackAddress(address: Address): boolean {
   return address === 1n || (familyOf(address) === 4 && ((address >> 24n) & 0xffn) === 127n);
 }
 
-/** What reaches JavaScript, as classic BPF: answers to this host. Offsets are of the frame. */
-const LOAD_BYTE = 0x30;
-const LOAD_HALF = 0x28;
-const IF_EQUAL = 0x15;
-const IF_BITS = 0x45;
-const RETURN = 0x06;
-/** `SKF_AD_OFF + SKF_AD_PKTTYPE` of `linux/filter.h`: 0 is a frame to this host. */
-const PACKET_TYPE = 0xffff_f004;
-const WHOLE_FRAME = 0x4_0000;
-
+/** What reaches JavaScript: answers to this host. Offsets are of the frame. */
 const ARP_REPLIES: readonly FilterInstruction[] = [
   [LOAD_BYTE, 0, 0, PACKET_TYPE],
-  [IF_EQUAL, 0, 3, 0],
+  [IF_EQUAL, 0, 3, PACKET_HOST],
   [LOAD_HALF, 0, 0, 20],
   [IF_EQUAL, 0, 1, 2],
-  [RETURN, 0, 0, WHOLE_FRAME],
-  [RETURN, 0, 0, 0],
+  PASS,
+  DROP,
 ];
 
 /** ICMPv6 (58), type 136, solicited. */
 const ADVERTISEMENTS: readonly FilterInstruction[] = [
   [LOAD_BYTE, 0, 0, PACKET_TYPE],
-  [IF_EQUAL, 0, 7, 0],
+  [IF_EQUAL, 0, 7, PACKET_HOST],
   [LOAD_BYTE, 0, 0, 20],
   [IF_EQUAL, 0, 5, 58],
   [LOAD_BYTE, 0, 0, 54],
   [IF_EQUAL, 0, 3, 136],
   [LOAD_BYTE, 0, 0, 58],
   [IF_BITS, 0, 1, 0x40],
-  [RETURN, 0, 0, WHOLE_FRAME],
-  [RETURN, 0, 0, 0],
+  PASS,
+  DROP,
 ];

@@ -1,6 +1,16 @@
 import { type Address, type Family, familyOf } from '../../domain/address.ts';
 import { CONTROL_PACKET_SIZE } from '../../protocol/bfd/control-packet.ts';
-import type { FilterInstruction } from '../../system/sockets.ts';
+import {
+  AND,
+  DROP,
+  type FilterInstruction,
+  IF_EQUAL,
+  IP_HEADER,
+  JUMP,
+  LOAD_WORD,
+  PASS,
+  RANDOM,
+} from '../../system/classic-bpf.ts';
 
 /** Whose packets are worth waking up for. */
 export interface Guests {
@@ -15,25 +25,16 @@ const SAMPLE = 16;
 /** BPF_MAXINSNS of the kernel. */
 const INSTRUCTIONS_MAX = 4096;
 
-const LOAD_WORD = 0x20;
-const JUMP = 0x05;
-const JUMP_IF_EQUAL = 0x15;
-const AND = 0x54;
-const RETURN = 0x06;
-
 const UDP_HEADER_SIZE = 8;
 const YOUR_DISCRIMINATOR_AT = UDP_HEADER_SIZE + 8;
-/** SKF_NET_OFF and the last four octets of the source address. */
+/** The last four octets of the source address. */
 const SOURCE_AT: Readonly<Record<Family, number>> = {
-  4: 0xfff0_0000 + 12,
-  6: 0xfff0_0000 + 20,
+  4: IP_HEADER + 12,
+  6: IP_HEADER + 20,
 };
-/** SKF_AD_OFF + SKF_AD_RANDOM. */
-const RANDOM_AT = 0xffff_f000 + 56;
-const ALL = 0xffff_ffff;
 
 /** For more guests than a program has room for, or the kernel memory. */
-export const LET_ALL_IN: readonly FilterInstruction[] = [[RETURN, 0, 0, ALL]];
+export const LET_ALL_IN: readonly FilterInstruction[] = [PASS];
 
 /**
  * Finds the session of a packet in the kernel, by the rule of RFC 5880 §6.3, as far as that can be: a flood
@@ -50,14 +51,14 @@ export function admittingFilter(family: Family, guests: Guests): readonly Filter
     load(UDP_HEADER_SIZE + CONTROL_PACKET_SIZE - 4),
     load(YOUR_DISCRIMINATOR_AT),
     ...guests.discriminators.flatMap(letIn),
-    [JUMP_IF_EQUAL, 1, 0, 0],
+    [IF_EQUAL, 1, 0, 0],
     [JUMP, 0, 0, bySource.length],
     ...bySource,
-    load(RANDOM_AT),
+    load(RANDOM),
     [AND, 0, 0, SAMPLE - 1],
-    [JUMP_IF_EQUAL, 0, 1, 0],
-    [RETURN, 0, 0, ALL],
-    [RETURN, 0, 0, 0],
+    [IF_EQUAL, 0, 1, 0],
+    PASS,
+    DROP,
   ];
   return program.length > INSTRUCTIONS_MAX ? LET_ALL_IN : program;
 }
@@ -68,8 +69,5 @@ function load(at: number): FilterInstruction {
 
 /** The packet when the word loaded is this one; else goes on. */
 function letIn(word: number): FilterInstruction[] {
-  return [
-    [JUMP_IF_EQUAL, 0, 1, word],
-    [RETURN, 0, 0, ALL],
-  ];
+  return [[IF_EQUAL, 0, 1, word], PASS];
 }

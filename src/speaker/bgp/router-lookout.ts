@@ -11,8 +11,8 @@ import {
   type RouterMessage,
 } from '../../protocol/router-discovery.ts';
 import type { GroupSocket, PacketMessage, PacketSocket } from '../../system/sockets.ts';
-import { ROUTER_FILTER } from '../filters.ts';
 import type { LinkWire } from '../link-wire.ts';
+import { ROUTER_FILTER } from './router-filter.ts';
 import { createRouterTable } from './router-table.ts';
 
 /** An interface that is ready to look for routers on. */

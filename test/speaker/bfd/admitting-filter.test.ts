@@ -2,42 +2,28 @@ import test from 'ava';
 import { addressToWire, type Family } from '../../../src/domain/address.ts';
 import { encodeControlPacket } from '../../../src/protocol/bfd/control-packet.ts';
 import { admittingFilter, type Guests } from '../../../src/speaker/bfd/admitting-filter.ts';
-import type { FilterInstruction } from '../../../src/system/sockets.ts';
+import type { FilterInstruction } from '../../../src/system/classic-bpf.ts';
 import { controlPacket } from '../../support/bfd-packets.ts';
 import { address } from '../../support/objects.ts';
+import { runFilter } from '../../support/run-filter.ts';
 
 const GUESTS: Guests = {
   discriminators: [7, 0xdead_beef],
   remotes: [address('192.0.2.2'), address('2001:db8::2')],
 };
 
-/** Runs the program as the kernel does, as far as it is used; `random` is what it draws. */
+/** Whether a datagram comes in; `random` is what the kernel draws. */
 function lets(
   program: readonly FilterInstruction[],
   datagram: { readonly bytes: Uint8Array; readonly source: string },
   random: number,
 ): boolean {
   const source = addressToWire(address(datagram.source));
-  const network = new DataView(new ArrayBuffer(40));
-  for (const [i, byte] of source.entries())
-    network.setUint8((source.length === 4 ? 12 : 8) + i, byte);
-  const transport = new Uint8Array(8 + datagram.bytes.length);
-  transport.set(datagram.bytes, 8);
-  const view = new DataView(transport.buffer);
-  let word = 0;
-  for (let at = 0; ; at++) {
-    const [code, ifTrue, ifFalse, k] = program[at] as FilterInstruction;
-    if (code === 0x06) return k > 0;
-    if (code === 0x20) {
-      if (k === 0xffff_f038) word = random;
-      else if (k >= 0xfff0_0000) word = network.getUint32(k - 0xfff0_0000);
-      else if (k + 4 > transport.length) return false;
-      else word = view.getUint32(k);
-    } else if (code === 0x15) at += word === k ? ifTrue : ifFalse;
-    else if (code === 0x05) at += k;
-    else if (code === 0x54) word &= k;
-    else throw new Error(`Unknown instruction ${code}`);
-  }
+  const ipHeader = new Uint8Array(40);
+  ipHeader.set(source, source.length === 4 ? 12 : 8);
+  const data = new Uint8Array(8 + datagram.bytes.length);
+  data.set(datagram.bytes, 8);
+  return runFilter(program, { data, ipHeader, random });
 }
 
 const CASES: readonly [Family, string, yourDiscriminator: number, taken: boolean][] = [
