@@ -53,8 +53,8 @@ function troubleOf(io: Io, session: BgpSession): string {
 /** The newest first. */
 function errorsOf({ lastError: { sent, received, transport } }: BgpSession) {
   const all = [
-    { who: 'We ended it', error: sent },
-    { who: 'It ended it', error: received },
+    { who: 'We closed', error: sent },
+    { who: 'It closed', error: received },
     { who: 'Connection', error: transport },
   ];
   return all

@@ -12,6 +12,9 @@ test('bgp peers PEER tells all of one session', async (t) => {
   const { code, out } = await cli(['bgp', 'peers', 'tor-a', '--run-dir', await box(t)]);
   t.is(code, 0);
   await isGolden(t, 'bgp-peer', out);
+  const other = await cli(['bgp', 'peers', 'tor-b', '--run-dir', await box(t)]);
+  t.regex(other.out, /^ {2}We closed {2}\S/m);
+  t.regex(other.out, /^ {2}Connection \S/m);
 });
 
 test('bgp routes shows what is said to whom, and why other addresses are not announced', async (t) => {
