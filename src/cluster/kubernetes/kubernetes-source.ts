@@ -166,7 +166,7 @@ export function createKubernetesSource(
     if (why === '') return [];
     const key = objectKey(settings.namespace, LEASE_NAME);
     const message = `It cannot be read or written, and nobody can lead: ${why}`;
-    const remedy = 'Apply config/deploy/rbac/controller; it is tried again by itself';
+    const remedy = 'Look at the API server; where it refuses, apply config/deploy/rbac/controller';
     return [{ severity: 'error', object: { kind: 'Lease', key }, message, remedy }];
   }
 

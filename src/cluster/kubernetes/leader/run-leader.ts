@@ -28,7 +28,7 @@ export function runLeader(options: LeaderOptions, watch: LeaseWatch): Leader {
   const aborted = new AbortController();
   const lease = createLeaseClient({
     ...{ connection, namespace, name, signal: aborted.signal },
-    timeoutMs: durations.renewDeadlineMs / TRIES_BEFORE_DEADLINE,
+    timeoutMs: Math.floor(durations.renewDeadlineMs / TRIES_BEFORE_DEADLINE),
   });
 
   function dispatch(event: ElectorEvent): void {
