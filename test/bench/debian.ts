@@ -14,6 +14,9 @@ export const NGINX_STREAM: DebianNeed = {
   package: 'libnginx-mod-stream',
   has: '/usr/lib/nginx/modules/ngx_stream_module.so',
 };
+export const BIRD: DebianNeed = { package: 'bird2', has: 'bird' };
+export const FRR: DebianNeed = { package: 'frr', has: '/usr/lib/frr/bgpd' };
+export const GOBGP: DebianNeed = { package: 'gobgpd', has: 'gobgpd' };
 export const WRK: DebianNeed = { package: 'wrk', has: 'wrk' };
 
 /** Debian's own folders: `node_modules/.bin` has an `nft` that is another program. */

@@ -27,6 +27,8 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   haproxy: ['haproxy', '-v'],
   nginx: ['nginx', '-v'],
   wrk: ['wrk', '--version'],
+  bird: ['bird', '--version'],
+  gobgp: ['gobgpd', '--version'],
 };
 
 export function describeMachine(): Machine {

@@ -13,6 +13,7 @@ import { type BenchArguments, readArguments } from './arguments.ts';
 import { missing, remedy } from './debian.ts';
 import type { BenchGroup, Row } from './group.ts';
 import { allocation } from './groups/allocation.ts';
+import { bgp } from './groups/bgp.ts';
 import { capacity } from './groups/capacity.ts';
 import { control } from './groups/control.ts';
 import { dataplane } from './groups/dataplane.ts';
@@ -28,6 +29,7 @@ const GROUPS: readonly BenchGroup[] = [
   capacity,
   requests,
   control,
+  bgp,
   health,
   allocation,
   kubernetes,

@@ -23,6 +23,8 @@ export interface BgpBox {
   output(): string;
   /** Says that these addresses, of Services by name, can be served, and others not. */
   serve(services: Readonly<Record<string, readonly string[]>>): Promise<void>;
+  /** Closes the report; the process ends with the lab. */
+  close(): Promise<void>;
   /** An answer of the admin API. */
   get<T>(path: string): Promise<T>;
   /** Runs a command of `tidegate` that asks the box. */
@@ -76,6 +78,7 @@ speaker: { ${speaker} }
       const gone = [...report.entries.keys()].filter((it) => it !== READY_KEY && !wanted.has(it));
       await report.put([...wanted, ...gone.map((text) => [text, undefined] as const)]);
     },
+    close: () => report.close(),
     get: (path) => get(`${directory}/run/admin/controller+speaker.sock`, path),
     ask: (...words) => host.finish([TIDEGATE, ...words, '--config', settings]),
   };

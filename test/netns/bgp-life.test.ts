@@ -83,7 +83,8 @@ test.afterEach.always((t) => {
   failed ||= !t.passed;
 });
 
-test.after.always((t) => {
+test.after.always(async (t) => {
+  await box?.close();
   if (failed && box) t.log(box.output());
   lab?.remove();
 });
