@@ -6,7 +6,7 @@ import type { RoleName } from '../../src/domain/role.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
 import { planAnnounce } from '../../src/plan/announce.ts';
 import { planForward } from '../../src/plan/forward.ts';
-import { TCP_CHECK } from '../support/objects.ts';
+import { forwardSettings } from '../support/forward-settings.ts';
 import {
   addressOf,
   BOX_ROLES,
@@ -43,17 +43,7 @@ function plansOf(snapshot: Snapshot) {
     undefined,
     snapshot,
     KeyedMap.empty(),
-    {
-      loadBalancer: OURS,
-      target: 'pod',
-      health: { ...TCP_CHECK, kind: 'none' },
-      healthFallback: 'fail-open',
-      nodeHealth: 'off',
-      place: undefined,
-      scheduler: 'maglev',
-      deadBackends: 'leave',
-      clientNewFlowsPerSec: 0,
-    },
+    forwardSettings({ loadBalancer: OURS }),
     0,
   );
   const announce = planAnnounce(undefined, snapshot, KeyedMap.empty(), {

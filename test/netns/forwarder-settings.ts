@@ -1,5 +1,5 @@
 import type { ForwarderSettings } from '../../src/forwarder/settings.ts';
-import { TCP_CHECK } from '../support/objects.ts';
+import { forwardSettings } from '../support/forward-settings.ts';
 
 /** Settings of a small forwarder without health checks; `bpfDir` and `runDir` must be given. */
 export function forwarderSettings(
@@ -32,17 +32,7 @@ export function forwarderSettings(
     unknownFlows: 'reset',
     flood: { newFlows: 50_000, repliesPerSecond: 1000, clientPrefix4: 32, clientPrefix6: 64 },
     neighbours: { probeMs: 400 },
-    plan: {
-      loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
-      target: 'pod',
-      health: { ...TCP_CHECK, kind: 'none' },
-      healthFallback: 'fail-open',
-      nodeHealth: 'off',
-      place: undefined,
-      scheduler: 'maglev',
-      deadBackends: 'leave',
-      clientNewFlowsPerSec: 0,
-    },
+    plan: forwardSettings(),
     ...fields,
   };
 }

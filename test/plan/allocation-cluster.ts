@@ -2,7 +2,6 @@ import { formatAddress } from '../../src/domain/address.ts';
 import type { KeyedMap } from '../../src/domain/keyed-map.ts';
 import type { ObjectKey } from '../../src/domain/object.ts';
 import type { Pool } from '../../src/domain/pool.ts';
-import { parseRange } from '../../src/domain/prefix.ts';
 import type { Problem } from '../../src/domain/problem.ts';
 import type { LabelSelector } from '../../src/domain/selector.ts';
 import type { Service, ServiceStatus } from '../../src/domain/service.ts';
@@ -10,7 +9,7 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { allocate } from '../../src/plan/allocate.ts';
 import type { Allocation, AllocationSettings } from '../../src/plan/allocation/allocation.ts';
 import type { PlannedEvent } from '../../src/plan/allocation/assignment.ts';
-import { address as addr, service } from '../support/objects.ts';
+import { address as addr, pool, service } from '../support/objects.ts';
 
 export const SETTINGS: AllocationSettings = {
   class: 'tidegate.io/tidegate',
@@ -55,22 +54,8 @@ export interface PoolSpec extends Partial<Omit<Pool, 'serviceAllocation'>> {
 
 export function makePool(name: string, addresses: readonly string[], spec: PoolSpec = {}): Pool {
   const { serviceAllocation, ...rest } = spec;
-  return {
-    key: `metallb-system/${name}`,
-    namespace: 'metallb-system',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
-    ranges: addresses.map((text) => {
-      const range = parseRange(text);
-      if (!range) throw new Error(`"${text}" is no range`);
-      return range;
-    }),
-    addressTexts: addresses,
-    autoAssign: true,
-    avoidBuggyIPs: false,
+  return pool(name, addresses, {
+    ...rest,
     serviceAllocation: serviceAllocation && {
       priority: 0,
       namespaces: [],
@@ -78,8 +63,7 @@ export function makePool(name: string, addresses: readonly string[], spec: PoolS
       serviceSelectors: [],
       ...serviceAllocation,
     },
-    ...rest,
-  };
+  });
 }
 
 export function has(label: string, value: string): LabelSelector {

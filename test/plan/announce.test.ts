@@ -8,7 +8,15 @@ import type { Service } from '../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import { type AnnouncePlan, planAnnounce } from '../../src/plan/announce.ts';
 import { bgpAdvertisement } from '../support/bgp-objects.ts';
-import { address, edgeNode, l2Advertisement, pool, service, status } from '../support/objects.ts';
+import {
+  address,
+  edgeNode,
+  l2Advertisement,
+  pool,
+  service,
+  status,
+  vipServing,
+} from '../support/objects.ts';
 
 const OURS = {
   loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
@@ -25,19 +33,6 @@ function snapshotOf(
     revision: 1,
     services: KeyedMap.from(services.map((each) => [each.key, each])),
     statuses: KeyedMap.from(Object.entries(statuses).map(([key, held]) => [key, status(held)])),
-    ...fields,
-  };
-}
-
-function serving(vip: string, fields: Partial<VipServing> = {}): VipServing {
-  return {
-    address: address(vip),
-    service: 'default/web',
-    servable: true,
-    usableBackends: 1,
-    backends: 1,
-    reason: '',
-    revision: 1,
     ...fields,
   };
 }
@@ -62,27 +57,32 @@ const HELD = { 'default/web': ['192.0.2.1'] };
 const VIP = '192.0.2.1';
 
 test('planAnnounce() announces an address that the forwarder serves', (t) => {
-  t.deepEqual(planned(snapshotOf([WEB], HELD), report(serving(VIP))), { [VIP]: 'announced' });
+  t.deepEqual(planned(snapshotOf([WEB], HELD), report(vipServing(VIP))), { [VIP]: 'announced' });
   const both = snapshotOf([WEB], { 'default/web': [VIP, '2001:db8::1'] });
-  const plan = planAnnounce(undefined, both, report(serving(VIP), serving('2001:db8::1')), OURS);
+  const plan = planAnnounce(
+    undefined,
+    both,
+    report(vipServing(VIP), vipServing('2001:db8::1')),
+    OURS,
+  );
   t.deepEqual(outcome(plan), { [VIP]: 'announced', '2001:db8::1': 'announced' });
   t.deepEqual(plan.vips.get(VIP)?.services, ['default/web']);
 });
 
 test('planAnnounce() says why an address is not announced', (t) => {
-  const down = serving(VIP, { servable: false, reason: 'noEndpoints' });
+  const down = vipServing(VIP, { servable: false, reason: 'noEndpoints' });
   t.deepEqual(planned(snapshotOf([WEB], HELD), report(down)), { [VIP]: 'noEndpoints' });
-  const silent = serving(VIP, { servable: false });
+  const silent = vipServing(VIP, { servable: false });
   t.deepEqual(planned(snapshotOf([WEB], HELD), report(silent)), { [VIP]: 'noEndpoints' });
   t.deepEqual(planned(snapshotOf([WEB], HELD), report()), { [VIP]: 'forwarderNotReady' });
-  const other = report(serving('192.0.2.9'));
+  const other = report(vipServing('192.0.2.9'));
   t.deepEqual(planned(snapshotOf([WEB], HELD), other), { [VIP]: 'notForwarded' });
   const loopback = snapshotOf([WEB], { 'default/web': ['127.0.0.1'] });
-  t.deepEqual(planned(loopback, report(serving('127.0.0.1'))), { '127.0.0.1': 'invalidIP' });
+  t.deepEqual(planned(loopback, report(vipServing('127.0.0.1'))), { '127.0.0.1': 'invalidIP' });
 });
 
 test('planAnnounce() leaves alone what is not ours', (t) => {
-  const served = report(serving(VIP));
+  const served = report(vipServing(VIP));
   for (const fields of [
     { type: 'ClusterIP' },
     { type: 'NodePort' },
@@ -96,7 +96,7 @@ test('planAnnounce() leaves alone what is not ours', (t) => {
 test('planAnnounce() names all Services that share an address, and keeps it while one holds it', (t) => {
   const shared = { 'default/a': [VIP], 'default/b': [VIP] };
   const both = snapshotOf([service('b'), service('a')], shared);
-  const first = planAnnounce(undefined, both, report(serving(VIP)), OURS);
+  const first = planAnnounce(undefined, both, report(vipServing(VIP)), OURS);
   t.deepEqual(first.vips.get(VIP)?.services, ['default/a', 'default/b']);
   const one = { ...both, revision: 2, statuses: both.statuses.without('default/a') };
   const second = planAnnounce(first, one, first.basis.serving, OURS);
@@ -107,8 +107,8 @@ test('planAnnounce() names all Services that share an address, and keeps it whil
 
 test('planAnnounce() goes by the report alone before the cluster was read', (t) => {
   const served = report(
-    serving(VIP),
-    serving('192.0.2.2', { servable: false, reason: 'noEndpoints' }),
+    vipServing(VIP),
+    vipServing('192.0.2.2', { servable: false, reason: 'noEndpoints' }),
   );
   const before = planAnnounce(undefined, EMPTY_SNAPSHOT, served, OURS);
   t.deepEqual(outcome(before), { [VIP]: 'announced', '192.0.2.2': 'noEndpoints' });
@@ -127,12 +127,12 @@ test('planAnnounce() plans one address anew when one changed, of 10,000', (t) =>
   const first = planAnnounce(
     undefined,
     snapshot,
-    report(...texts.map((text) => serving(text))),
+    report(...texts.map((text) => vipServing(text))),
     OURS,
   );
   t.is(first.planned, 10_000);
   const [vip = ''] = texts;
-  const down = serving(vip, { servable: false, reason: 'noEndpoints' });
+  const down = vipServing(vip, { servable: false, reason: 'noEndpoints' });
   const second = planAnnounce(first, snapshot, first.basis.serving.with(vip, down), OURS);
   t.is(second.planned, 1);
   t.deepEqual(second.vips.changedKeys(first.vips), [vip]);
@@ -155,7 +155,12 @@ test('planAnnounce() plans only what a box newly withholds, and all when a box c
   const services = vips.map((_, i) => service(`s${i}`));
   const boxes = KeyedMap.from(['edge-1', 'edge-2'].map((name) => [name, edgeNode(name)]));
   const snapshot = snapshotOf(services, held, { edgeNodes: boxes });
-  const first = planAnnounce(undefined, snapshot, report(...vips.map((vip) => serving(vip))), OURS);
+  const first = planAnnounce(
+    undefined,
+    snapshot,
+    report(...vips.map((vip) => vipServing(vip))),
+    OURS,
+  );
   const withheld = [{ address: '192.0.2.2', service: 'default/s1', reason: 'x', message: '' }];
   const other = edgeNode('edge-2', { withheld });
   const second = planAnnounce(
@@ -248,7 +253,7 @@ test('planAnnounce() step by step gives what planning from nothing gives', (t) =
           bgpAdvertisements: snapshot.bgpAdvertisements.withAll([['routers', ad]]),
         };
         served = served.withAll([
-          [vip, servable === undefined ? undefined : serving(vip, { servable })],
+          [vip, servable === undefined ? undefined : vipServing(vip, { servable })],
         ]);
         plan = planAnnounce(plan, snapshot, served, OURS);
         const fresh = planAnnounce(undefined, snapshot, served, OURS);
@@ -273,7 +278,7 @@ test('planAnnounce() gives each address to one of the boxes that see the same cl
         });
         const owners = names.filter((name) => {
           const settings = { ...OURS, box: { name, labels: {} } };
-          const plan = planAnnounce(undefined, snapshot, report(serving(VIP)), settings);
+          const plan = planAnnounce(undefined, snapshot, report(vipServing(VIP)), settings);
           return plan.vips.get(VIP)?.announce;
         });
         const someAlive = [...snapshot.edgeNodes.values()].some((box) => box.alive && !box.drain);

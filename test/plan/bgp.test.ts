@@ -16,7 +16,7 @@ import {
   communityNames,
   passwordSecret,
 } from '../support/bgp-objects.ts';
-import { address, edgeNode, node, pool, service, status } from '../support/objects.ts';
+import { address, edgeNode, node, pool, service, status, vipServing } from '../support/objects.ts';
 
 const OURS = {
   loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
@@ -24,15 +24,7 @@ const OURS = {
 };
 
 function serving(vip: string, servable = true): VipServing {
-  return {
-    address: address(vip),
-    service: 'default/web',
-    servable,
-    usableBackends: 1,
-    backends: 1,
-    reason: servable ? '' : 'noEndpoints',
-    revision: 1,
-  };
+  return vipServing(vip, { servable, reason: servable ? '' : 'noEndpoints' });
 }
 
 function report(vips: readonly string[]): KeyedMap<VipServing> {

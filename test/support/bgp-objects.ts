@@ -3,21 +3,13 @@ import type { BgpAdvertisement } from '../../src/domain/bgp/bgp-advertisement.ts
 import { parseCommunity } from '../../src/domain/bgp/bgp-community.ts';
 import type { BgpPeer } from '../../src/domain/bgp/bgp-peer.ts';
 import type { CommunityNames } from '../../src/domain/bgp/community-names.ts';
-import { type ObjectMeta, objectKey } from '../../src/domain/object.ts';
+import type { ObjectMeta } from '../../src/domain/object.ts';
 import type { Secret } from '../../src/domain/secret.ts';
-import { address } from './objects.ts';
+import { address, objectMeta } from './objects.ts';
 
 /** Domain objects of BGP with sensible defaults, for tests, all in the namespace `metallb-system`. */
 function meta(name: string): ObjectMeta {
-  return {
-    key: objectKey('metallb-system', name),
-    namespace: 'metallb-system',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
-  };
+  return objectMeta('metallb-system', name);
 }
 
 /** A router of another AS at an address. */

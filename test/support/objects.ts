@@ -5,7 +5,8 @@ import { ADMIT_ALL, type Backend, type VirtualServer } from '../../src/domain/fo
 import type { HealthCheckSettings } from '../../src/domain/health.ts';
 import type { L2Advertisement } from '../../src/domain/l2-advertisement.ts';
 import type { Node } from '../../src/domain/node.ts';
-import { objectKey } from '../../src/domain/object.ts';
+import { type ObjectMeta, objectKey } from '../../src/domain/object.ts';
+import type { VipServing } from '../../src/domain/observed.ts';
 import type { Pod } from '../../src/domain/pod.ts';
 import type { Pool } from '../../src/domain/pool.ts';
 import { parseRange } from '../../src/domain/prefix.ts';
@@ -18,12 +19,8 @@ export function address(text: string): Address {
   return parsed;
 }
 
-export function servicePort(fields: Partial<ServicePort> = {}): ServicePort {
-  return { name: '', protocol: 'TCP', port: 80, targetPort: 8080, nodePort: 0, ...fields };
-}
-
-export function service(name: string, fields: Partial<Service> = {}): Service {
-  const namespace = fields.namespace ?? 'default';
+/** What every object has; the namespace is empty for one of the whole cluster. */
+export function objectMeta(namespace: string, name: string): ObjectMeta {
   return {
     key: objectKey(namespace, name),
     namespace,
@@ -32,6 +29,16 @@ export function service(name: string, fields: Partial<Service> = {}): Service {
     createdMs: 0,
     labels: {},
     deleting: false,
+  };
+}
+
+export function servicePort(fields: Partial<ServicePort> = {}): ServicePort {
+  return { name: '', protocol: 'TCP', port: 80, targetPort: 8080, nodePort: 0, ...fields };
+}
+
+export function service(name: string, fields: Partial<Service> = {}): Service {
+  return {
+    ...objectMeta(fields.namespace ?? 'default', name),
     type: 'LoadBalancer',
     loadBalancerClass: undefined,
     headless: false,
@@ -104,13 +111,7 @@ export function endpointsOf(
 
 export function node(name: string, addresses: readonly string[], fields: Partial<Node> = {}): Node {
   return {
-    key: name,
-    namespace: '',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('', name),
     internalAddresses: addresses.map(address),
     ready: true,
     networkUnavailable: false,
@@ -124,13 +125,7 @@ export function node(name: string, addresses: readonly string[], fields: Partial
 /** A Pod in the namespace `default`, on the node `n1`. */
 export function pod(name: string, fields: Partial<Pod> = {}): Pod {
   return {
-    key: objectKey('default', name),
-    namespace: 'default',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('default', name),
     nodeName: 'n1',
     weight: undefined,
     ...fields,
@@ -184,6 +179,20 @@ export function virtualServer(
   };
 }
 
+/** An address that the forwarder serves, for the Service `default/web`. */
+export function vipServing(text: string, fields: Partial<VipServing> = {}): VipServing {
+  return {
+    address: address(text),
+    service: 'default/web',
+    servable: true,
+    usableBackends: 1,
+    backends: 1,
+    reason: '',
+    revision: 1,
+    ...fields,
+  };
+}
+
 export const TCP_CHECK: HealthCheckSettings = {
   kind: 'tcp',
   port: 0,
@@ -204,13 +213,7 @@ export function pool(name: string, addresses: readonly string[], fields: Partial
     return range;
   });
   return {
-    key: objectKey('metallb-system', name),
-    namespace: 'metallb-system',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('metallb-system', name),
     ranges,
     addressTexts: addresses,
     autoAssign: true,
@@ -223,13 +226,7 @@ export function pool(name: string, addresses: readonly string[], fields: Partial
 /** A box that is alive and ready. */
 export function edgeNode(name: string, fields: Partial<EdgeNode> = {}): EdgeNode {
   return {
-    key: name,
-    namespace: '',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('', name),
     drain: false,
     ready: true,
     heartbeatLost: false,
@@ -245,13 +242,7 @@ export function l2Advertisement(
   fields: Partial<L2Advertisement> = {},
 ): L2Advertisement {
   return {
-    key: objectKey('metallb-system', name),
-    namespace: 'metallb-system',
-    name,
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('metallb-system', name),
     pools: [],
     poolSelectors: [],
     nodeSelectors: [],

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import test from 'ava';
 import { decodeBgpPeer } from '../../../src/cluster/decode/bgp-peer.ts';
 import { parseAddress } from '../../../src/domain/address.ts';
+import { objectMeta } from '../../support/objects.ts';
 
 const MINIMAL = { myASN: 64_500, peerASN: 64_501, peerAddress: '192.0.2.1' };
 /** A field that is to be absent. */
@@ -21,13 +22,7 @@ test('decodeBgpPeer() takes what FRR has where a peer is silent', (t) => {
   const { value, problems } = read({});
   t.deepEqual(problems, []);
   t.deepEqual(value, {
-    key: 'metallb-system/tor',
-    namespace: 'metallb-system',
-    name: 'tor',
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('metallb-system', 'tor'),
     myAsn: 64_500,
     localAsn: undefined,
     peerAsn: 64_501,

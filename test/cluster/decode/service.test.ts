@@ -1,6 +1,7 @@
 import test from 'ava';
 import { decodeService } from '../../../src/cluster/decode/service.ts';
 import { formatPrefix } from '../../../src/domain/prefix.ts';
+import { objectMeta } from '../../support/objects.ts';
 
 const METADATA = { name: 'web', namespace: 'shop' };
 const PORTS = [{ port: 80 }];
@@ -19,13 +20,7 @@ test('decodeService() reads a Service as the API server would complete it', (t) 
   const { value, problems } = decodeService(service({ ports: PORTS }));
   t.deepEqual(problems, []);
   t.deepEqual(value, {
-    key: 'shop/web',
-    namespace: 'shop',
-    name: 'web',
-    uid: '',
-    createdMs: 0,
-    labels: {},
-    deleting: false,
+    ...objectMeta('shop', 'web'),
     type: 'ClusterIP',
     loadBalancerClass: undefined,
     headless: false,

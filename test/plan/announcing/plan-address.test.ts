@@ -17,6 +17,7 @@ import {
   pool,
   service,
   status,
+  vipServing,
 } from '../../support/objects.ts';
 
 const VIP = '192.0.2.1';
@@ -30,20 +31,7 @@ function selects(key: string, value: string): LabelSelector {
 }
 
 function served(...vips: readonly string[]): KeyedMap<VipServing> {
-  return KeyedMap.from(
-    vips.map((vip) => [
-      vip,
-      {
-        address: address(vip),
-        service: 'default/web',
-        servable: true,
-        usableBackends: 1,
-        backends: 1,
-        reason: '',
-        revision: 1,
-      },
-    ]),
-  );
+  return KeyedMap.from(vips.map((vip) => [vip, vipServing(vip)]));
 }
 
 interface World extends Partial<Omit<Snapshot, 'services'>> {

@@ -9,7 +9,15 @@ import type { Service } from '../../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/domain/snapshot.ts';
 import { type BgpPlan, planBgp } from '../../../src/plan/bgp.ts';
 import { bgpAdvertisement, bgpPeer, communityNames } from '../../support/bgp-objects.ts';
-import { address, edgeNode, node, pool, service, status } from '../../support/objects.ts';
+import {
+  address,
+  edgeNode,
+  node,
+  pool,
+  service,
+  status,
+  vipServing,
+} from '../../support/objects.ts';
 
 const VIP = '192.0.2.1';
 const V6 = '2001:db8::1';
@@ -50,10 +58,9 @@ function plan(world: World = {}, previous?: BgpPlan): BgpPlan {
     services: byKey(...services),
     statuses: KeyedMap.from(statuses.map(([key, vips]) => [key, status(vips, 'main')])),
   };
-  const said = { servable: true, usableBackends: 1, backends: 1, reason: '', revision: 1 };
   const served = KeyedMap.from(
     statuses.flatMap(([key, vips]) =>
-      vips.map((vip) => [vip, { address: address(vip), service: key, ...said, ...serving }]),
+      vips.map((vip) => [vip, vipServing(vip, { service: key, ...serving })]),
     ),
   );
   return planBgp(previous, snapshot, served, SETTINGS, false);

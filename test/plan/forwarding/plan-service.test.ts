@@ -8,6 +8,7 @@ import type { Service } from '../../../src/domain/service.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/domain/snapshot.ts';
 import { planForward } from '../../../src/plan/forward.ts';
 import type { ForwardSettings } from '../../../src/plan/forwarding/forward-settings.ts';
+import { forwardSettings } from '../../support/forward-settings.ts';
 import {
   endpoint,
   endpointsOf,
@@ -19,17 +20,7 @@ import {
   TCP_CHECK,
 } from '../../support/objects.ts';
 
-const SETTINGS: ForwardSettings = {
-  loadBalancer: { class: 'tidegate.io/tidegate', handleUnclassed: true },
-  target: 'pod',
-  health: { ...TCP_CHECK, kind: 'none' },
-  healthFallback: 'fail-open',
-  nodeHealth: 'off',
-  place: undefined,
-  scheduler: 'maglev',
-  deadBackends: 'leave',
-  clientNewFlowsPerSec: 0,
-};
+const SETTINGS = forwardSettings();
 const WEB = '192.0.2.10 TCP 80';
 const NO_HEALTH = KeyedMap.empty<CheckHealth>();
 
