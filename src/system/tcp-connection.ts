@@ -32,7 +32,11 @@ export function runTcpConnection(
   }
 
   socket.on('data', (bytes: Buffer) => {
-    if (!dropped && !ending) handlers.onData(bytes);
+    if (dropped || ending) return;
+    // One piece a turn of the event loop: who sends all the time does not keep others waiting.
+    socket.pause();
+    setImmediate(() => socket.resume());
+    handlers.onData(bytes);
   });
   // The peer closed its side: what is queued still goes out, as long as it reads.
   socket.on('end', boundEnd);

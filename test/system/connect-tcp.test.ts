@@ -77,6 +77,10 @@ test('end() gives up on a peer that does not read, or that does not close', asyn
   t.deepEqual(await runScenario(t, 'deaf'), ['ETIMEDOUT', 'in order']);
 });
 
+test('a peer that sends all the time gets its share of the event loop, and no more', async (t) => {
+  t.like(await runScenario(t, 'greedy'), { all: 8 * 1024 * 1024, shared: true });
+});
+
 test('destroy() ends everything without another call, at any time', async (t) => {
   t.deepEqual(await runScenario(t, 'destroyed'), { calls: [], queued: 0 });
 });

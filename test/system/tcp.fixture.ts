@@ -127,6 +127,37 @@ function codeOf(action: () => void): string {
 }
 
 const scenarios: Record<string, () => Promise<unknown>> = {
+  async greedy() {
+    let inTurn = 0;
+    let mostInTurn = 0;
+    let all = 0;
+    const newTurn = () => {
+      inTurn = 0;
+      if (all < 8 * MEGABYTE) setImmediate(newTurn);
+    };
+    const server = await plainServer('127.0.0.1', (socket) => {
+      socket.resume();
+      socket.write(new Uint8Array(8 * MEGABYTE));
+    });
+    const closing = Promise.withResolvers<void>();
+    const greedy = connectTcp(
+      { remote: address('127.0.0.1'), port: PORT, timeoutMs: SILENCE_MS },
+      {
+        onOpen: newTurn,
+        onData({ length }) {
+          inTurn += length;
+          all += length;
+          mostInTurn = Math.max(mostInTurn, inTurn);
+          if (all === 8 * MEGABYTE) greedy.end();
+        },
+        onDrain() {},
+        onClose: () => closing.resolve(),
+      },
+    );
+    await closing.promise;
+    server.close();
+    return { all, shared: mostInTurn <= MEGABYTE / 8 };
+  },
   async exchange() {
     const { listener, incoming, next } = serve([
       { ...V4, md5: KEY },
