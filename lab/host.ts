@@ -1,13 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { run, SYSTEM_ENVIRONMENT } from './command.ts';
+import { type Finished, finished } from './finished.ts';
 import { type LabProcess, startProcess } from './process.ts';
-
-/** What a program that ran to its end left behind. */
-export interface Finished {
-  readonly code: number | string;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** A host of the lab: a network namespace of its own on the machine's file system. */
 export interface Host {
@@ -91,22 +85,11 @@ function finish(
   args: readonly string[],
   onStart: (child: ChildProcess) => void,
 ): Promise<Finished> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('nsenter', args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      env: SYSTEM_ENVIRONMENT,
-    });
-    onStart(child);
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 1, stdout, stderr }));
+  const child = spawn('nsenter', args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    env: SYSTEM_ENVIRONMENT,
   });
+  onStart(child);
+  return finished(child);
 }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
+import { finished } from '../finished.ts';
 import type { Host } from '../host.ts';
 
 /** Runs kubectl to its end; resolves with its stdout, rejects with what it said. */
-export function runKubectl(call: {
+export async function runKubectl(call: {
   readonly program: string;
   /** Where it keeps what it has discovered. */
   readonly home: string;
@@ -14,25 +15,13 @@ export function runKubectl(call: {
 }): Promise<string> {
   const { program, home, kubeconfig, host, args, stdin } = call;
   const network = host ? [`--net=/run/netns/${host.netns}`] : [];
-  return new Promise((resolve, reject) => {
-    const child = spawn('nsenter', [...network, '--', program, ...args], {
-      env: { ...process.env, KUBECONFIG: kubeconfig, HOME: home },
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(stdout);
-      else reject(new Error(`kubectl ${args.join(' ')} (exit code ${code}): ${stderr || stdout}`));
-    });
-    // It may end without having read all of it.
-    child.stdin.on('error', () => {});
-    child.stdin.end(stdin);
+  const child = spawn('nsenter', [...network, '--', program, ...args], {
+    env: { ...process.env, KUBECONFIG: kubeconfig, HOME: home },
   });
+  // It may end without having read all of it.
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
+  const { code, stdout, stderr } = await finished(child);
+  if (code === 0) return stdout;
+  throw new Error(`kubectl ${args.join(' ')} (exit code ${code}): ${stderr || stdout}`);
 }

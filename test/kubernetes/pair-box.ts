@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { Finished, Host } from '../../lab/host.ts';
+import type { Finished } from '../../lab/finished.ts';
+import type { Host } from '../../lab/host.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import type { BoxName } from './edge-pair.ts';
 

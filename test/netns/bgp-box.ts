@@ -1,7 +1,8 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import type { Finished, Host } from '../../lab/host.ts';
+import type { Finished } from '../../lab/finished.ts';
+import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import { parseAddress } from '../../src/domain/address.ts';
