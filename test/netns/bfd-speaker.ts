@@ -8,6 +8,7 @@ import type { BfdProfile } from '../../src/domain/bgp/bfd-profile.ts';
 import type { BfdAuthentication, BfdWanted } from '../../src/speaker/bfd/bfd.ts';
 import { startBfd } from '../../src/speaker/bfd/start-bfd.ts';
 import { realClock } from '../../src/system/real-clock.ts';
+import { bfdProfile } from '../support/bgp-objects.ts';
 
 export interface SpeakerScript {
   readonly wants: readonly Readonly<Record<string, ScriptedSession>>[];
@@ -42,21 +43,7 @@ export interface Heard {
   readonly obstacle: string;
 }
 
-const PROFILE: BfdProfile = {
-  key: 'metallb-system/fast',
-  namespace: 'metallb-system',
-  name: 'fast',
-  uid: '',
-  createdMs: 0,
-  labels: {},
-  deleting: false,
-  receiveIntervalMs: 50,
-  transmitIntervalMs: 50,
-  detectMultiplier: 3,
-  echoMode: false,
-  passive: false,
-  minimumTtl: 254,
-};
+const PROFILE = bfdProfile('fast', { receiveIntervalMs: 50, transmitIntervalMs: 50 });
 
 const script = JSON.parse(process.argv[2] ?? '') as SpeakerScript;
 

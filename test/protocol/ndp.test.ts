@@ -1,7 +1,6 @@
 import test from 'ava';
 import { formatAddress } from '../../src/domain/address.ts';
 import { formatMac, type Mac } from '../../src/domain/mac.ts';
-import { internetChecksum } from '../../src/protocol/checksum.ts';
 import {
   ALL_NODES,
   decodeNdp,
@@ -13,6 +12,7 @@ import {
   solicitedNodeGroup,
   UNSPECIFIED,
 } from '../../src/protocol/ndp.ts';
+import { sealed, withByte, withOptions } from '../support/discovery-packets.ts';
 import { address } from '../support/objects.ts';
 
 const VIP = address('2001:db8::12:3456');
@@ -71,33 +71,18 @@ test('decodeNdp() reads what encodeNdp() wrote, and ignores padding', (t) => {
 
 test('decodeNdp() skips options it does not know, and takes the first of two MACs', (t) => {
   const nonce = '0e01aabbccddeeff';
-  const packet = withOptions(`${nonce}0101${'02000000000a'}0101${'02000000000b'}`);
+  const packet = optioned(`${nonce}0101${'02000000000a'}0101${'02000000000b'}`);
   t.is((decodeNdp(packet).value as NeighborSolicitation).sourceMac, MAC);
 });
 
-/** A solicitation with these options instead of its own, checksum right. */
-function withOptions(hex: string): Uint8Array {
-  const options = Buffer.from(hex, 'hex');
-  const packet = Buffer.concat([encodeNdp(SOLICITATION).subarray(0, 64), options]);
-  packet.writeUInt16BE(24 + options.length, 4);
-  return sealed(packet);
+/** The solicitation with these options instead of its own. */
+function optioned(hex: string): Uint8Array {
+  return withOptions(encodeNdp(SOLICITATION), 64, hex);
 }
 
-/** The packet with one byte set, checksum right. */
-function withByte(offset: number, value: number, message = encodeNdp(SOLICITATION)): Uint8Array {
-  const packet = Uint8Array.from(message);
-  packet[offset] = value;
-  return sealed(packet);
-}
-
-function sealed(packet: Uint8Array): Uint8Array {
-  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
-  view.setUint16(42, 0);
-  const pseudoHeader = new Uint8Array(8);
-  new DataView(pseudoHeader.buffer).setUint32(0, packet.length - 40);
-  pseudoHeader[7] = 58;
-  view.setUint16(42, internetChecksum(packet.subarray(8, 40), pseudoHeader, packet.subarray(40)));
-  return packet;
+/** The solicitation with one byte set. */
+function changed(offset: number, value: number): Uint8Array {
+  return withByte(encodeNdp(SOLICITATION), offset, value);
 }
 
 const solicitation = encodeNdp(SOLICITATION);
@@ -112,25 +97,25 @@ const PROBE = { ...SOLICITATION, source: UNSPECIFIED, sourceMac: undefined };
 const BAD: readonly [what: string, packet: Uint8Array, reason: NdpDrop][] = [
   ['nothing', new Uint8Array(), 'shortIpv6'],
   ['a cut packet', solicitation.subarray(0, -1), 'shortIpv6'],
-  ['IP version 4', withByte(0, 0x45), 'notIpv6'],
-  ['TCP', withByte(6, 6), 'notIcmpv6'],
-  ['a fragment', withByte(6, 44), 'notIcmpv6'],
-  ['no ICMP header at all', withByte(5, 0), 'notNeighborMessage'],
-  ['an echo request', withByte(40, 128), 'notNeighborMessage'],
-  ['a packet that was routed', withByte(7, 254), 'hopLimit'],
-  ['a group as source', withByte(8, 0xff), 'sourceMulticast'],
+  ['IP version 4', changed(0, 0x45), 'notIpv6'],
+  ['TCP', changed(6, 6), 'notIcmpv6'],
+  ['a fragment', changed(6, 44), 'notIcmpv6'],
+  ['no ICMP header at all', changed(5, 0), 'notNeighborMessage'],
+  ['an echo request', changed(40, 128), 'notNeighborMessage'],
+  ['a packet that was routed', changed(7, 254), 'hopLimit'],
+  ['a group as source', changed(8, 0xff), 'sourceMulticast'],
   ['a message cut within the target', sealed(cut(solicitation, 23)), 'shortMessage'],
   ['a wrong checksum', wrongChecksum, 'checksum'],
-  ['code 1', withByte(41, 1), 'code'],
-  ['a multicast target', withByte(48, 0xff), 'targetMulticast'],
+  ['code 1', changed(41, 1), 'code'],
+  ['a multicast target', changed(48, 0xff), 'targetMulticast'],
   ['an IPv4-mapped source', sealed(mapped), 'mappedAddress'],
   ['an IPv4-mapped target', sealed(mappedTarget), 'mappedAddress'],
-  ['an option of length 0', withByte(65, 0), 'option'],
-  ['an option longer than the message', withByte(65, 2), 'option'],
-  ['half an option header', withOptions('01'), 'option'],
-  ['a MAC option of 16 bytes', withOptions(`0102${'00'.repeat(14)}`), 'macOption'],
-  ['a group as MAC', withByte(66, 0x33), 'macOption'],
-  ['a MAC of zeros', withOptions(`0101${'00'.repeat(6)}`), 'macOption'],
+  ['an option of length 0', changed(65, 0), 'option'],
+  ['an option longer than the message', changed(65, 2), 'option'],
+  ['half an option header', optioned('01'), 'option'],
+  ['a MAC option of 16 bytes', optioned(`0102${'00'.repeat(14)}`), 'macOption'],
+  ['a group as MAC', changed(66, 0x33), 'macOption'],
+  ['a MAC of zeros', optioned(`0101${'00'.repeat(6)}`), 'macOption'],
   ['a probe to all nodes', encodeNdp({ ...PROBE, destination: ALL_NODES }), 'probeDestination'],
   ['a probe with a MAC', encodeNdp({ ...PROBE, sourceMac: MAC }), 'probeWithMac'],
   [

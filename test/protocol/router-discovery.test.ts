@@ -1,6 +1,5 @@
 import test from 'ava';
 import type { Mac } from '../../src/domain/mac.ts';
-import { internetChecksum } from '../../src/protocol/checksum.ts';
 import { ALL_NODES, UNSPECIFIED } from '../../src/protocol/ndp.ts';
 import {
   ALL_ROUTERS,
@@ -10,6 +9,7 @@ import {
   type RouterMessageDrop,
   type RouterSolicitation,
 } from '../../src/protocol/router-discovery.ts';
+import { sealed, withByte, withOptions } from '../support/discovery-packets.ts';
 import { createMutator } from '../support/mutate.ts';
 import { address } from '../support/objects.ts';
 
@@ -66,34 +66,10 @@ test('decodeRouterMessage() reads past options that say other things', (t) => {
     '190300000000003c20010db8000000000000000000000053',
     '010102000000000a',
   ].join('');
-  const packet = withOptions(encodeRouterMessage({ ...ADVERTISEMENT, lifetimeSec: 1800 }), options);
+  const message = encodeRouterMessage({ ...ADVERTISEMENT, lifetimeSec: 1800 });
+  const packet = withOptions(message, message.length - 8, options);
   t.deepEqual(decodeRouterMessage(packet), { value: { ...ADVERTISEMENT, lifetimeSec: 1800 } });
 });
-
-/** The packet with these options instead of its MAC, checksum right. */
-function withOptions(message: Uint8Array, hex: string): Uint8Array {
-  const options = Buffer.from(hex, 'hex');
-  const packet = Buffer.concat([message.subarray(0, -8), options]);
-  packet.writeUInt16BE(packet.length - 40, 4);
-  return sealed(packet);
-}
-
-/** The packet with one byte set, checksum right. */
-function withByte(message: Uint8Array, offset: number, value: number): Uint8Array {
-  const packet = Uint8Array.from(message);
-  packet[offset] = value;
-  return sealed(packet);
-}
-
-function sealed(packet: Uint8Array): Uint8Array {
-  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
-  view.setUint16(42, 0);
-  const pseudoHeader = new Uint8Array(8);
-  new DataView(pseudoHeader.buffer).setUint32(0, packet.length - 40);
-  pseudoHeader[7] = 58;
-  view.setUint16(42, internetChecksum(packet.subarray(8, 40), pseudoHeader, packet.subarray(40)));
-  return packet;
-}
 
 const advertisement = encodeRouterMessage(ADVERTISEMENT);
 const solicitation = encodeRouterMessage(SOLICITATION);

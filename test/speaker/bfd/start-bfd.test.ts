@@ -1,28 +1,14 @@
 import test from 'ava';
-import type { BfdProfile } from '../../../src/domain/bgp/bfd-profile.ts';
 import type { BfdSession } from '../../../src/domain/bgp/bfd-session.ts';
 import { type BfdWanted, pathFailed } from '../../../src/speaker/bfd/bfd.ts';
 import type { BfdReport, BfdRequest } from '../../../src/speaker/bfd/messages.ts';
 import { startBfd } from '../../../src/speaker/bfd/start-bfd.ts';
+import { bfdProfile } from '../../support/bgp-objects.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { address } from '../../support/objects.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 
-const PROFILE: BfdProfile = {
-  key: 'metallb-system/fast',
-  namespace: 'metallb-system',
-  name: 'fast',
-  uid: '',
-  createdMs: 0,
-  labels: {},
-  deleting: false,
-  receiveIntervalMs: 50,
-  transmitIntervalMs: 60,
-  detectMultiplier: 3,
-  echoMode: false,
-  passive: false,
-  minimumTtl: 254,
-};
+const PROFILE = bfdProfile('fast', { receiveIntervalMs: 50, transmitIntervalMs: 60 });
 
 const WANTED: BfdWanted = {
   remote: address('192.0.2.2'),
