@@ -226,12 +226,16 @@ function put<T extends ObjectMeta, F>(
   return map.withAll([[`${prefix}${to.name}`, object]]);
 }
 
-/** The name `gold` keeps its first meaning when it is gone, which planning from nothing cannot know. */
+/**
+ * The community `gold` and the profile `fast` keep their meaning when they are gone, which planning from
+ * nothing cannot know.
+ */
 function next(snapshot: Snapshot, change: Step): Snapshot {
   const key = `default/${change.service}`;
   const { labels, deleting, type } = change;
   const down = change.networkUnavailable;
   const gold = change.gold && communityNames('names', { gold: change.gold });
+  const fast = change.profile ? bfdProfile('fast') : undefined;
   const secret = change.secret ? passwordSecret('tor', change.secret) : undefined;
   return {
     ...snapshot,
@@ -252,9 +256,7 @@ function next(snapshot: Snapshot, change: Step): Snapshot {
     pools: put(snapshot.pools, change.pool, pool),
     communities: gold ? snapshot.communities.with(gold.key, gold) : snapshot.communities,
     secrets: snapshot.secrets.withAll([['metallb-system/tor', secret]]),
-    bfdProfiles: snapshot.bfdProfiles.withAll([
-      ['metallb-system/fast', change.profile ? bfdProfile('fast') : undefined],
-    ]),
+    bfdProfiles: fast ? snapshot.bfdProfiles.with(fast.key, fast) : snapshot.bfdProfiles,
   };
 }
 

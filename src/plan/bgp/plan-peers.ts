@@ -32,7 +32,7 @@ export function planPeers(
   const all = [
     ...own.inForce.map((peer) => planPeer(peer, undefined, snapshot)),
     ...[...own.refused].map(([peer, fault]) => planPeer(peer, fault, snapshot)),
-  ];
+  ].map((planned) => keepProfile(planned, old.get(planned.peer.key)));
   const wanted = new Map(all.map((planned) => [planned.peer.key, planned]));
   const gone = [...old.keys()].filter((key) => !wanted.has(key));
   return old.withAll([
@@ -57,6 +57,16 @@ function planPeer(peer: BgpPeer, fault: Fault | undefined, snapshot: Snapshot): 
     obstacle: reasons.find((reason) => reason !== undefined)?.message ?? '',
     refused: fault !== undefined,
   };
+}
+
+/**
+ * A profile that was deleted stays in force while a peer names it: without, the path's watch would end,
+ * and the peer may end its session with that.
+ */
+function keepProfile(planned: PlannedPeer, last: PlannedPeer | undefined): PlannedPeer {
+  const { peer, bfd } = planned;
+  if (bfd || peer.bfdProfile === undefined || !last?.bfd) return planned;
+  return last.peer.bfdProfile === peer.bfdProfile ? { ...planned, bfd: last.bfd } : planned;
 }
 
 function faultOf(resolved: Resolved): Fault | undefined {

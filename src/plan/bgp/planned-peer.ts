@@ -4,7 +4,10 @@ import type { BgpPeer } from '../../domain/bgp/bgp-peer.ts';
 /** A router that this box is to speak to. The same object while nothing that it is made of changed. */
 export interface PlannedPeer {
   readonly peer: BgpPeer;
-  /** `undefined` also while the profile that the peer names is not there: slower, but it works. */
+  /**
+   * `undefined` also when the profile that the peer names was never there: slower, but it works. One that
+   * is deleted stays until the peer names another, or none.
+   */
   readonly bfd: BfdProfile | undefined;
   /** Of TCP MD5, 1 to 80 octets; behind a function, so that nothing can print it. */
   readonly password: (() => Uint8Array) | undefined;

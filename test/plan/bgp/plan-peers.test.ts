@@ -152,3 +152,14 @@ test('only peers that changed are other objects', (t) => {
   const twin = bgpPeer('a', '192.0.2.1');
   t.deepEqual(changes({ bgpPeers: put(fields.bgpPeers, twin) }), ['a', 'plain']);
 });
+
+test('a BFDProfile that is deleted stays in force while the peer names it, and no longer', (t) => {
+  const peer = bgpPeer('r', '192.0.2.1', { bfdProfile: 'fast' });
+  const fast = bfdProfile('fast');
+  const first = plan({ bgpPeers: byKey(peer), bfdProfiles: byKey(fast) });
+  const without = plan({ bgpPeers: byKey(peer) }, first);
+  t.is(without.peers.get(peer.key), first.peers.get(peer.key));
+  t.is(plan({ bgpPeers: byKey(peer) }).peers.get(peer.key)?.bfd, undefined);
+  const other = { ...peer, bfdProfile: 'slow' };
+  t.is(plan({ bgpPeers: byKey(other) }, without).peers.get(peer.key)?.bfd, undefined);
+});
