@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { addPod, type EdgeSite, type Pod, type Worker } from '../lab/edge-site.ts';
+import { addEdge, addPod, type EdgeSite, type Pod, type Worker } from '../lab/edge-site.ts';
+import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';
 import type { DemoCluster } from './cluster/demo-cluster.ts';
@@ -12,6 +13,8 @@ export interface DemoSite extends EdgeSite {
   readonly lab: Lab;
   readonly tidegate: Tidegate;
   readonly cluster: DemoCluster;
+  /** A second edge box; a step starts what runs there. */
+  readonly second: { readonly host: Host; readonly tidegate: Tidegate };
   /** Pods that run, by name; steps start and kill some. */
   readonly pods: Map<string, RunningPod>;
 }
@@ -23,17 +26,18 @@ export interface RunningPod extends Pod {
 /** Port of the web server in each Pod. */
 export const POD_PORT = 8080;
 
-/** Puts Tidegate on the edge box, and two Pods on each node. */
+/** Puts Tidegate on the edge boxes, and two Pods on each node. */
 export async function buildDemoSite(
   lab: Lab,
   site: EdgeSite,
   cluster: DemoCluster,
 ): Promise<DemoSite> {
-  const tidegate = tidegateOn(site, lab, cluster);
-  const demo = { ...site, lab, tidegate, cluster, pods: new Map() };
-  const [first, second] = site.workers;
-  const started = [first, first, second, second].map((worker, index) =>
-    startPod(demo, worker, `web-${index + 1}`),
+  const tidegate = tidegateOn(site.edge, lab, cluster);
+  const host = addEdge(lab, site);
+  const second = { host, tidegate: tidegateOn(host, lab, cluster) };
+  const demo = { ...site, lab, tidegate, second, cluster, pods: new Map() };
+  const started = [0, 0, 1, 1].map((worker, index) =>
+    startPod(demo, site.workers[worker as 0 | 1], `web-${index + 1}`),
   );
   await Promise.all(started);
   return demo;

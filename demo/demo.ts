@@ -29,6 +29,7 @@ import {
   stickToPods,
   useNodePorts,
 } from './steps/requests.ts';
+import { ROUTE_STEPS } from './steps/routes.ts';
 import type { Step } from './steps/step.ts';
 import { explain, failed, heading, output, passed, table } from './transcript.ts';
 
@@ -54,10 +55,12 @@ const FIRST_STEPS: readonly Step[] = [
 const LAST_STEPS: readonly Step[] = [lookAtStatus, explainService];
 
 const PICTURE = `
-     client ──── router ──┬── edge box ──┬── worker-1   Pods web-1, web-2
-                          │   Tidegate   │
-          Service addresses              └── worker-2   Pods web-3, web-4
-          live on this segment
+     client ──── router ──┬── edge ────┬── worker-1   Pods web-1, web-2
+                          │  Tidegate  │
+          Service addresses            ├── worker-2   Pods web-3, web-4
+          live on this segment         │
+                 └─────────── edge-2 ──┘
+                      a second box, for BGP
 `;
 
 const KEEP_ALIVE_MS = 2 ** 30;
@@ -96,7 +99,7 @@ async function main(): Promise<number> {
     : manifestFolder(`${lab.directory}/manifests`, site.edge);
   const demo = await buildDemoSite(lab, site, cluster);
   const extra = cluster.api ? KUBERNETES_STEPS : [];
-  const outcomes = await runSteps(demo, [...FIRST_STEPS, ...extra, ...LAST_STEPS]);
+  const outcomes = await runSteps(demo, [...FIRST_STEPS, ...extra, ...ROUTE_STEPS, ...LAST_STEPS]);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   summarize(outcomes, seconds);
   if (values.keep) await keep(demo);

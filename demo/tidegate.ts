@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { EDGE_INTERFACES, type EdgeSite } from '../lab/edge-site.ts';
+import { EDGE_INTERFACES } from '../lab/edge-site.ts';
+import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';
 import type { Backend, Readiness, ServiceDetail, Status } from '../src/admin/api.ts';
@@ -15,7 +16,7 @@ const LOG_LINES = 10;
 /** A killed leader's Lease runs out first. */
 const LEASE_WAIT_MS = 20_000;
 
-/** Tidegate on the edge box of the demo. */
+/** Tidegate on an edge box of the demo. */
 export interface Tidegate {
   /** The command line that starts it. */
   readonly runCommand: readonly string[];
@@ -38,19 +39,21 @@ export interface Tidegate {
   backends(key: string): Promise<readonly Backend[]>;
 }
 
-/** Writes the settings; the rest is `start`'s. */
-export function tidegateOn(site: EdgeSite, lab: Lab, cluster: DemoCluster): Tidegate {
-  const config = `${lab.directory}/tidegate.yaml`;
-  const runDir = `${lab.directory}/run`;
+/** Writes the settings; the rest is `start`'s. The box is called as its host. */
+export function tidegateOn(host: Host, lab: Lab, cluster: DemoCluster): Tidegate {
+  const directory = `${lab.directory}/${host.name}`;
+  const config = `${directory}/tidegate.yaml`;
+  const runDir = `${directory}/run`;
   const socket = `${runDir}/admin/${ROLES.join('+')}.sock`;
+  mkdirSync(directory);
   writeFileSync(
     config,
-    `node: edge
-stateDir: ${lab.directory}/state
+    `node: ${host.name}
+stateDir: ${directory}/state
 runDir: ${runDir}
 ${cluster.settings}
 speaker: { interfaces: [${EDGE_INTERFACES[0]}] }
-forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
+forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs}/${host.name} }
 `,
   );
   const runCommand = [PROGRAM, 'run', '--config', config, '--roles', ROLES.join(',')];
@@ -59,7 +62,7 @@ forwarder: { interfaces: [${EDGE_INTERFACES.join(', ')}], bpfDir: ${lab.bpffs} }
   return {
     runCommand,
     start: async (roles = ROLES) => {
-      const started = site.edge.start(runCommand);
+      const started = host.start(runCommand);
       running = started;
       const ready = until('Tidegate is ready', async () => {
         const readiness = await get<Readiness>(socket, '/readyz');

@@ -86,7 +86,7 @@ export function buildEdgeSite(lab: Lab): EdgeSite {
 
 /**
  * Adds a second edge box beside the first, on a link of its own to the router (192.0.3.0/24,
- * 2001:db8:e::/64) and on the nodes' switch (10.10.0.2).
+ * 2001:db8:e::/64) and on the nodes' switch (10.10.0.3).
  */
 export function addEdge(lab: Lab, { router, lan, workers }: EdgeSite): Host {
   const edge = lab.host('edge-2', 'forwards');
@@ -96,7 +96,7 @@ export function addEdge(lab: Lab, { router, lan, workers }: EdgeSite): Host {
   );
   edge.ip('route add default via 192.0.3.1', 'route add default via 2001:db8:e::1');
   lab.cable(
-    { host: edge, name: 'back', addresses: ['10.10.0.2/24', 'fd00:10::2/64'], xdp: true },
+    { host: edge, name: 'back', addresses: ['10.10.0.3/24', 'fd00:10::3/64'], xdp: true },
     { host: lan, name: 'edge-2' },
   );
   lan.ip('link set edge-2 master lan');

@@ -18,6 +18,7 @@ export function endpointSlices(endpoints: readonly DemoEndpoint[]): string[] {
 const SERVICES = [
   { service: 'web', port: { name: 'http', protocol: 'TCP', port: 8080 } },
   { service: 'web-sticky', port: { name: 'http', protocol: 'TCP', port: 8080 } },
+  { service: 'web-anywhere', port: { name: 'http', protocol: 'TCP', port: 8080 } },
   { service: 'web-nodeport', port: { name: 'http', protocol: 'TCP', port: 8080 } },
   { service: 'echo', port: { name: 'echo', protocol: 'UDP', port: 7007 } },
 ] as const;

@@ -139,8 +139,11 @@ interface Result {
   readonly error?: string;
 }
 
-export async function startLoad({ client, tidegate }: DemoSite): Promise<LabProcess> {
-  const [v4 = ''] = (await tidegate.servedService('default/web')).addresses;
+export async function startLoad(
+  { client, tidegate }: DemoSite,
+  service = 'default/web',
+): Promise<LabProcess> {
+  const [v4 = ''] = (await tidegate.servedService(service)).addresses;
   const program = [process.execPath, programPath('load.ts')];
   const words = [...program, urlOf(v4), String(REQUESTS_PER_SECOND)];
   showCommand(client, words, ' &');

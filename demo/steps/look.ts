@@ -6,9 +6,9 @@ export const lookAtStatus: Step = {
   explanation: 'One look at everything that Tidegate serves on this box.',
   run: async ({ edge, tidegate }) => {
     const status = await show(edge, tidegate.command('status'));
-    for (const service of ['default/web', 'default/echo', 'default/web-nodeport'])
+    for (const service of ['default/web', 'default/echo', 'default/web-anywhere'])
       expect(status.includes(service), `The status does not mention ${service}`);
-    return 'four Services with their addresses and backends';
+    return 'every Service with its addresses and backends';
   },
 };
 
