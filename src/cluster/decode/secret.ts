@@ -5,9 +5,9 @@ import {
   decode,
   type Field,
   fail,
+  isAbsent,
   isObject,
   type Locate,
-  section,
   text,
 } from './field.ts';
 import { readMeta } from './meta.ts';
@@ -23,8 +23,8 @@ export function decodeSecret(value: unknown, locate?: Locate): Decoded<Secret> {
     const meta = readMeta(root, { kind: 'Secret', namespaced: true, name: 'subdomain' });
     const type = text(child(root, 'type'), 'Opaque');
     const values = new Map([
-      ...readValues(section(root, 'data'), decodeBase64),
-      ...readValues(section(root, 'stringData'), (written) => Buffer.from(written)),
+      ...readValues(child(root, 'data'), decodeBase64),
+      ...readValues(child(root, 'stringData'), (written) => Buffer.from(written)),
     ]);
     const bytes = [...values.values()].reduce((sum, { length }) => sum + length, 0);
     if (bytes > MAX_BYTES) {
@@ -47,7 +47,10 @@ function readValues(
   map: Field,
   read: (written: string) => Uint8Array | undefined,
 ): Array<[string, Uint8Array]> {
-  if (!isObject(map.value)) return [];
+  if (!isObject(map.value)) {
+    if (!isAbsent(map)) fail(map, 'It is not a mapping', 'Write name: value lines');
+    return [];
+  }
   return Object.entries(map.value).flatMap(([key, written]) => {
     const field = child(map, key);
     if (!KEY.test(key)) fail(field, 'The key is not valid', 'Use A-Z, a-z, 0-9, dots, - and _');

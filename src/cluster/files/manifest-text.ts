@@ -45,7 +45,7 @@ export function parseManifestText(text: string): ParsedText {
   const documents: TextDocument[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const [error] = document.errors;
-    if (error) return { error: firstSentence(error.message), position: place(lines, error.pos[0]) };
+    if (error) return { error: withoutSource(error.message), position: place(lines, error.pos[0]) };
     if (document.contents === null) continue;
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -54,7 +54,7 @@ export function parseManifestText(text: string): ParsedText {
       documents.push({ value, locate: find, slowToLocate: false });
     } catch (cause) {
       const position = place(lines, document.range?.[0] ?? 0);
-      return { error: (cause as Error).message, position };
+      return { error: withoutSource((cause as Error).message), position };
     }
   }
   return { documents };
@@ -80,9 +80,16 @@ export function parseJsonText(text: string): ParsedText {
   return { documents: value === null ? [] : [{ value, locate, slowToLocate: true }] };
 }
 
-/** The parser's messages may quote the source on further lines. */
-function firstSentence(message: string): string {
-  return (message.split('\n')[0] ?? message).replace(/[.:]$/, '');
+/**
+ * The parser's messages may quote the source behind a colon, as a tag, and on further lines: it may be a
+ * password that lacks its quotes.
+ */
+function withoutSource(message: string): string {
+  const [sentence = ''] = message.split('\n');
+  return sentence
+    .replace(/(?<=[\w)]): .*$/, '')
+    .replace(/!\S+/g, '!')
+    .replace(/[.:]$/, '');
 }
 
 function place(lines: LineCounter, offset: number): TextPosition {

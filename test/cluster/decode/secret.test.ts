@@ -39,6 +39,7 @@ for (const [what, fields, field] of [
   ],
   ['a bad key', { stringData: { 'a b': 'hunter2!' } }, 'stringData["a b"]'],
   ['data that is a list', { data: ['hunter2!'] }, 'data'],
+  ['data that is a text', { data: 'hunter2!' }, 'data'],
   ['too much', { stringData: { a: 'x'.repeat(1024 * 1024 + 1) } }, 'data'],
 ] as const) {
   test(`decodeSecret() refuses ${what} without quoting it`, (t) => {

@@ -162,6 +162,24 @@ test('read() passes over kinds of others, and warns of versions it does not read
   t.is(problems.at(-1)?.position?.line, 8);
 });
 
+for (const password of [
+  '*hunter2',
+  '!a!hunter2 x',
+  '!hunter2! x',
+  '|hunter2',
+  '"hunter2" hunter2',
+  '"\\u00zz hunter2"',
+  '[hunter2',
+]) {
+  test(`read() quotes nothing of a broken Secret with ${password}`, async (t) => {
+    const text = `apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  x: ${password}\n`;
+    const { problems, syntaxError } = await read(text);
+    t.true(syntaxError);
+    t.notRegex(JSON.stringify(problems), /hunter2/);
+    t.true((problems[0]?.message.length ?? 0) > 12);
+  });
+}
+
 test('read() reads only those documents again that have changed', async (t) => {
   const reader = createManifestReader('a.yaml');
   const breathe = () => undefined;
