@@ -1,186 +1,89 @@
 /*
  * inotify on the event loop. Node's own fs.watch cannot tell a file that is being written from one
  * that was written and closed; that difference (IN_CLOSE_WRITE) is what this is for.
- *
- * Lifetime: an instance has two owners, the JavaScript handle and the uv handle; the memory goes with
- * the last. Closing is explicit, or by the environment's clean-up. Never keeps the process alive.
+ * Never keeps the process alive.
  */
-#include "addon.h"
+#include "loop_fd.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
-#include <uv.h>
 
 /* Room for some hundred events a read; what does not fit waits in the kernel's queue. */
 #define EVENTS_MAX 65536
 #define PATH_BYTES_MAX 4096
+/* The loop comes again while there is more, and others have their turn. */
+#define READS_PER_WAKE 1
 
 #define FOLDER_EVENTS                                                                              \
 	(IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM |          \
 	 IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct tg_inotify {
-	int fd;
-	bool closed;
-	bool polled;
-	int owners;
-	napi_env env;
-	napi_ref on_events;
-	napi_async_cleanup_hook_handle cleanup;
-	uv_poll_t poll;
+	struct loop_fd base;
 	unsigned char buffer[EVENTS_MAX];
 };
 
 /* Tells our handles from any other external. */
 static const napi_type_tag inotify_tag = { 0x7469646567617465ull, 0x696e6f7469667901ull };
 
-static void drop_owner(struct tg_inotify *self)
-{
-	if (--self->owners == 0)
-		free(self);
-}
-
-static void after_close(uv_handle_t *handle)
-{
-	struct tg_inotify *self = handle->data;
-
-	if (self->cleanup)
-		napi_remove_async_cleanup_hook(self->cleanup);
-	drop_owner(self);
-}
-
-static void close_inotify(struct tg_inotify *self)
-{
-	if (self->closed)
-		return;
-	self->closed = true;
-	if (self->on_events)
-		napi_delete_reference(self->env, self->on_events);
-	if (self->polled)
-		uv_close((uv_handle_t *)&self->poll, after_close);
-	close(self->fd);
-}
-
-static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data)
-{
-	(void)handle;
-	close_inotify(data);
-}
-
-static void on_finalize(napi_env env, void *data, void *hint)
-{
-	struct tg_inotify *self = data;
-
-	(void)env;
-	(void)hint;
-	if (!self->polled)
-		close_inotify(self);
-	drop_owner(self);
-}
-
 /* Hands over one read's events as they are; the layout is inotify(7)'s. */
 static void deliver(struct tg_inotify *self, size_t length)
 {
-	napi_env env = self->env;
-	napi_value global, function, memory, events, exception;
-	bool pending = false;
+	napi_env env = self->base.env;
+	napi_value memory, events;
 	void *copy;
 
 	if (napi_create_arraybuffer(env, length, &copy, &memory) != napi_ok ||
 	    napi_create_typedarray(env, napi_uint8_array, length, memory, 0, &events) != napi_ok)
 		return;
 	memcpy(copy, self->buffer, length);
-	if (napi_get_global(env, &global) == napi_ok &&
-	    napi_get_reference_value(env, self->on_events, &function) == napi_ok)
-		napi_make_callback(env, NULL, global, function, 1, &events, NULL);
-	/* An exception thrown by a callback has no caller to go to: it is an uncaught one. */
-	if (napi_is_exception_pending(env, &pending) == napi_ok && pending &&
-	    napi_get_and_clear_last_exception(env, &exception) == napi_ok)
-		napi_fatal_exception(env, exception);
+	loop_fd_tell(&self->base, 1, &events);
 }
 
-/* One read a wake: the loop comes again while there is more, and other handles have their turn. */
-static void on_readable(uv_poll_t *poll, int status, int events)
+static bool read_events(struct loop_fd *base)
 {
-	struct tg_inotify *self = poll->data;
-	napi_handle_scope scope;
-	ssize_t length;
+	struct tg_inotify *self = (struct tg_inotify *)base;
+	ssize_t length = read(base->fd, self->buffer, sizeof(self->buffer));
 
-	(void)status;
-	(void)events;
-	length = read(self->fd, self->buffer, sizeof(self->buffer));
-	if (length <= 0 || napi_open_handle_scope(self->env, &scope) != napi_ok)
-		return;
+	if (length <= 0)
+		return false;
 	deliver(self, length);
-	napi_close_handle_scope(self->env, scope);
-}
-
-static napi_value start(napi_env env, struct tg_inotify *self, napi_value callback)
-{
-	uv_loop_t *loop;
-	int error;
-
-	if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
-	    napi_create_reference(env, callback, 1, &self->on_events) != napi_ok)
-		return throw_errno(env, EINVAL, "Cannot watch folders");
-	error = uv_poll_init(loop, &self->poll, self->fd);
-	if (error != 0)
-		return throw_errno(env, -error, "Cannot watch folders");
-	self->poll.data = self;
-	self->polled = true;
-	self->owners++;
-	error = uv_poll_start(&self->poll, UV_READABLE, on_readable);
-	if (error != 0)
-		return throw_errno(env, -error, "Cannot watch folders");
-	if (napi_add_async_cleanup_hook(env, on_cleanup, self, &self->cleanup) != napi_ok)
-		return throw_errno(env, ENOMEM, "Cannot watch folders");
-	uv_unref((uv_handle_t *)&self->poll);
-	return NULL;
+	return true;
 }
 
 /* inotifyOpen(onEvents: (events: Uint8Array) => void) */
 static napi_value inotify_open(napi_env env, napi_callback_info info)
 {
-	struct tg_inotify *self = calloc(1, sizeof(*self));
+	struct tg_inotify *self;
 	napi_value argv[1], handle;
 	size_t argc = 1;
-	bool pending;
+	int fd;
 
-	if (!self || napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok) {
-		free(self);
-		return throw_errno(env, ENOMEM, "Cannot watch folders");
-	}
-	self->env = env;
-	self->owners = 1;
-	self->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (self->fd < 0) {
-		free(self);
+	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok)
+		return throw_errno(env, EINVAL, "Cannot watch folders");
+	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd < 0)
 		return throw_errno(env, errno, "Cannot watch folders");
-	}
-	if (napi_create_external(env, self, on_finalize, NULL, &handle) != napi_ok) {
-		close(self->fd);
-		free(self);
+	self = loop_fd_wrap(env, fd, sizeof(*self), &inotify_tag, &handle);
+	if (!self)
 		return NULL;
+	self->base.read_one = read_events;
+	self->base.reads_per_wake = READS_PER_WAKE;
+	if (napi_create_reference(env, argv[0], 1, &self->base.on_message) != napi_ok) {
+		loop_fd_close(&self->base);
+		return throw_errno(env, EINVAL, "Cannot watch folders");
 	}
-	if (napi_type_tag_object(env, handle, &inotify_tag) == napi_ok)
-		start(env, self, argv[0]);
-	if (napi_is_exception_pending(env, &pending) == napi_ok && pending)
-		close_inotify(self);
-	return handle;
+	return loop_fd_start(&self->base, false, "Cannot watch folders") ? handle : NULL;
 }
 
 /* The instance behind argument 0; NULL, with an exception, when it is closed or none. */
 static struct tg_inotify *inotify_of(napi_env env, napi_value value)
 {
-	struct tg_inotify *self;
-	bool ours = false;
+	struct tg_inotify *self = loop_fd_of(env, value, &inotify_tag);
 
-	if (napi_check_object_type_tag(env, value, &inotify_tag, &ours) != napi_ok || !ours ||
-	    napi_get_value_external(env, value, (void **)&self) != napi_ok || self->closed) {
+	if (!self || self->base.closed) {
 		throw_errno(env, EBADF, "Cannot use a closed watch of folders");
 		return NULL;
 	}
@@ -203,7 +106,7 @@ static napi_value inotify_add(napi_env env, napi_callback_info info)
 	self = inotify_of(env, argv[0]);
 	if (!self)
 		return NULL;
-	watch = inotify_add_watch(self->fd, path, FOLDER_EVENTS);
+	watch = inotify_add_watch(self->base.fd, path, FOLDER_EVENTS);
 	if (watch < 0)
 		return throw_errno(env, errno, path);
 	return napi_create_int32(env, watch, &result) == napi_ok ? result : NULL;
@@ -221,7 +124,7 @@ static napi_value inotify_remove(napi_env env, napi_callback_info info)
 	    napi_get_value_int32(env, argv[1], &watch) != napi_ok)
 		return throw_errno(env, EINVAL, "Cannot stop watching a folder");
 	self = inotify_of(env, argv[0]);
-	if (self && inotify_rm_watch(self->fd, watch) != 0 && errno != EINVAL)
+	if (self && inotify_rm_watch(self->base.fd, watch) != 0 && errno != EINVAL)
 		return throw_errno(env, errno, "Cannot stop watching a folder");
 	return NULL;
 }
@@ -237,7 +140,7 @@ static napi_value inotify_close(napi_env env, napi_callback_info info)
 		return throw_errno(env, EINVAL, "Cannot stop watching folders");
 	self = inotify_of(env, argv[0]);
 	if (self)
-		close_inotify(self);
+		loop_fd_close(&self->base);
 	return NULL;
 }
 

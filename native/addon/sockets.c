@@ -1,5 +1,6 @@
 /* Opens sockets, sends, and joins groups. See sockets.h. */
 #include "sockets.h"
+#include "socket_option.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -16,11 +17,6 @@
 #define PACKET_RECEIVE_BYTES (1024 * 1024)
 #define FILTER_MAX 64
 #define GROUPS_MAX 32
-
-static bool set_option(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
-}
 
 /* As large as asked when privileged, else as large as the administrator allows. */
 static void enlarge_receive_buffer(int fd, int bytes)
@@ -154,7 +150,7 @@ static struct tg_socket *socket_and_bytes(napi_env env, napi_callback_info info,
 		return NULL;
 	}
 	sock = socket_of(env, argv[0]);
-	if (!sock || sock->closed) {
+	if (!sock || sock->base.closed) {
 		throw_errno(env, EBADF, "Cannot use a closed socket");
 		return NULL;
 	}
@@ -168,7 +164,7 @@ static napi_value socket_send(napi_env env, napi_callback_info info)
 	void *bytes;
 	struct tg_socket *sock = socket_and_bytes(env, info, &bytes, &length);
 
-	if (sock && send(sock->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (sock && send(sock->base.fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return throw_errno(env, errno, "Cannot send");
 	return NULL;
 }
@@ -190,14 +186,14 @@ static napi_value change_membership(napi_env env, napi_callback_info info, bool 
 					     .mr_alen = ETH_ALEN };
 
 		memcpy(group.mr_address, bytes, ETH_ALEN);
-		result = setsockopt(sock->fd, SOL_PACKET,
+		result = setsockopt(sock->base.fd, SOL_PACKET,
 				    join ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP, &group,
 				    sizeof(group));
 	} else if (sock->family == AF_INET6 && length == sizeof(struct in6_addr)) {
 		struct ipv6_mreq group = { .ipv6mr_interface = sock->ifindex };
 
 		memcpy(&group.ipv6mr_multiaddr, bytes, sizeof(group.ipv6mr_multiaddr));
-		result = setsockopt(sock->fd, IPPROTO_IPV6,
+		result = setsockopt(sock->base.fd, IPPROTO_IPV6,
 				    join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP, &group,
 				    sizeof(group));
 	}
@@ -226,7 +222,7 @@ static napi_value socket_close(napi_env env, napi_callback_info info)
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
 	    !(sock = socket_of(env, argv[0])))
 		return throw_errno(env, EINVAL, "Cannot close a handle that is no socket");
-	close_socket(sock);
+	loop_fd_close(&sock->base);
 	return NULL;
 }
 

@@ -1,35 +1,19 @@
 /*
- * AF_NETLINK, AF_PACKET and group-membership sockets on the event loop of the calling environment
- * (main thread or worker). Messages are delivered as copies: what JavaScript keeps stays as it was.
- *
- * Lifetime: a socket has two owners, the JavaScript handle and the uv handle; the memory goes with
- * the last. Closing is explicit, or by the environment's clean-up. A receiving socket whose handle
- * was merely forgotten stays open, as Node's own sockets do.
+ * AF_NETLINK, AF_PACKET and group-membership sockets. Messages are delivered as copies: what JavaScript
+ * keeps stays as it was.
  */
 #ifndef TIDEGATE_SOCKETS_H
 #define TIDEGATE_SOCKETS_H
 
-#include "addon.h"
-
-#include <stdbool.h>
-#include <uv.h>
+#include "loop_fd.h"
 
 /* Largest message: netlink dumps use 32 KiB, a frame put together by GRO stays below 64 KiB. */
 #define MESSAGE_MAX 65536
 
 struct tg_socket {
-	int fd;
+	struct loop_fd base;
 	int family;
 	int ifindex;
-	bool closed;
-	/* What follows is for sockets_receive.c alone. */
-	bool polled;
-	int owners;
-	napi_env env;
-	napi_ref on_message;
-	napi_ref on_error;
-	napi_async_cleanup_hook_handle cleanup;
-	uv_poll_t poll;
 	unsigned char buffer[MESSAGE_MAX];
 };
 
@@ -44,8 +28,5 @@ napi_value start_receiving(napi_env env, napi_value handle, napi_value *callback
 
 /* The socket behind a handle, NULL when `handle` is none of ours. */
 struct tg_socket *socket_of(napi_env env, napi_value handle);
-
-/* Idempotent; allowed within the socket's own callbacks. Nothing is delivered afterwards. */
-void close_socket(struct tg_socket *sock);
 
 #endif

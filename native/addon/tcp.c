@@ -4,6 +4,7 @@
  * moment that it is handed over. IPv6 sockets speak IPv6 only.
  */
 #include "addon.h"
+#include "socket_option.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -24,11 +25,6 @@
 #ifndef IPV6_MINHOPCOUNT
 #define IPV6_MINHOPCOUNT 73
 #endif
-
-static bool set_option(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
-}
 
 static bool is_ipv6(int fd)
 {

@@ -1,26 +1,21 @@
 /*
  * UDP sockets for protocols that must see how a datagram came (TTL or hop limit, destination,
- * interface) and say how it goes. Works on the event loop of the calling environment, main thread or
- * worker.
+ * interface) and say how it goes.
  *
  * A datagram is put into a buffer of JavaScript's that is used again for the next one, so that
  * receiving makes no garbage: what is collected least stalls a thread with deadlines least.
- *
- * Lifetime as in sockets.h: the memory goes with the last of the JavaScript handle and the uv handle.
  */
-#include "addon.h"
+#include "loop_fd.h"
+#include "socket_option.h"
 
 #include <errno.h>
 #include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uv.h>
 
 /* Datagrams a wake, so that a flood does not starve timers and other sockets. */
 #define READS_PER_WAKE 64
@@ -32,100 +27,14 @@
 #define PAYLOAD_AT 32
 
 struct udp_socket {
-	int fd;
+	struct loop_fd base;
 	int family;
-	bool closed;
-	bool polled;
-	int owners;
-	napi_env env;
-	napi_ref on_message;
-	napi_ref on_error;
-	napi_ref buffer;
-	/* Memory of `buffer`, which its reference keeps alive. */
+	/* Memory of a buffer of JavaScript's, which `base` keeps. */
 	unsigned char *bytes;
 	size_t size;
-	napi_async_cleanup_hook_handle cleanup;
-	uv_poll_t poll;
 };
 
 static const napi_type_tag udp_tag = { 0x7469646567617465ull, 0x7564700000000001ull };
-
-static void drop_owner(struct udp_socket *sock)
-{
-	if (--sock->owners == 0)
-		free(sock);
-}
-
-static void after_close(uv_handle_t *handle)
-{
-	struct udp_socket *sock = handle->data;
-
-	if (sock->cleanup)
-		napi_remove_async_cleanup_hook(sock->cleanup);
-	drop_owner(sock);
-}
-
-static void close_udp(struct udp_socket *sock)
-{
-	napi_ref references[] = { sock->on_message, sock->on_error, sock->buffer };
-
-	if (sock->closed)
-		return;
-	sock->closed = true;
-	for (size_t i = 0; i < sizeof(references) / sizeof(references[0]); i++)
-		if (references[i])
-			napi_delete_reference(sock->env, references[i]);
-	if (sock->polled)
-		uv_close((uv_handle_t *)&sock->poll, after_close);
-	close(sock->fd);
-	sock->fd = -1;
-}
-
-static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data)
-{
-	(void)handle;
-	close_udp(data);
-}
-
-static void on_finalize(napi_env env, void *data, void *hint)
-{
-	struct udp_socket *sock = data;
-
-	(void)env;
-	(void)hint;
-	if (!sock->polled)
-		close_udp(sock);
-	drop_owner(sock);
-}
-
-/* An exception thrown by a callback has no caller to go to: it is an uncaught one. */
-static void call_back(struct udp_socket *sock, napi_ref reference, size_t argc, napi_value *argv)
-{
-	napi_env env = sock->env;
-	napi_value global, function, exception;
-	bool pending = false;
-
-	if (napi_get_global(env, &global) == napi_ok &&
-	    napi_get_reference_value(env, reference, &function) == napi_ok)
-		napi_make_callback(env, NULL, global, function, argc, argv, NULL);
-	if (napi_is_exception_pending(env, &pending) == napi_ok && pending &&
-	    napi_get_and_clear_last_exception(env, &exception) == napi_ok)
-		napi_fatal_exception(env, exception);
-}
-
-static void report_error(struct udp_socket *sock, int error)
-{
-	napi_env env = sock->env;
-	napi_value code, message, exception;
-	const char *name = strerrorname_np(error);
-	char text[128];
-
-	snprintf(text, sizeof(text), "Cannot receive: %s", strerror(error));
-	if (napi_create_string_utf8(env, name ? name : "EUNKNOWN", NAPI_AUTO_LENGTH, &code) == napi_ok &&
-	    napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) == napi_ok &&
-	    napi_create_error(env, code, message, &exception) == napi_ok)
-		call_back(sock, sock->on_error, 1, &exception);
-}
 
 static void put_ipv4(unsigned char *at, const struct in_addr *address)
 {
@@ -166,16 +75,17 @@ static void deliver(struct udp_socket *sock, size_t length, const struct arrival
 {
 	napi_value argv[4];
 
-	if (napi_create_uint32(sock->env, (uint32_t)length, &argv[0]) == napi_ok &&
-	    napi_create_int32(sock->env, arrival->ttl, &argv[1]) == napi_ok &&
-	    napi_create_int32(sock->env, arrival->ifindex, &argv[2]) == napi_ok &&
-	    napi_create_int32(sock->env, port, &argv[3]) == napi_ok)
-		call_back(sock, sock->on_message, 4, argv);
+	if (napi_create_uint32(sock->base.env, (uint32_t)length, &argv[0]) == napi_ok &&
+	    napi_create_int32(sock->base.env, arrival->ttl, &argv[1]) == napi_ok &&
+	    napi_create_int32(sock->base.env, arrival->ifindex, &argv[2]) == napi_ok &&
+	    napi_create_int32(sock->base.env, port, &argv[3]) == napi_ok)
+		loop_fd_tell(&sock->base, 4, argv);
 }
 
 /* Reads one datagram. False when there is nothing more to read. */
-static bool read_one(struct udp_socket *sock)
+static bool read_one(struct loop_fd *base)
 {
+	struct udp_socket *sock = (struct udp_socket *)base;
 	union {
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
@@ -187,13 +97,13 @@ static bool read_one(struct udp_socket *sock)
 	struct iovec io = { sock->bytes + PAYLOAD_AT, sock->size - PAYLOAD_AT };
 	struct msghdr header = { &from, sizeof(from), &io, 1, &control, sizeof(control), 0 };
 	struct arrival arrival = { .ttl = -1, .ifindex = 0 };
-	ssize_t length = recvmsg(sock->fd, &header, MSG_DONTWAIT);
+	ssize_t length = recvmsg(base->fd, &header, MSG_DONTWAIT);
 	int port;
 
 	if (length < 0) {
 		if (errno == EAGAIN || errno == EINTR)
 			return false;
-		report_error(sock, errno);
+		loop_fd_tell_error(base, errno, "Cannot receive");
 		return true;
 	}
 	memset(sock->bytes, 0, PAYLOAD_AT);
@@ -207,57 +117,6 @@ static bool read_one(struct udp_socket *sock)
 	read_control(sock, &header, &arrival);
 	deliver(sock, length, &arrival, port);
 	return true;
-}
-
-static void read_pending(struct udp_socket *sock)
-{
-	for (int reads = 0; reads < READS_PER_WAKE && !sock->closed; reads++) {
-		napi_handle_scope each;
-
-		if (napi_open_handle_scope(sock->env, &each) != napi_ok)
-			break;
-		bool more = read_one(sock);
-
-		napi_close_handle_scope(sock->env, each);
-		if (!more)
-			break;
-	}
-}
-
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-	struct udp_socket *sock = poll->data;
-	napi_handle_scope scope;
-
-	(void)events;
-	if (napi_open_handle_scope(sock->env, &scope) != napi_ok)
-		return;
-	/* libuv stops at a pending socket error, which we outlive. */
-	if (status < 0) {
-		int error = 0;
-		socklen_t size = sizeof(error);
-
-		if (getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
-			report_error(sock, error);
-		if (!sock->closed && uv_poll_start(poll, UV_READABLE, on_readable) != 0)
-			report_error(sock, EBADF);
-	}
-	read_pending(sock);
-	napi_close_handle_scope(sock->env, scope);
-}
-
-static napi_value fail(napi_env env, int fd, const char *what)
-{
-	int error = errno;
-
-	if (fd >= 0)
-		close(fd);
-	return throw_errno(env, error, what);
-}
-
-static bool set_option(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
 /* How datagrams go, and that it is told how they came. */
@@ -305,24 +164,14 @@ static bool read_bytes(napi_env env, napi_value value, void **bytes, size_t *len
 	       type == napi_uint8_array;
 }
 
-/* Wraps `fd` into a handle. Owns `fd` from here on. */
 static napi_value wrap(napi_env env, int fd, int family, struct udp_socket **wrapped)
 {
-	struct udp_socket *sock = calloc(1, sizeof(*sock));
 	napi_value handle;
+	struct udp_socket *sock = loop_fd_wrap(env, fd, sizeof(*sock), &udp_tag, &handle);
 
 	if (!sock)
-		return fail(env, fd, "Cannot open a UDP socket");
-	*sock = (struct udp_socket){ .env = env, .fd = fd, .family = family, .owners = 1 };
-	if (napi_create_external(env, sock, on_finalize, NULL, &handle) != napi_ok) {
-		close(fd);
-		free(sock);
 		return NULL;
-	}
-	if (napi_type_tag_object(env, handle, &udp_tag) != napi_ok) {
-		close_udp(sock);
-		return NULL;
-	}
+	sock->family = family;
 	*wrapped = sock;
 	return handle;
 }
@@ -330,37 +179,22 @@ static napi_value wrap(napi_env env, int fd, int family, struct udp_socket **wra
 /* Starts to deliver to `argv`: buffer, onMessage, onError. False with the socket closed. */
 static bool watch(struct udp_socket *sock, napi_value *argv, bool keep_alive)
 {
-	napi_env env = sock->env;
-	uv_loop_t *loop;
+	struct loop_fd *base = &sock->base;
+	napi_env env = base->env;
 	void *bytes;
-	int error;
 
 	if (!read_bytes(env, argv[0], &bytes, &sock->size) || sock->size <= PAYLOAD_AT ||
-	    napi_create_reference(env, argv[0], 1, &sock->buffer) != napi_ok ||
-	    napi_create_reference(env, argv[1], 1, &sock->on_message) != napi_ok ||
-	    napi_create_reference(env, argv[2], 1, &sock->on_error) != napi_ok ||
-	    napi_get_uv_event_loop(env, &loop) != napi_ok) {
-		close_udp(sock);
+	    napi_create_reference(env, argv[0], 1, &base->kept) != napi_ok ||
+	    napi_create_reference(env, argv[1], 1, &base->on_message) != napi_ok ||
+	    napi_create_reference(env, argv[2], 1, &base->on_error) != napi_ok) {
+		loop_fd_close(base);
 		throw_errno(env, EINVAL, "Cannot watch a UDP socket");
 		return false;
 	}
 	sock->bytes = bytes;
-	error = uv_poll_init(loop, &sock->poll, sock->fd);
-	if (error == 0) {
-		sock->poll.data = sock;
-		sock->polled = true;
-		sock->owners++;
-		error = uv_poll_start(&sock->poll, UV_READABLE, on_readable);
-	}
-	if (error != 0 ||
-	    napi_add_async_cleanup_hook(env, on_cleanup, sock, &sock->cleanup) != napi_ok) {
-		close_udp(sock);
-		throw_errno(env, error ? -error : ENOMEM, "Cannot watch a UDP socket");
-		return false;
-	}
-	if (!keep_alive)
-		uv_unref((uv_handle_t *)&sock->poll);
-	return true;
+	base->read_one = read_one;
+	base->reads_per_wake = READS_PER_WAKE;
+	return loop_fd_start(base, keep_alive, "Cannot watch a UDP socket");
 }
 
 /* Lets nothing in: a socket that only sends must not collect what strangers send to its port. */
@@ -428,7 +262,11 @@ static int open_bound(napi_env env, const struct udp_options *options, bool rece
 	else if (bind(fd, (const struct sockaddr *)&options->local, options->local_length) != 0)
 		failed = "Cannot bind a UDP socket";
 	if (failed) {
-		fail(env, fd, failed);
+		int error = errno;
+
+		if (fd >= 0)
+			close(fd);
+		throw_errno(env, error, failed);
 		return -1;
 	}
 	return fd;
@@ -471,15 +309,9 @@ static napi_value udp_receiver(napi_env env, napi_callback_info info)
 	return handle && watch(sock, &argv[7], keep_alive) ? handle : NULL;
 }
 
-static struct udp_socket *socket_of(napi_env env, napi_value handle)
+static struct udp_socket *udp_of(napi_env env, napi_value handle)
 {
-	struct udp_socket *sock;
-	bool ours = false;
-
-	if (napi_check_object_type_tag(env, handle, &udp_tag, &ours) != napi_ok || !ours ||
-	    napi_get_value_external(env, handle, (void **)&sock) != napi_ok)
-		return NULL;
-	return sock;
+	return loop_fd_of(env, handle, &udp_tag);
 }
 
 /* udpSend(handle, bytes, address: 16 bytes, port, scope) */
@@ -494,17 +326,17 @@ static napi_value udp_send(napi_env env, napi_callback_info info)
 	void *bytes, *address;
 
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
-	    !(sock = socket_of(env, argv[0])) || !read_bytes(env, argv[1], &bytes, &length) ||
+	    !(sock = udp_of(env, argv[0])) || !read_bytes(env, argv[1], &bytes, &length) ||
 	    !read_bytes(env, argv[2], &address, &address_length) ||
 	    napi_get_value_uint32(env, argv[3], &port) != napi_ok ||
 	    napi_get_value_uint32(env, argv[4], &scope) != napi_ok)
 		return throw_errno(env, EINVAL, "Cannot send a datagram");
-	if (sock->closed)
+	if (sock->base.closed)
 		return throw_errno(env, EBADF, "Cannot send a datagram");
 	to_length = fill_address(&to, sock->family, address, address_length, port, scope);
 	if (to_length == 0)
 		return throw_errno(env, EINVAL, "Cannot send a datagram");
-	if (sendto(sock->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to,
+	if (sendto(sock->base.fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to,
 		   to_length) < 0)
 		return throw_errno(env, errno, "Cannot send a datagram");
 	return NULL;
@@ -518,9 +350,9 @@ static napi_value udp_receive_pending(napi_env env, napi_callback_info info)
 	size_t argc = 1;
 
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
-	    !(sock = socket_of(env, argv[0])))
+	    !(sock = udp_of(env, argv[0])))
 		return throw_errno(env, EINVAL, "Cannot receive datagrams");
-	read_pending(sock);
+	loop_fd_read(&sock->base);
 	return NULL;
 }
 
@@ -536,13 +368,13 @@ static napi_value udp_filter(napi_env env, napi_callback_info info)
 
 	_Static_assert(sizeof(struct sock_filter) == 8, "an instruction is two words");
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
-	    !(sock = socket_of(env, argv[0])) ||
+	    !(sock = udp_of(env, argv[0])) ||
 	    napi_get_typedarray_info(env, argv[1], &type, &words, &data, NULL, NULL) != napi_ok ||
 	    type != napi_uint32_array || words / 2 > UINT16_MAX)
 		return throw_errno(env, EINVAL, "Cannot filter datagrams");
 	filter.len = (unsigned short)(words / 2);
 	filter.filter = data;
-	if (setsockopt(sock->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0)
+	if (setsockopt(sock->base.fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0)
 		return throw_errno(env, errno, "Cannot filter datagrams");
 	return NULL;
 }
@@ -555,9 +387,9 @@ static napi_value udp_close(napi_env env, napi_callback_info info)
 	size_t argc = 1;
 
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
-	    !(sock = socket_of(env, argv[0])))
+	    !(sock = udp_of(env, argv[0])))
 		return throw_errno(env, EINVAL, "Cannot close a handle that is no UDP socket");
-	close_udp(sock);
+	loop_fd_close(&sock->base);
 	return NULL;
 }
 
