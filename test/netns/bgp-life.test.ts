@@ -216,12 +216,29 @@ test.serial('a peer that falls silent is given up when its hold time is over', a
   await everywhere('fresh', (routes) => hasBoth(routes) && routes.every(({ stale }) => !stale));
 });
 
+test.serial('a drained box does the same, keeps its sessions, and comes back', async (t) => {
+  const before = await Promise.all(ROUTER_KINDS.map(session));
+  box.write('drain', DRAINED);
+  await everywhere('marked', (routes) => hasBoth(routes) && routes.every(isMarked));
+  await everywhere('nothing', (routes) => routes.length === 0);
+  box.write('drain', '');
+  await everywhere('both, as ever', (routes) => hasBoth(routes) && !routes.some(isMarked));
+  for (const [index, kind] of ROUTER_KINDS.entries())
+    t.is((await session(kind)).established, (before[index] as BgpSession).established);
+});
+
+const DRAINED = JSON.stringify({
+  apiVersion: 'tidegate.io/v1alpha1',
+  kind: 'EdgeNode',
+  metadata: { name: 'box' },
+  spec: { drain: true },
+});
+
 test.serial(
   'who stops asks for other routes first, then withdraws, and says farewell',
   async (t) => {
     const stopped = box.stop('SIGTERM');
-    const marked = (route: RouterRoute) => route.communities.includes(GRACEFUL_SHUTDOWN);
-    await everywhere('marked', (routes) => hasBoth(routes) && routes.every(marked));
+    await everywhere('marked', (routes) => hasBoth(routes) && routes.every(isMarked));
     await everywhere('nothing', (routes) => routes.length === 0);
     await stopped;
     for (const router of routers) {
@@ -232,6 +249,10 @@ test.serial(
     t.regex(box.output(), /"Stopped"|stopped/i);
   },
 );
+
+function isMarked({ communities }: RouterRoute): boolean {
+  return communities.includes(GRACEFUL_SHUTDOWN);
+}
 
 function hasBoth(routes: readonly RouterRoute[]): boolean {
   return PREFIXES.every((each) => routes.some(({ prefix }) => prefix === each));
