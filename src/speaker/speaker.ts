@@ -17,7 +17,7 @@ import { createAnnouncer } from './announcer.ts';
 import type { Bfd } from './bfd/bfd.ts';
 import { startBfd } from './bfd/start-bfd.ts';
 import { type BgpSpeaker, startBgp } from './bgp/bgp-speaker.ts';
-import { discoverNeighbour } from './bgp/neighbour-discovery.ts';
+import { discoverNeighbour } from './bgp/place/neighbour-discovery.ts';
 import { unmatchedPatterns } from './l2/choose-links.ts';
 import { createCounterTable, type VipCounters } from './l2/counters.ts';
 import { watchLinks } from './l2/link-watch.ts';

@@ -11,15 +11,15 @@ import { encodeShutdownText } from '../../protocol/bgp/shutdown-text.ts';
 import type { NetworkEvent, Rtnetlink } from '../../system/rtnetlink.ts';
 import type { Tcp } from '../../system/tcp.ts';
 import type { Bfd } from '../bfd/bfd.ts';
-import type { ToldRoute } from './adj-rib-out.ts';
 import { createDeparture } from './departure.ts';
-import { type OwnAddress, watchOwnAddresses } from './own-addresses.ts';
-import type { DiscoverNeighbour } from './peer-place.ts';
 import { createPeerSessions } from './peer-sessions.ts';
-import type { ReceivedRoutes } from './received-routes.ts';
+import { type OwnAddress, watchOwnAddresses } from './place/own-addresses.ts';
+import type { DiscoverNeighbour } from './place/peer-place.ts';
 import { setRestartMarker } from './restart-marker.ts';
 import { type ChosenRouterId, chooseRouterId } from './router-id.ts';
-import { createToldReport } from './told-report.ts';
+import type { ToldRoute } from './routes/adj-rib-out.ts';
+import type { ReceivedRoutes } from './routes/received-routes.ts';
+import { createToldReport } from './routes/told-report.ts';
 
 export interface BgpSettings {
   /** `undefined`: chosen from the box's addresses. */

@@ -6,9 +6,9 @@ import type { PlannedPeer } from '../../plan/bgp/planned-peer.ts';
 import type { NotificationContent } from '../../protocol/bgp/message.ts';
 import { CEASE, NOTIFICATION, notification } from '../../protocol/bgp/notification-codes.ts';
 import type { Bfd } from '../bfd/bfd.ts';
-import { routeChanges } from './adj-rib-out.ts';
-import { createListeners } from './listeners.ts';
-import { createPeerSession, type PeerSession, type PeerSessionOptions } from './session.ts';
+import { createListeners } from './connection/listeners.ts';
+import { routeChanges } from './routes/adj-rib-out.ts';
+import { createPeerSession, type PeerSession, type PeerSessionOptions } from './session/session.ts';
 
 /** The sessions with all peers of this box, and what they share. */
 export interface PeerSessions {

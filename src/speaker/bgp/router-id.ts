@@ -1,5 +1,5 @@
 import { type Address, familyOf } from '../../domain/address.ts';
-import type { OwnAddress } from './own-addresses.ts';
+import type { OwnAddress } from './place/own-addresses.ts';
 
 /** Where a router ID comes from, for the log: nobody likes to guess. */
 export interface ChosenRouterId {
