@@ -1,13 +1,13 @@
 import test from 'ava';
 import { formatAddress } from '../../src/domain/address.ts';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
-import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
+import type { VipAnnouncement } from '../../src/domain/observed.ts';
 import { EMPTY_SNAPSHOT } from '../../src/domain/snapshot.ts';
 import { createAnnouncer } from '../../src/speaker/announcer.ts';
 import type { Ports } from '../../src/speaker/l2/ports.ts';
 import type { Report } from '../../src/speaker/report.ts';
 import { fakeClock } from '../support/fake-clock.ts';
-import { address, edgeNode, service, status } from '../support/objects.ts';
+import { address, edgeNode, service, status, vipServing } from '../support/objects.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
 const OWN = '192.0.2.100';
@@ -71,18 +71,7 @@ function scene(
 }
 
 const serving = KeyedMap.from(
-  [OWN, OTHERS].map((text): [string, VipServing] => [
-    text,
-    {
-      address: address(text),
-      service: `default/${text}`,
-      servable: true,
-      usableBackends: 1,
-      backends: 1,
-      reason: '',
-      revision: 1,
-    },
-  ]),
+  [OWN, OTHERS].map((text) => [text, vipServing(text, { service: `default/${text}` })]),
 );
 
 test('before the cluster was read, a box announces what it did, and nothing of others', async (t) => {

@@ -1,12 +1,12 @@
 import test from 'ava';
 import { KeyedMap } from '../../src/domain/keyed-map.ts';
-import type { VipAnnouncement, VipServing } from '../../src/domain/observed.ts';
+import type { VipAnnouncement } from '../../src/domain/observed.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../src/domain/snapshot.ts';
 import type { BgpPlan } from '../../src/plan/bgp.ts';
 import type { BgpSpeaker } from '../../src/speaker/bgp/bgp-speaker.ts';
 import { createRouting } from '../../src/speaker/routing.ts';
 import { bgpAdvertisement, bgpPeer } from '../support/bgp-objects.ts';
-import { address, edgeNode, pool, service, status } from '../support/objects.ts';
+import { address, edgeNode, pool, service, status, vipServing } from '../support/objects.ts';
 
 const VIP = '192.0.2.100';
 const SETTINGS = {
@@ -14,15 +14,7 @@ const SETTINGS = {
   box: { name: 'edge-1', labels: {} },
 };
 
-const SERVED = KeyedMap.from<VipServing>([
-  [
-    VIP,
-    {
-      ...{ address: address(VIP), service: 'default/web', servable: true, usableBackends: 1 },
-      ...{ backends: 1, reason: '', revision: 1 },
-    },
-  ],
-]);
+const SERVED = KeyedMap.from([[VIP, vipServing(VIP)]]);
 
 function cluster(fields: Partial<Snapshot> = {}): Snapshot {
   const tor = bgpPeer('tor', '192.0.2.1', { gracefulRestart: true });

@@ -7,7 +7,7 @@ import type { LabProcess } from '../../lab/process.ts';
 import { type LedgerWriter, openLedger } from '../../src/system/ledger.ts';
 import { encodeServing } from '../../src/system/reports.ts';
 import { watchLedger } from '../../src/system/watch-ledger.ts';
-import { address } from '../support/objects.ts';
+import { vipServing } from '../support/objects.ts';
 
 const FIXTURE = fileURLToPath(new URL('./speaker.fixture.ts', import.meta.url));
 const V4 = '192.0.2.100';
@@ -51,15 +51,12 @@ async function buildScene(t: ExecutionContext, servable = true): Promise<Scene> 
 }
 
 function serving(vip: string, servable: boolean) {
-  return {
-    address: address(vip),
+  return vipServing(vip, {
     service: `default/s${vip}`,
     servable,
     usableBackends: servable ? 1 : 0,
-    backends: 1,
     reason: servable ? '' : 'noEndpoints',
-    revision: 1,
-  };
+  });
 }
 
 function neighbourEntry(host: Host, vip: string): string {

@@ -2,6 +2,7 @@ import type { BfdProfile } from '../../src/domain/bgp/bfd-profile.ts';
 import type { BgpAdvertisement } from '../../src/domain/bgp/bgp-advertisement.ts';
 import { parseCommunity } from '../../src/domain/bgp/bgp-community.ts';
 import type { BgpPeer } from '../../src/domain/bgp/bgp-peer.ts';
+import type { RouteAttributes } from '../../src/domain/bgp/bgp-route.ts';
 import type { CommunityNames } from '../../src/domain/bgp/community-names.ts';
 import type { ObjectMeta } from '../../src/domain/object.ts';
 import type { Secret } from '../../src/domain/secret.ts';
@@ -63,6 +64,17 @@ export function bgpAdvertisement(
     ...fields,
   };
 }
+
+/** A route without anything that an advertisement can say. */
+export const PLAIN: RouteAttributes = {
+  communities: [],
+  largeCommunities: [],
+  extendedCommunities: [],
+  localPref: undefined,
+  med: undefined,
+  prepend: 0,
+  nextHop: undefined,
+};
 
 export function bfdProfile(name: string, fields: Partial<BfdProfile> = {}): BfdProfile {
   return {

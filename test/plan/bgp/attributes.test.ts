@@ -8,6 +8,7 @@ import {
   mergeAttributes,
 } from '../../../src/plan/bgp/attributes.ts';
 import { sortLarge, sortNumbers } from '../../../src/plan/bgp/communities.ts';
+import { PLAIN } from '../../support/bgp-objects.ts';
 import { address } from '../../support/objects.ts';
 
 const small = fc.nat(3);
@@ -39,21 +40,12 @@ test('mergeAttributes() gives the same whatever the order, and nothing new of th
 });
 
 test('mergeAttributes() says all communities, and else what a router prefers', (t) => {
-  const none = {
-    communities: [],
-    largeCommunities: [],
-    extendedCommunities: [],
-    localPref: undefined,
-    med: undefined,
-    prepend: 0,
-    nextHop: undefined,
-  };
   const merged = mergeAttributes(
-    { ...none, communities: [1, 5], localPref: 50, med: 4, prepend: 2 },
-    { ...none, communities: [3, 5], med: 7, nextHop: address('192.0.2.1') },
+    { ...PLAIN, communities: [1, 5], localPref: 50, med: 4, prepend: 2 },
+    { ...PLAIN, communities: [3, 5], med: 7, nextHop: address('192.0.2.1') },
   );
   t.deepEqual(merged, {
-    ...none,
+    ...PLAIN,
     communities: [1, 3, 5],
     med: 4,
     prepend: 2,

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { formatAddress } from '../../../src/domain/address.ts';
+import { PLAIN } from '../../support/bgp-objects.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { settle } from '../../support/fake-rtnetlink.ts';
 import { fakeNet } from '../../support/fake-tcp.ts';
-import { PLAIN, plannedPeer, type SpeakingBox, startBox } from './scene.ts';
+import { plannedPeer, type SpeakingBox, startBox } from './scene.ts';
 
 const BOX = '192.0.2.2';
 const ROUTER = '192.0.2.1';

@@ -23,16 +23,6 @@ import type { FakeHost, FakeNet } from '../../support/fake-tcp.ts';
 import { address } from '../../support/objects.ts';
 import { type RecordingLog, recordingLog } from '../../support/recording-log.ts';
 
-export const PLAIN: RouteAttributes = {
-  communities: [],
-  largeCommunities: [],
-  extendedCommunities: [],
-  localPref: undefined,
-  med: undefined,
-  prepend: 0,
-  nextHop: undefined,
-};
-
 /** A BFD that does what the test says. */
 export interface FakeBfd extends Bfd {
   wanted: ReadonlyMap<string, BfdWanted>;

@@ -11,18 +11,10 @@ import {
   routeChanges,
 } from '../../../../src/speaker/bgp/routes/adj-rib-out.ts';
 import { createPaths } from '../../../../src/speaker/bgp/routes/paths.ts';
+import { PLAIN } from '../../../support/bgp-objects.ts';
 import { address } from '../../../support/objects.ts';
 
 const PEER = 'metallb-system/tor';
-const PLAIN: RouteAttributes = {
-  communities: [],
-  largeCommunities: [],
-  extendedCommunities: [],
-  localPref: undefined,
-  med: undefined,
-  prepend: 0,
-  nextHop: undefined,
-};
 const LONGER: RouteAttributes = { ...PLAIN, prepend: 2 };
 
 const nextHops = {

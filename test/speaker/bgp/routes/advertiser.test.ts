@@ -14,9 +14,9 @@ import {
   QUEUED_BYTES_MAX,
 } from '../../../../src/speaker/bgp/routes/advertiser.ts';
 import { REFRESH_PAUSE_MS } from '../../../../src/speaker/bgp/routes/refresh-pace.ts';
+import { PLAIN } from '../../../support/bgp-objects.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 import { address } from '../../../support/objects.ts';
-import { PLAIN } from '../scene.ts';
 
 const PEER = 'metallb-system/tor';
 const LOCAL = address('192.0.2.2');

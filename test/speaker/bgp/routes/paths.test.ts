@@ -1,8 +1,8 @@
 import test from 'ava';
 import type { PathAttributes } from '../../../../src/protocol/bgp/message.ts';
 import { createPaths, type PathContext } from '../../../../src/speaker/bgp/routes/paths.ts';
+import { PLAIN } from '../../../support/bgp-objects.ts';
 import { address } from '../../../support/objects.ts';
-import { PLAIN } from '../scene.ts';
 
 const EXTERNAL: PathContext = {
   ...{ localAsn: 64500, internal: false, extendedNextHop: false },
