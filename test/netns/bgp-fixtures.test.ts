@@ -175,7 +175,8 @@ function contextOf([own, peer]: readonly OpenMessage[]): CodecContext {
 
 /**
  * A message's bytes without what may differ between speakers: the order of an UPDATE's attributes and
- * how long their lengths are written, and into how many parameters an OPEN packs its capabilities.
+ * how long their lengths are written, in which of two places IPv4 prefixes are withdrawn, and into how many
+ * parameters an OPEN packs its capabilities.
  */
 function canonical(bytes: Uint8Array): string {
   const message = Buffer.from(bytes);
@@ -191,21 +192,26 @@ function canonicalOpen(message: Buffer): string {
   return Buffer.concat([message.subarray(18, 28), ...capabilities]).toString('hex');
 }
 
+const MP_UNREACH = 15;
+const IPV4_UNICAST = '000101';
+
 function canonicalUpdate(message: Buffer): string {
   const from = 21 + message.readUInt16BE(19);
   const end = from + 2 + message.readUInt16BE(from);
   const attributes: string[] = [];
+  let withdrawn = message.toString('hex', 21, from);
   for (let at = from + 2; at < end; ) {
     const [flags, code] = [message.readUInt8(at), message.readUInt8(at + 1)];
     const isLong = (flags & 0x10) !== 0;
     const length = isLong ? message.readUInt16BE(at + 2) : message.readUInt8(at + 2);
     const start = at + (isLong ? 4 : 3);
     const value = message.toString('hex', start, start + length);
-    attributes.push(`${code} ${flags & 0xe0} ${value}`);
+    if (code === MP_UNREACH && value.startsWith(IPV4_UNICAST))
+      withdrawn += value.slice(IPV4_UNICAST.length);
+    else attributes.push(`${code} ${flags & 0xe0} ${value}`);
     at = start + length;
   }
-  const fields = [message.subarray(21, from), message.subarray(end)];
-  return [...fields.map((field) => field.toString('hex')), ...attributes.sort()].join('\n');
+  return [withdrawn, message.toString('hex', end), ...attributes.sort()].join('\n');
 }
 
 function featuresOf(message: BgpMessage): string[] {
