@@ -79,6 +79,8 @@ napi_value bpf_error_throw_abi(napi_env env, const char *format, ...)
 
 /* bpf_map.c */
 struct map_handle *map_open(napi_env env, int fd, const char *name);
+/* NULL when the object has none of this name. */
+struct map_handle *map_find(const struct object_handle *handle, const char *name);
 void map_release(struct map_handle *map);
 void map_close(struct map_handle *map);
 napi_value map_wrap(napi_env env, struct map_handle *map);
@@ -109,7 +111,6 @@ struct object_handle *object_unwrap(napi_env env, napi_value value);
  */
 struct object_handle *object_this(napi_env env, napi_callback_info info, size_t argc,
 				  napi_value *argv);
-struct map_handle *object_map(const struct object_handle *handle, const char *name);
 void object_work_begin(struct object_handle *handle);
 void object_work_end(struct object_handle *handle);
 

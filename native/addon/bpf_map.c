@@ -16,6 +16,14 @@
 
 static const napi_type_tag MAP_TAG = { 0x6d61702d74696465ull, 0x676174652d627066ull };
 
+struct map_handle *map_find(const struct object_handle *handle, const char *name)
+{
+	for (int i = 0; i < handle->map_count; i++)
+		if (strcmp(handle->maps[i]->name, name) == 0)
+			return handle->maps[i];
+	return NULL;
+}
+
 static size_t padded(size_t size)
 {
 	return (size + 7) & ~(size_t)7;

@@ -10,14 +10,6 @@
 
 static const napi_type_tag OBJECT_TAG = { 0x6f626a2d74696465ull, 0x676174652d627066ull };
 
-struct map_handle *object_map(const struct object_handle *handle, const char *name)
-{
-	for (int i = 0; i < handle->map_count; i++)
-		if (strcmp(handle->maps[i]->name, name) == 0)
-			return handle->maps[i];
-	return NULL;
-}
-
 static void mapping_free(struct mapping *mapping)
 {
 	if (mapping->memory)

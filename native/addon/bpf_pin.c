@@ -164,7 +164,7 @@ bool maps_share(napi_env env, struct object_handle *handle, const struct object_
 		if (!bpf_map__pin_path(map))
 			continue;
 		bpf_map__set_pin_path(map, NULL);
-		found = object_map(from, name);
+		found = map_find(from, name);
 		if (!found || found->type != bpf_map__type(map) ||
 		    found->key_size != bpf_map__key_size(map) ||
 		    found->value_size != bpf_map__value_size(map)) {

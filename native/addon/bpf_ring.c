@@ -20,7 +20,7 @@ static struct object_handle *chunk_arguments(napi_env env, napi_callback_info in
 
 	if (!handle || !value_u32(env, argv[0], "The index", index))
 		return NULL;
-	*outer = object_map(handle, "ring_chunks");
+	*outer = map_find(handle, "ring_chunks");
 	if (!*outer || *index >= TG_RING_CHUNKS_MAX) {
 		bpf_error_throw(env, EINVAL, "There is no place for ring chunk %u", *index);
 		return NULL;

@@ -125,7 +125,7 @@ napi_value capture_open(napi_env env, napi_callback_info info)
 	handle = object_unwrap(env, argv[0]);
 	if (!handle)
 		return NULL;
-	map = object_map(handle, "captured_packets");
+	map = map_find(handle, "captured_packets");
 	if (!map)
 		return bpf_error_throw(env, EINVAL, "The object captures no packets");
 	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL) != 1)

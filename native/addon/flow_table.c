@@ -83,14 +83,14 @@ static void *mapping_ensure(napi_env env, struct mapping *mapping, const struct 
 
 bool flow_table_open(napi_env env, struct object_handle *handle, struct flow_table *table)
 {
-	struct map_handle *config = object_map(handle, "config");
-	struct map_handle *flows = object_map(handle, "flows");
-	struct map_handle *reverse = object_map(handle, "reverse");
-	struct map_handle *servers = object_map(handle, "servers");
-	struct map_handle *backends = object_map(handle, "backends");
-	struct map_handle *backend_flows = object_map(handle, "backend_flows");
-	struct map_handle *hints = object_map(handle, "flow_hints");
-	struct map_handle *nat_addresses = object_map(handle, "nat_addresses");
+	struct map_handle *config = map_find(handle, "config");
+	struct map_handle *flows = map_find(handle, "flows");
+	struct map_handle *reverse = map_find(handle, "reverse");
+	struct map_handle *servers = map_find(handle, "servers");
+	struct map_handle *backends = map_find(handle, "backends");
+	struct map_handle *backend_flows = map_find(handle, "backend_flows");
+	struct map_handle *hints = map_find(handle, "flow_hints");
+	struct map_handle *nat_addresses = map_find(handle, "nat_addresses");
 	__u32 zero = 0;
 
 	if (!config || !flows || !reverse || !servers || !backends || !backend_flows ||

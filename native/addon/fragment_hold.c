@@ -283,8 +283,8 @@ napi_value fragments_hold(napi_env env, napi_callback_info info)
 	handle = object_unwrap(env, argv[0]);
 	if (!handle)
 		return NULL;
-	notes = object_map(handle, "fragments");
-	ring = object_map(handle, "held_fragments");
+	notes = map_find(handle, "fragments");
+	ring = map_find(handle, "held_fragments");
 	if (!notes || !ring)
 		return bpf_error_throw(env, EINVAL, "The BPF object hands over no fragments");
 	hold = calloc(1, sizeof(*hold));
