@@ -1,21 +1,7 @@
-import type { Clock } from '../domain/clock.ts';
-import type { ClusterSource } from '../domain/cluster-source.ts';
-import type { Log } from '../domain/log.ts';
 import type { Role } from '../domain/role.ts';
 import type { Allocation } from '../plan/allocation/allocation.ts';
+import type { ControllerCounters, ControllerDeps } from './controller-deps.ts';
 import { createLoop } from './loop.ts';
-import type { Observed } from './observed.ts';
-import type { ControllerSettings } from './settings.ts';
-
-export interface ControllerDeps {
-  /** Opened for writing. */
-  readonly source: ClusterSource;
-  readonly settings: ControllerSettings;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Closed by `stop`. */
-  readonly observed: Observed;
-}
 
 /** The running role, and what the admin API and metrics show of it. */
 export interface Controller extends Role {
@@ -23,18 +9,6 @@ export interface Controller extends Role {
   /** Who has what and why others have nothing, with the counters of pools. */
   allocation(): Allocation | undefined;
   counters(): ControllerCounters;
-}
-
-/** As MetalLB counts them (`metallb_k8s_client_*`). */
-export interface ControllerCounters {
-  /** Statuses written. */
-  readonly updates: number;
-  /** Writes that failed; each is tried again. */
-  readonly updateErrors: number;
-  /** There is an allocation by some configuration. */
-  readonly configLoaded: boolean;
-  /** Some pool is not in force as it is written. */
-  readonly configStale: boolean;
 }
 
 /**

@@ -7,7 +7,7 @@ import { allocate, mayBeHidden, usersOf } from '../plan/allocate.ts';
 import type { Allocation } from '../plan/allocation/allocation.ts';
 import { backoffMs } from '../reconcile/backoff.ts';
 import { findingsOf, portErrorsOf } from './conditions.ts';
-import type { ControllerCounters, ControllerDeps } from './controller.ts';
+import type { ControllerCounters, ControllerDeps } from './controller-deps.ts';
 import { createDepartures, type Departures } from './departures.ts';
 import { isOurStatus, nextStatus } from './next-status.ts';
 import type { Concerned } from './observed.ts';

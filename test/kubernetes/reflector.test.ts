@@ -15,9 +15,9 @@ import {
 } from '../../src/cluster/kubernetes/reflector/reflector.ts';
 import { watchFrom } from '../../src/cluster/kubernetes/reflector/watch.ts';
 import { ApiError } from '../../src/cluster/kubernetes/transport/api-error.ts';
+import type { ApiRequest } from '../../src/cluster/kubernetes/transport/api-request.ts';
 import {
   type ApiConnection,
-  type ApiRequest,
   openConnection,
 } from '../../src/cluster/kubernetes/transport/connection.ts';
 import { realClock } from '../../src/system/real-clock.ts';

@@ -3,6 +3,7 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
 import { type Connections, openConnections } from './agent.ts';
 import { ApiError } from './api-error.ts';
+import type { ApiRequest } from './api-request.ts';
 import type { Credentials } from './credentials.ts';
 import { bodyOf, exchange, readBody } from './exchange.ts';
 import { type Attempt, answerError, noAnswer } from './failure.ts';
@@ -11,21 +12,6 @@ import { inClusterAccess, SERVICE_ACCOUNT_FOLDER } from './in-cluster.ts';
 import { readKubeconfig } from './kubeconfig.ts';
 import { formatProxy, proxyFor } from './proxy.ts';
 import { untilAborted } from './until-aborted.ts';
-
-export interface ApiRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** `/api/v1/services` */
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
-  readonly body?: unknown;
-  /** Of the body; `application/json` unless said. */
-  readonly contentType?: string;
-  /** Breaks the request off. When its reason is an ApiError, that is what the request rejects with. */
-  readonly signal?: AbortSignal;
-  /** For the whole answer (`request`) or its head (`stream`), ms; {@link REQUEST_TIMEOUT_MS} else. */
-  readonly timeoutMs?: number;
-}
 
 /** One API server, with credentials that are kept fresh. */
 export interface ApiConnection {

@@ -2,7 +2,7 @@ import { type Agent, request as httpRequest, type IncomingMessage } from 'node:h
 import { request as httpsRequest } from 'node:https';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { ApiRequest } from './connection.ts';
+import type { ApiRequest } from './api-request.ts';
 import type { Credentials } from './credentials.ts';
 
 /** Pieces of this size keep a turn of the event loop short, and their number small. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../domain/clock.ts';
 import type { Problem } from '../../../domain/problem.ts';
-import type { ApiConnection, ApiRequest } from '../transport/connection.ts';
+import type { ApiRequest } from '../transport/api-request.ts';
+import type { ApiConnection } from '../transport/connection.ts';
 import { nextConfigurationStatus } from './configuration-state.ts';
 import { FIELD_MANAGER } from './field-manager.ts';
 import { failureOf } from './outcome.ts';

@@ -5,7 +5,7 @@ import {
   GONE_SETTLE_MS,
   RELIST_MS,
 } from '../../../../src/cluster/kubernetes/box/announcement-statuses.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 import { recordingLog } from '../../../support/recording-log.ts';
 import { fakeConnection, refuse, settled } from './fake-connection.ts';

@@ -1,8 +1,6 @@
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type {
-  ApiConnection,
-  ApiRequest,
-} from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
+import type { ApiConnection } from '../../../../src/cluster/kubernetes/transport/connection.ts';
 
 /** A server as the test says: what is asked is kept, what is answered comes from a function. */
 export interface FakeConnection extends Pick<ApiConnection, 'request'> {

@@ -5,7 +5,7 @@ import {
   STATUS_LIFETIME_MS,
   watchLostBoxes,
 } from '../../../../src/cluster/kubernetes/box/lost-boxes.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import type { EdgeNode } from '../../../../src/domain/edge-node.ts';
 import { EMPTY_SNAPSHOT } from '../../../../src/domain/snapshot.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';

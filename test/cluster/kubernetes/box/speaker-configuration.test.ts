@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createSpeakerConfiguration } from '../../../../src/cluster/kubernetes/box/speaker-configuration.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import {
   CONFIGURATION_CHECK_MS,
   CONFIGURATION_SETTLE_MS,

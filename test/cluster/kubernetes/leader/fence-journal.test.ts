@@ -5,7 +5,7 @@ import {
 } from '../../../../src/cluster/kubernetes/leader/fence-journal.ts';
 import type { JournalEntry } from '../../../../src/cluster/kubernetes/leader/journal.ts';
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import { SETTINGS } from '../../../plan/allocation-cluster.ts';
 import { refusal, simulatedApi } from './simulated-api.ts';
 import { createSimulatedStore, decodedService } from './simulated-store.ts';

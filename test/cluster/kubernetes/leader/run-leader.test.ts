@@ -3,7 +3,7 @@ import test from 'ava';
 import type { Lease } from '../../../../src/cluster/kubernetes/leader/lease.ts';
 import { runLeader } from '../../../../src/cluster/kubernetes/leader/run-leader.ts';
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 import { recordingLog } from '../../../support/recording-log.ts';
 import { refusal, simulatedApi } from './simulated-api.ts';

@@ -5,10 +5,8 @@ import type { Leader } from '../../../../src/cluster/kubernetes/leader/leader.ts
 import { decodeLease, type Lease } from '../../../../src/cluster/kubernetes/leader/lease.ts';
 import { runLeader } from '../../../../src/cluster/kubernetes/leader/run-leader.ts';
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type {
-  ApiConnection,
-  ApiRequest,
-} from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
+import type { ApiConnection } from '../../../../src/cluster/kubernetes/transport/connection.ts';
 import { createStatusWriter } from '../../../../src/cluster/kubernetes/write/status-writer.ts';
 import { startController } from '../../../../src/controller/controller.ts';
 import type { Observed } from '../../../../src/controller/observed.ts';

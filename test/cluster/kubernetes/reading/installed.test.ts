@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isSurelyMissing } from '../../../../src/cluster/kubernetes/reading/installed.ts';
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 
 const POOLS = { group: 'metallb.io', version: 'v1beta1', plural: 'ipaddresspools' };
 const GROUP = '/apis/metallb.io/v1beta1';

@@ -2,7 +2,7 @@ import test from 'ava';
 import type { ClusterObject } from '../../../../src/cluster/decode/cluster-object.ts';
 import { createSecrets, MAX_SECRETS } from '../../../../src/cluster/kubernetes/reading/secrets.ts';
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import { createStore } from '../../../../src/cluster/store.ts';
 import { bgpPeer } from '../../../support/bgp-objects.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';

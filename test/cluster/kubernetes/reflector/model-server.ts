@@ -1,8 +1,6 @@
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type {
-  ApiConnection,
-  ApiRequest,
-} from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
+import type { ApiConnection } from '../../../../src/cluster/kubernetes/transport/connection.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
 
 /** What goes wrong with the next request. */

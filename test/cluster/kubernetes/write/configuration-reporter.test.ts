@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import {
   CONFIGURATION_CHECK_MS,
   CONFIGURATION_SETTLE_MS,

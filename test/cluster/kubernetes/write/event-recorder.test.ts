@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import {
   createEventRecorder,
   EVENT_BURST,

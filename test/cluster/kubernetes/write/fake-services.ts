@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../../../src/cluster/kubernetes/kube-object.ts';
 import { ApiError } from '../../../../src/cluster/kubernetes/transport/api-error.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 
 type Tree = { [field: string]: unknown };
 

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { addressesOf } from '../../../../src/cluster/kubernetes/status/api-status.ts';
 import { statusBaseOf } from '../../../../src/cluster/kubernetes/status/status-base.ts';
-import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/connection.ts';
+import type { ApiRequest } from '../../../../src/cluster/kubernetes/transport/api-request.ts';
 import {
   CONTEST_PAUSE_MS,
   CONTEST_REWRITES,
