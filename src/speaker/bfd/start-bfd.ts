@@ -7,6 +7,7 @@ import { createLogBudget } from './log-budget.ts';
 import type { BfdReport, BfdRequest } from './messages.ts';
 import { orderOf, type SessionOrder, samePath } from './order.ts';
 import { viewOfNone } from './session-view.ts';
+import { type ThreadWatch, watchThread } from './thread-watch.ts';
 
 /** The thread as it is seen from here. */
 export interface BfdThread {
@@ -43,17 +44,20 @@ export function startBfd(deps: BfdDeps, startThread: StartThread = startWorker):
   let drops: BfdDrops = {};
   let round = 0;
   let thread: BfdThread | undefined;
+  let watch: ThreadWatch | undefined;
   let cancelRestart: (() => void) | undefined;
   let stopping: Promise<void> | undefined;
   const stopped = Promise.withResolvers<void>();
 
   function ask(): void {
     thread ??= startThread(onReport, onEnd);
+    watch ??= watchThread(clock, onHang);
     const orders = new Map([...known].map(([key, { order }]) => [key, order]));
     thread.post({ kind: 'want', round, orders });
   }
 
   function onReport(report: BfdReport): void {
+    watch?.heard();
     switch (report.kind) {
       case 'started':
         logPriority(report.priority, deps);
@@ -110,9 +114,21 @@ export function startBfd(deps: BfdDeps, startThread: StartThread = startWorker):
     }
   }
 
+  function endWatch(): void {
+    watch?.end();
+    watch = undefined;
+  }
+
+  /** It sends nothing either, and what it last told is not true any more. */
+  function onHang(): void {
+    log.error('The BFD thread hangs; ending it');
+    void thread?.terminate();
+  }
+
   /** The peers notice by themselves that packets stay away; here nothing is known to have failed. */
   function onEnd(error: Error | undefined): void {
     thread = undefined;
+    endWatch();
     stopped.resolve();
     if (stopping) return;
     log.error('The BFD thread ended; starting it again', { error: error?.message ?? 'no error' });
@@ -126,6 +142,7 @@ export function startBfd(deps: BfdDeps, startThread: StartThread = startWorker):
 
   async function stop(): Promise<void> {
     cancelRestart?.();
+    endWatch();
     if (!thread) return;
     const ending = thread;
     ending.post({ kind: 'stop' });

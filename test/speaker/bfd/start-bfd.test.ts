@@ -166,6 +166,30 @@ test('a thread that ended is started again, and no path has failed meanwhile', (
   t.is(bfd.sessions().get('tor')?.state, 'Up');
 });
 
+test('a thread that hangs is ended, and one that reports is not', (t) => {
+  const { bfd, clock, log, tell, thread, threads } = scene();
+  bfd.want(one());
+  tell('tor', { state: 'Up', remoteState: 'Up' }, 1);
+  for (let i = 0; i < 60; i++) {
+    clock.advance(1000);
+    thread().report({ kind: 'counters', round: 1, sessions: new Map(), drops: {} });
+  }
+  t.false(thread().terminated);
+  clock.advance(9000);
+  t.false(thread().terminated);
+  clock.advance(2000);
+  t.true(thread().terminated);
+  t.regex(log.lines.at(-1)?.message ?? '', /hangs/);
+  thread().end(undefined);
+  t.regex(bfd.sessions().get('tor')?.obstacle ?? '', /being started again/);
+  clock.advance(1000);
+  t.is(threads.length, 2);
+  clock.advance(9000);
+  t.false(thread().terminated);
+  clock.advance(2000);
+  t.true(thread().terminated, 'the next one is watched, too');
+});
+
 test('stop() waits for the thread to have told the peers, and not for ever', async (t) => {
   for (const answers of [true, false]) {
     const { bfd, clock, thread } = scene();
