@@ -4,7 +4,7 @@ import type { ObjectKey } from '../../../domain/object.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { createComplaints } from '../reflector/complaints.ts';
 import { ApiError } from '../transport/api-error.ts';
-import { parallel } from '../write/parallel.ts';
+import { parallel } from '../transport/parallel.ts';
 import {
   type AnnouncementStatusApiOptions,
   createAnnouncementStatusApi,

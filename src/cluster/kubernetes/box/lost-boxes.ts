@@ -3,7 +3,7 @@ import type { Log } from '../../../domain/log.ts';
 import type { Snapshot } from '../../../domain/snapshot.ts';
 import { backoffMs } from '../../../reconcile/backoff.ts';
 import { ApiError } from '../transport/api-error.ts';
-import { parallel } from '../write/parallel.ts';
+import { parallel } from '../transport/parallel.ts';
 import { ANNOUNCEMENT_FORMS } from './announcement-form.ts';
 import { createLostBoxApi, type LostBoxApiOptions, type StatedByBox } from './lost-box-api.ts';
 

@@ -7,7 +7,7 @@ import { CLEANUP_FINALIZER, type StatusBase } from '../status/status-base.ts';
 import { apiTime } from '../status/status-patch.ts';
 import { ApiError } from '../transport/api-error.ts';
 import type { ApiConnection } from '../transport/connection.ts';
-import { parallel } from '../write/parallel.ts';
+import { parallel } from '../transport/parallel.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
 export interface FenceOptions {
