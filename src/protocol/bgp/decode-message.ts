@@ -1,11 +1,11 @@
 import type { Checked } from './checked.ts';
 import type { CodecContext } from './codec-context.ts';
-import { decodeUpdate } from './decode-update.ts';
 import { checkHeader, HEADER_SIZE, MESSAGE_TYPE } from './header.ts';
 import type { BgpMessage, NotificationMessage } from './message.ts';
-import { HEADER_ERROR, NOTIFICATION, notification } from './notification-codes.ts';
-import { decodeOpen } from './open.ts';
+import { HEADER_ERROR, NOTIFICATION, notification } from './notification/notification-codes.ts';
+import { decodeOpen } from './open/open.ts';
 import { decodeRouteRefresh } from './route-refresh.ts';
+import { decodeUpdate } from './update/decode-update.ts';
 
 /**
  * Reads one whole message, as the framer cuts it. Never throws, whatever the octets. The value keeps none

@@ -1,9 +1,9 @@
 import { type CodecContext, INITIAL_CONTEXT, maxMessageLength } from './codec-context.ts';
-import { encodeUpdate } from './encode-update.ts';
 import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from './header.ts';
 import type { BgpMessage, NotificationMessage } from './message.ts';
-import { encodeOpen } from './open.ts';
+import { encodeOpen } from './open/open.ts';
 import { encodeRouteRefresh } from './route-refresh.ts';
+import { encodeUpdate } from './update/encode-update.ts';
 
 /** A whole message as it goes onto the wire. Throws `RangeError` for what no message can say. */
 export function encodeMessage(message: BgpMessage, context: CodecContext): Uint8Array {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type CodecContext, INITIAL_CONTEXT } from '../../../src/protocol/bgp/codec-context.ts';
 import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
 import { encodeMessage } from '../../../src/protocol/bgp/encode-message.ts';
-import { describeNotification } from '../../../src/protocol/bgp/notification.ts';
+import { describeNotification } from '../../../src/protocol/bgp/notification/notification.ts';
 import { openMessage, path, prefixOf } from '../../support/bgp-messages.ts';
 import { EXTERNAL, hexOf, INTERNAL, OLD, UNNUMBERED, wireMessage } from '../../support/bgp-wire.ts';
 import { createMutator } from '../../support/mutate.ts';

@@ -1,6 +1,6 @@
 import { AFI, afiOf, SAFI_UNICAST } from '../address-family.ts';
 import type { Capability, OpenMessage } from '../message.ts';
-import { BGP_VERSION } from '../open.ts';
+import { BGP_VERSION } from '../open/open.ts';
 import type { SessionConfig } from './session-config.ts';
 import { offeredHoldSec } from './timing.ts';
 

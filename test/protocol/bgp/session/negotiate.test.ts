@@ -1,6 +1,6 @@
 import test from 'ava';
-import { decodeCapabilities } from '../../../../src/protocol/bgp/capability.ts';
 import type { Capability, OpenMessage } from '../../../../src/protocol/bgp/message.ts';
+import { decodeCapabilities } from '../../../../src/protocol/bgp/open/capability.ts';
 import { negotiate } from '../../../../src/protocol/bgp/session/negotiate.ts';
 import type { Negotiated } from '../../../../src/protocol/bgp/session/negotiated.ts';
 import { ownOpen } from '../../../../src/protocol/bgp/session/own-open.ts';

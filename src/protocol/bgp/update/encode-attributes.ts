@@ -1,6 +1,8 @@
-import type { ExtendedCommunity, LargeCommunity } from '../../domain/bgp/bgp-community.ts';
-import { ByteWriter } from '../bytes.ts';
-import { AS_TRANS, LAST_TWO_OCTET_AS } from './as-number.ts';
+import type { ExtendedCommunity, LargeCommunity } from '../../../domain/bgp/bgp-community.ts';
+import { ByteWriter } from '../../bytes.ts';
+import { AS_TRANS, LAST_TWO_OCTET_AS } from '../as-number.ts';
+import type { CodecContext } from '../codec-context.ts';
+import type { Aggregator, PathAttributes, UnknownAttribute } from '../message.ts';
 import { as4PathOf, encodeAsPath } from './as-path.ts';
 import {
   ATTRIBUTE,
@@ -11,8 +13,6 @@ import {
   WELL_KNOWN,
 } from './attribute.ts';
 import { ORIGINS } from './attribute-values.ts';
-import type { CodecContext } from './codec-context.ts';
-import type { Aggregator, PathAttributes, UnknownAttribute } from './message.ts';
 
 /**
  * The attributes of a path but MP_REACH_NLRI, by ascending type code (RFC 4271 §5). NEXT_HOP is of prefixes

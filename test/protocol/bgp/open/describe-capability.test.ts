@@ -1,6 +1,6 @@
 import test from 'ava';
-import { describeCapability } from '../../../src/protocol/bgp/describe-capability.ts';
-import type { Capability } from '../../../src/protocol/bgp/message.ts';
+import type { Capability } from '../../../../src/protocol/bgp/message.ts';
+import { describeCapability } from '../../../../src/protocol/bgp/open/describe-capability.ts';
 
 const NO_BYTES = new Uint8Array();
 

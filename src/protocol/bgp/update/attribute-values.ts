@@ -1,9 +1,9 @@
-import { isUnusableAsVip } from '../../domain/address.ts';
-import type { LargeCommunity } from '../../domain/bgp/bgp-community.ts';
-import { ByteReader } from '../bytes.ts';
+import { isUnusableAsVip } from '../../../domain/address.ts';
+import type { LargeCommunity } from '../../../domain/bgp/bgp-community.ts';
+import { ByteReader } from '../../bytes.ts';
+import type { CodecContext } from '../codec-context.ts';
+import type { Aggregator, AsPathSegment, Origin, PathAttributes } from '../message.ts';
 import { decodeAsPath, isConfederation } from './as-path.ts';
-import type { CodecContext } from './codec-context.ts';
-import type { Aggregator, AsPathSegment, Origin, PathAttributes } from './message.ts';
 
 /** Attributes while they are read. */
 export type PathDraft = { -readonly [Key in keyof PathAttributes]: PathAttributes[Key] } & {

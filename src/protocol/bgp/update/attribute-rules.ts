@@ -1,3 +1,5 @@
+import type { UpdateFault } from '../message.ts';
+import { UPDATE_ERROR } from '../notification/notification-codes.ts';
 import { ATTRIBUTE, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute.ts';
 import {
   listed,
@@ -13,8 +15,6 @@ import {
   sized,
   withoutDuplicates,
 } from './attribute-values.ts';
-import type { UpdateFault } from './message.ts';
-import { UPDATE_ERROR } from './notification-codes.ts';
 
 /** How an attribute is read, and what becomes of a bad one. */
 export interface AttributeRule {

@@ -5,9 +5,9 @@ import {
   type Family,
   familyOf,
   ipv4,
-} from '../../domain/address.ts';
-import type { Prefix } from '../../domain/prefix.ts';
-import type { ByteWriter } from '../bytes.ts';
+} from '../../../domain/address.ts';
+import type { Prefix } from '../../../domain/prefix.ts';
+import type { ByteWriter } from '../../bytes.ts';
 
 /**
  * Reads prefixes (RFC 4271 §4.3, RFC 4760 §5): a length in bits and as many octets as these take. Bits

@@ -1,4 +1,4 @@
-import { type ByteReader, ByteWriter } from '../bytes.ts';
+import { type ByteReader, ByteWriter } from '../../bytes.ts';
 
 /** Type codes of path attributes (IANA) that are spoken here. */
 export const ATTRIBUTE = {

@@ -1,6 +1,6 @@
-import { AFI, SAFI_UNICAST } from './address-family.ts';
+import { AFI, SAFI_UNICAST } from '../address-family.ts';
+import type { Capability } from '../message.ts';
 import { CAPABILITY } from './capability.ts';
-import type { Capability } from './message.ts';
 
 /** By code (IANA): what routers have, spoken here or not. */
 const NAMES: ReadonlyMap<number, string> = new Map([

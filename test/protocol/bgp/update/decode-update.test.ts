@@ -1,9 +1,9 @@
 import test from 'ava';
-import { formatAddress } from '../../../src/domain/address.ts';
-import { formatPrefix } from '../../../src/domain/prefix.ts';
-import type { CodecContext } from '../../../src/protocol/bgp/codec-context.ts';
-import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
-import type { PathAttributes, UpdateMessage } from '../../../src/protocol/bgp/message.ts';
+import { formatAddress } from '../../../../src/domain/address.ts';
+import { formatPrefix } from '../../../../src/domain/prefix.ts';
+import type { CodecContext } from '../../../../src/protocol/bgp/codec-context.ts';
+import { decodeMessage } from '../../../../src/protocol/bgp/decode-message.ts';
+import type { PathAttributes, UpdateMessage } from '../../../../src/protocol/bgp/message.ts';
 import {
   EXTERNAL,
   hexOf,
@@ -13,8 +13,8 @@ import {
   UNNUMBERED,
   wireMessage,
   wireUpdate,
-} from '../../support/bgp-wire.ts';
-import { address } from '../../support/objects.ts';
+} from '../../../support/bgp-wire.ts';
+import { address } from '../../../support/objects.ts';
 
 const ORIGIN = '400101 00';
 const AS_PATH = '400206 0201 0000fbf4';

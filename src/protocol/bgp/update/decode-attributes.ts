@@ -1,5 +1,13 @@
-import { ByteReader } from '../bytes.ts';
-import { AS_TRANS } from './as-number.ts';
+import { ByteReader } from '../../bytes.ts';
+import { AS_TRANS } from '../as-number.ts';
+import type { CodecContext } from '../codec-context.ts';
+import {
+  BARE_PATH,
+  type NotificationContent,
+  type PathAttributes,
+  type UpdateFault,
+} from '../message.ts';
+import { NOTIFICATION, notification, UPDATE_ERROR } from '../notification/notification-codes.ts';
 import { mergeAs4Path } from './as-path.ts';
 import {
   ATTRIBUTE,
@@ -12,14 +20,6 @@ import {
 } from './attribute.ts';
 import { ATTRIBUTE_RULES } from './attribute-rules.ts';
 import type { PathDraft } from './attribute-values.ts';
-import type { CodecContext } from './codec-context.ts';
-import {
-  BARE_PATH,
-  type NotificationContent,
-  type PathAttributes,
-  type UpdateFault,
-} from './message.ts';
-import { NOTIFICATION, notification, UPDATE_ERROR } from './notification-codes.ts';
 
 /** A fault, and what the peer is told when the session must end because of it (RFC 7606 §5.2). */
 export interface AttributeFault extends UpdateFault {

@@ -1,14 +1,17 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { ipv4 } from '../../../src/domain/address.ts';
-import { formatPrefix, type Prefix, parsePrefix } from '../../../src/domain/prefix.ts';
-import type { CodecContext } from '../../../src/protocol/bgp/codec-context.ts';
-import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
-import type { PathAttributes, UpdateMessage } from '../../../src/protocol/bgp/message.ts';
-import { packUpdates, type RouteChanges } from '../../../src/protocol/bgp/pack-updates.ts';
-import { ownPath, path, prefixOf } from '../../support/bgp-messages.ts';
-import { EXTERNAL, INTERNAL, UNNUMBERED } from '../../support/bgp-wire.ts';
-import { address } from '../../support/objects.ts';
+import { ipv4 } from '../../../../src/domain/address.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../../../../src/domain/prefix.ts';
+import type { CodecContext } from '../../../../src/protocol/bgp/codec-context.ts';
+import { decodeMessage } from '../../../../src/protocol/bgp/decode-message.ts';
+import type { PathAttributes, UpdateMessage } from '../../../../src/protocol/bgp/message.ts';
+import {
+  packUpdates,
+  type RouteChanges,
+} from '../../../../src/protocol/bgp/update/pack-updates.ts';
+import { ownPath, path, prefixOf } from '../../../support/bgp-messages.ts';
+import { EXTERNAL, INTERNAL, UNNUMBERED } from '../../../support/bgp-wire.ts';
+import { address } from '../../../support/objects.ts';
 
 const GLOBAL = { global: address('2001:db8::1'), linkLocal: undefined };
 const PATH = ownPath({ nextHop: address('192.0.2.1'), mpNextHop: GLOBAL, communities: [1, 2] });

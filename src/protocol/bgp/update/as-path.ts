@@ -1,6 +1,6 @@
-import { ByteReader, ByteWriter } from '../bytes.ts';
-import { AS_TRANS, LAST_TWO_OCTET_AS } from './as-number.ts';
-import type { AsPathSegment } from './message.ts';
+import { ByteReader, ByteWriter } from '../../bytes.ts';
+import { AS_TRANS, LAST_TWO_OCTET_AS } from '../as-number.ts';
+import type { AsPathSegment } from '../message.ts';
 
 type SegmentKind = AsPathSegment['kind'];
 

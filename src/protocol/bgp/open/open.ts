@@ -1,10 +1,10 @@
-import { ByteReader, type ByteWriter } from '../bytes.ts';
-import { AS_TRANS, LAST_TWO_OCTET_AS } from './as-number.ts';
+import { ByteReader, type ByteWriter } from '../../bytes.ts';
+import { AS_TRANS, LAST_TWO_OCTET_AS } from '../as-number.ts';
+import type { Checked } from '../checked.ts';
+import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from '../header.ts';
+import type { Capability, NotificationContent, OpenMessage } from '../message.ts';
+import { NOTIFICATION, notification, OPEN_ERROR } from '../notification/notification-codes.ts';
 import { decodeCapabilities, encodeCapability, fourOctetAsOf } from './capability.ts';
-import type { Checked } from './checked.ts';
-import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from './header.ts';
-import type { Capability, NotificationContent, OpenMessage } from './message.ts';
-import { NOTIFICATION, notification, OPEN_ERROR } from './notification-codes.ts';
 
 export const BGP_VERSION = 4;
 

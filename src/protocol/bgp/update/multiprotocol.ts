@@ -1,10 +1,10 @@
-import { addressToBytes, type Family, familyOf } from '../../domain/address.ts';
-import type { Prefix } from '../../domain/prefix.ts';
-import { ByteReader, ByteWriter } from '../bytes.ts';
-import { afiOf, familyOfPair, SAFI_UNICAST } from './address-family.ts';
+import { addressToBytes, type Family, familyOf } from '../../../domain/address.ts';
+import type { Prefix } from '../../../domain/prefix.ts';
+import { ByteReader, ByteWriter } from '../../bytes.ts';
+import { afiOf, familyOfPair, SAFI_UNICAST } from '../address-family.ts';
+import type { CodecContext } from '../codec-context.ts';
+import type { MpNextHop } from '../message.ts';
 import { ATTRIBUTE, OPTIONAL, type RawAttribute } from './attribute.ts';
-import type { CodecContext } from './codec-context.ts';
-import type { MpNextHop } from './message.ts';
 import { decodePrefixes, prefixSize, writePrefix } from './nlri.ts';
 
 /** AFI and SAFI. */

@@ -1,11 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { INITIAL_CONTEXT } from '../../../src/protocol/bgp/codec-context.ts';
-import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
-import type { Capability, OpenMessage } from '../../../src/protocol/bgp/message.ts';
-import { encodeOpen } from '../../../src/protocol/bgp/open.ts';
-import { openMessage } from '../../support/bgp-messages.ts';
-import { hexOf, octets, wireMessage } from '../../support/bgp-wire.ts';
+import { INITIAL_CONTEXT } from '../../../../src/protocol/bgp/codec-context.ts';
+import { decodeMessage } from '../../../../src/protocol/bgp/decode-message.ts';
+import type { Capability, OpenMessage } from '../../../../src/protocol/bgp/message.ts';
+import { encodeOpen } from '../../../../src/protocol/bgp/open/open.ts';
+import { openMessage } from '../../../support/bgp-messages.ts';
+import { hexOf, octets, wireMessage } from '../../../support/bgp-wire.ts';
 
 const FIXED = { kind: 'open', version: 4, holdTimeSec: 90, routerId: 0x0a000001 } as const;
 

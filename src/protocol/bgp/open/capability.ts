@@ -1,10 +1,10 @@
-import { ByteReader, ByteWriter } from '../bytes.ts';
+import { ByteReader, ByteWriter } from '../../bytes.ts';
 import type {
   Capability,
   ExtendedNextHopEntry,
   GracefulRestartCapability,
   OpenMessage,
-} from './message.ts';
+} from '../message.ts';
 
 /** Capability codes (IANA) of what is spoken here. */
 export const CAPABILITY = {

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { mergeAs4Path, pathLength } from '../../../src/protocol/bgp/as-path.ts';
-import type { AsPathSegment } from '../../../src/protocol/bgp/message.ts';
+import type { AsPathSegment } from '../../../../src/protocol/bgp/message.ts';
+import { mergeAs4Path, pathLength } from '../../../../src/protocol/bgp/update/as-path.ts';
 
 const KINDS: Readonly<Record<string, AsPathSegment['kind']>> = {
   '': 'sequence',

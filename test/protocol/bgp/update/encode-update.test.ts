@@ -1,11 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { type Prefix, parsePrefix } from '../../../src/domain/prefix.ts';
-import type { CodecContext } from '../../../src/protocol/bgp/codec-context.ts';
-import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
-import { encodeUpdate } from '../../../src/protocol/bgp/encode-update.ts';
-import type { PathAttributes, UpdateMessage } from '../../../src/protocol/bgp/message.ts';
-import { ownPath, path, prefixOf } from '../../support/bgp-messages.ts';
+import { type Prefix, parsePrefix } from '../../../../src/domain/prefix.ts';
+import type { CodecContext } from '../../../../src/protocol/bgp/codec-context.ts';
+import { decodeMessage } from '../../../../src/protocol/bgp/decode-message.ts';
+import type { PathAttributes, UpdateMessage } from '../../../../src/protocol/bgp/message.ts';
+import { encodeUpdate } from '../../../../src/protocol/bgp/update/encode-update.ts';
+import { ownPath, path, prefixOf } from '../../../support/bgp-messages.ts';
 import {
   EXTERNAL,
   hexOf,
@@ -14,8 +14,8 @@ import {
   octets,
   UNNUMBERED,
   wireUpdate,
-} from '../../support/bgp-wire.ts';
-import { address } from '../../support/objects.ts';
+} from '../../../support/bgp-wire.ts';
+import { address } from '../../../support/objects.ts';
 
 const V4 = parsePrefix('198.51.100.0/24') as Prefix;
 const V6 = parsePrefix('2001:db8:1::/48') as Prefix;

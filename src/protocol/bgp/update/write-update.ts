@@ -1,8 +1,8 @@
-import { type Family, familyOf } from '../../domain/address.ts';
-import type { Prefix } from '../../domain/prefix.ts';
-import type { CodecContext } from './codec-context.ts';
-import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from './header.ts';
-import type { PathAttributes } from './message.ts';
+import { type Family, familyOf } from '../../../domain/address.ts';
+import type { Prefix } from '../../../domain/prefix.ts';
+import type { CodecContext } from '../codec-context.ts';
+import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from '../header.ts';
+import type { PathAttributes } from '../message.ts';
 import { encodeNextHop, prefixesSize } from './multiprotocol.ts';
 import { writePrefix } from './nlri.ts';
 

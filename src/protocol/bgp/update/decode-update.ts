@@ -1,19 +1,19 @@
-import type { Family } from '../../domain/address.ts';
-import type { Prefix } from '../../domain/prefix.ts';
-import { ByteReader } from '../bytes.ts';
+import type { Family } from '../../../domain/address.ts';
+import type { Prefix } from '../../../domain/prefix.ts';
+import { ByteReader } from '../../bytes.ts';
+import type { Checked } from '../checked.ts';
+import type { CodecContext } from '../codec-context.ts';
+import type { PathAttributes, UpdateFault, UpdateMessage } from '../message.ts';
+import { UPDATE_ERROR } from '../notification/notification-codes.ts';
 import { ATTRIBUTE, attributeName } from './attribute.ts';
-import type { Checked } from './checked.ts';
-import type { CodecContext } from './codec-context.ts';
 import {
   type AttributeFault,
   type DecodedAttributes,
   decodeAttributes,
   resetBy,
 } from './decode-attributes.ts';
-import type { PathAttributes, UpdateFault, UpdateMessage } from './message.ts';
 import { decodeMpReach, decodeMpUnreach, type MpPrefixes } from './multiprotocol.ts';
 import { decodePrefixes } from './nlri.ts';
-import { UPDATE_ERROR } from './notification-codes.ts';
 
 /** The three fields of the message (RFC 4271 §4.3), the prefixes of two of them read. */
 interface Fields {

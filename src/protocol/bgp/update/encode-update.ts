@@ -1,9 +1,9 @@
-import { type Family, familyOf } from '../../domain/address.ts';
-import { formatPrefix, type Prefix } from '../../domain/prefix.ts';
+import { type Family, familyOf } from '../../../domain/address.ts';
+import { formatPrefix, type Prefix } from '../../../domain/prefix.ts';
+import type { CodecContext } from '../codec-context.ts';
+import type { PathAttributes, UpdateMessage } from '../message.ts';
 import { type RawAttribute, writeAttributes } from './attribute.ts';
-import type { CodecContext } from './codec-context.ts';
 import { attributesOf } from './encode-attributes.ts';
-import type { PathAttributes, UpdateMessage } from './message.ts';
 import { encodeMpReach, encodeMpUnreach } from './multiprotocol.ts';
 import { placeOf, withdrawnInField, writeUpdate } from './write-update.ts';
 

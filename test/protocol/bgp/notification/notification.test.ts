@@ -1,11 +1,11 @@
 import test from 'ava';
-import { INITIAL_CONTEXT } from '../../../src/protocol/bgp/codec-context.ts';
-import { decodeMessage } from '../../../src/protocol/bgp/decode-message.ts';
-import { encodeMessage } from '../../../src/protocol/bgp/encode-message.ts';
-import { describeNotification } from '../../../src/protocol/bgp/notification.ts';
-import { NOTIFICATION_TEXTS } from '../../../src/protocol/bgp/notification-texts.ts';
-import { encodeShutdownText } from '../../../src/protocol/bgp/shutdown-text.ts';
-import { hexOf, octets, wireMessage } from '../../support/bgp-wire.ts';
+import { INITIAL_CONTEXT } from '../../../../src/protocol/bgp/codec-context.ts';
+import { decodeMessage } from '../../../../src/protocol/bgp/decode-message.ts';
+import { encodeMessage } from '../../../../src/protocol/bgp/encode-message.ts';
+import { describeNotification } from '../../../../src/protocol/bgp/notification/notification.ts';
+import { NOTIFICATION_TEXTS } from '../../../../src/protocol/bgp/notification/notification-texts.ts';
+import { encodeShutdownText } from '../../../../src/protocol/bgp/notification/shutdown-text.ts';
+import { hexOf, octets, wireMessage } from '../../../support/bgp-wire.ts';
 
 /** Code, subcode and data as on the wire → in words. */
 const IN_WORDS: [wire: string, text: string][] = [

@@ -1,8 +1,8 @@
-import { ByteReader } from '../bytes.ts';
-import { attributeName } from './attribute.ts';
-import { decodeCapabilities } from './capability.ts';
-import { describeCapability, describePair } from './describe-capability.ts';
-import type { NotificationContent } from './message.ts';
+import { ByteReader } from '../../bytes.ts';
+import type { NotificationContent } from '../message.ts';
+import { decodeCapabilities } from '../open/capability.ts';
+import { describeCapability, describePair } from '../open/describe-capability.ts';
+import { attributeName } from '../update/attribute.ts';
 import {
   CEASE,
   HEADER_ERROR,

@@ -1,9 +1,9 @@
-import { type Family, familyOf } from '../../domain/address.ts';
-import type { Prefix } from '../../domain/prefix.ts';
+import { type Family, familyOf } from '../../../domain/address.ts';
+import type { Prefix } from '../../../domain/prefix.ts';
+import { type CodecContext, maxMessageLength } from '../codec-context.ts';
+import type { PathAttributes } from '../message.ts';
 import { attributesSize, writeAttributes } from './attribute.ts';
-import { type CodecContext, maxMessageLength } from './codec-context.ts';
 import { attributesOf } from './encode-attributes.ts';
-import type { PathAttributes } from './message.ts';
 import {
   encodeMpReach,
   encodeMpUnreach,

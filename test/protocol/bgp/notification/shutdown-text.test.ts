@@ -1,7 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeShutdownText, encodeShutdownText } from '../../../src/protocol/bgp/shutdown-text.ts';
-import { hexOf, octets } from '../../support/bgp-wire.ts';
+import {
+  decodeShutdownText,
+  encodeShutdownText,
+} from '../../../../src/protocol/bgp/notification/shutdown-text.ts';
+import { hexOf, octets } from '../../../support/bgp-wire.ts';
 
 test('encodeShutdownText() writes a length and UTF-8 (RFC 9003)', (t) => {
   t.is(hexOf(encodeShutdownText('')), '00');
