@@ -8,7 +8,7 @@ import type {
   TcpConnection,
   TcpHandlers,
   TcpPeer,
-} from '../../src/system/tcp.ts';
+} from '../../src/system/tcp/tcp.ts';
 
 /** Hosts whose TCP connections are queues: time moves only by the clock. */
 export interface FakeNet {

@@ -13,7 +13,7 @@ import {
 } from '../../protocol/bgp/notification/notification-codes.ts';
 import { encodeShutdownText } from '../../protocol/bgp/notification/shutdown-text.ts';
 import type { NetworkEvent, Rtnetlink } from '../../system/rtnetlink.ts';
-import type { Tcp } from '../../system/tcp.ts';
+import type { Tcp } from '../../system/tcp/tcp.ts';
 import type { Bfd } from '../bfd/bfd.ts';
 import { createDeparture } from './departure.ts';
 import { createPeerSessions } from './peer-sessions.ts';

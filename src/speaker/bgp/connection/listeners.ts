@@ -1,5 +1,5 @@
 import type { Log } from '../../../domain/log.ts';
-import type { IncomingTcp, Tcp, TcpListener, TcpPeer } from '../../../system/tcp.ts';
+import type { IncomingTcp, Tcp, TcpListener, TcpPeer } from '../../../system/tcp/tcp.ts';
 
 /** Somebody who is waited for. */
 export interface AwaitedPeer extends TcpPeer {

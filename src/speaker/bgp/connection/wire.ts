@@ -4,7 +4,7 @@ import { encodeMessage } from '../../../protocol/bgp/encode-message.ts';
 import { createFramer } from '../../../protocol/bgp/framer.ts';
 import type { BgpMessage, NotificationContent } from '../../../protocol/bgp/message.ts';
 import type { ConnectionId, SessionEvent } from '../../../protocol/bgp/session/session-event.ts';
-import type { ConnectHandlers, TcpConnection, TcpEnds } from '../../../system/tcp.ts';
+import type { ConnectHandlers, TcpConnection, TcpEnds } from '../../../system/tcp/tcp.ts';
 import type { MessageCounters } from './message-counters.ts';
 
 /** One connection of a session, which carries messages. What happens on it becomes events. */

@@ -5,7 +5,7 @@ import type {
   OwnGracefulRestart,
   SessionConfig,
 } from '../../../protocol/bgp/session/session-config.ts';
-import type { ConnectOptions } from '../../../system/tcp.ts';
+import type { ConnectOptions } from '../../../system/tcp/tcp.ts';
 import type { AwaitedPeer } from '../connection/listeners.ts';
 
 /** An attempt to connect is given up then, as in MetalLB. */

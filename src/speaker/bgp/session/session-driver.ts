@@ -13,7 +13,12 @@ import {
   type SessionState,
 } from '../../../protocol/bgp/session/session-state.ts';
 import { step } from '../../../protocol/bgp/session/step.ts';
-import type { ConnectHandlers, IncomingTcp, TcpConnection, TcpEnds } from '../../../system/tcp.ts';
+import type {
+  ConnectHandlers,
+  IncomingTcp,
+  TcpConnection,
+  TcpEnds,
+} from '../../../system/tcp/tcp.ts';
 import type { MessageCounters } from '../connection/message-counters.ts';
 import { createWire, type Wire } from '../connection/wire.ts';
 

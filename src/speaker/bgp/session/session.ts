@@ -13,7 +13,7 @@ import {
   notification,
 } from '../../../protocol/bgp/notification/notification-codes.ts';
 import { establishedConnection } from '../../../protocol/bgp/session/session-state.ts';
-import type { Tcp } from '../../../system/tcp.ts';
+import type { Tcp } from '../../../system/tcp/tcp.ts';
 import { type BfdWanted, pathFailed } from '../../bfd/bfd.ts';
 import type { AwaitedPeer } from '../connection/listeners.ts';
 import { createMessageCounters } from '../connection/message-counters.ts';

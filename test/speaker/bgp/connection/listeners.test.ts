@@ -3,7 +3,7 @@ import {
   type AwaitedPeer,
   createListeners,
 } from '../../../../src/speaker/bgp/connection/listeners.ts';
-import type { IncomingTcp, ListenOptions, Tcp, TcpPeer } from '../../../../src/system/tcp.ts';
+import type { IncomingTcp, ListenOptions, Tcp, TcpPeer } from '../../../../src/system/tcp/tcp.ts';
 import { address } from '../../../support/objects.ts';
 import { recordingLog } from '../../../support/recording-log.ts';
 

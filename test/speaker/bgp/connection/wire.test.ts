@@ -14,7 +14,7 @@ import type {
 } from '../../../../src/protocol/bgp/session/session-event.ts';
 import { createMessageCounters } from '../../../../src/speaker/bgp/connection/message-counters.ts';
 import { createWire } from '../../../../src/speaker/bgp/connection/wire.ts';
-import type { ConnectHandlers, TcpEnds } from '../../../../src/system/tcp.ts';
+import type { ConnectHandlers, TcpEnds } from '../../../../src/system/tcp/tcp.ts';
 import { address } from '../../../support/objects.ts';
 
 const KEEPALIVE: BgpMessage = { kind: 'keepalive' };

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { createLab } from '../../lab/lab.ts';
+import { createLab } from '../../../lab/lab.ts';
 
 const FIXTURE = fileURLToPath(new URL('./tcp.fixture.ts', import.meta.url));
 

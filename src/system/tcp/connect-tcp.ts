@@ -1,5 +1,5 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
-import { familyOf, isLinkLocal } from '../domain/address.ts';
+import { familyOf, isLinkLocal } from '../../domain/address.ts';
 import type { ConnectHandlers, ConnectOptions, TcpConnection, TcpEnds } from './tcp.ts';
 import {
   endsOf,

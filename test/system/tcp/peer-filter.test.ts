@@ -1,10 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { addressToWire, familyOf } from '../../src/domain/address.ts';
-import type { FilterInstruction } from '../../src/system/classic-bpf.ts';
-import { type FilteredPeer, peerFilter } from '../../src/system/peer-filter.ts';
-import { address } from '../support/objects.ts';
-import { runFilter } from '../support/run-filter.ts';
+import { addressToWire, familyOf } from '../../../src/domain/address.ts';
+import type { FilterInstruction } from '../../../src/system/classic-bpf.ts';
+import { type FilteredPeer, peerFilter } from '../../../src/system/tcp/peer-filter.ts';
+import { address } from '../../support/objects.ts';
+import { runFilter } from '../../support/run-filter.ts';
 
 function passes(program: readonly FilterInstruction[], ipHeader: Uint8Array): boolean {
   return runFilter(program, { ipHeader });

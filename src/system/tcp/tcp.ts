@@ -1,4 +1,4 @@
-import type { Address } from '../domain/address.ts';
+import type { Address } from '../../domain/address.ts';
 
 /**
  * TCP as routing protocols need it: signed (TCP MD5, RFC 2385), guarded by the distance that a

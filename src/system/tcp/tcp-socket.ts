@@ -1,6 +1,6 @@
-import { type Address, addressToWire, type Family } from '../domain/address.ts';
-import { type FilterInstruction, filterWords } from './classic-bpf.ts';
-import { loadNative } from './native.ts';
+import { type Address, addressToWire, type Family } from '../../domain/address.ts';
+import { type FilterInstruction, filterWords } from '../classic-bpf.ts';
+import { loadNative } from '../native.ts';
 
 /**
  * A TCP socket before `node:net` has it: what must hold before the first segment is said here. The

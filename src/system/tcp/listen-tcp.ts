@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { type Address, type Family, familyOf } from '../domain/address.ts';
+import { type Address, type Family, familyOf } from '../../domain/address.ts';
 import { readMd5Refusals } from './md5-refusals.ts';
 import { peerFilter } from './peer-filter.ts';
 import {

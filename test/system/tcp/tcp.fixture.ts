@@ -4,13 +4,18 @@
  */
 import { createServer, type Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectTcp } from '../../src/system/connect-tcp.ts';
-import { listenTcp } from '../../src/system/listen-tcp.ts';
-import { openSocket } from '../../src/system/sockets.ts';
-import type { ConnectOptions, IncomingTcp, TcpConnection, TcpPeer } from '../../src/system/tcp.ts';
-import { formatZoned } from '../../src/system/tcp-connection.ts';
-import { openTcpSocket } from '../../src/system/tcp-socket.ts';
-import { address } from '../support/objects.ts';
+import { openSocket } from '../../../src/system/sockets.ts';
+import { connectTcp } from '../../../src/system/tcp/connect-tcp.ts';
+import { listenTcp } from '../../../src/system/tcp/listen-tcp.ts';
+import type {
+  ConnectOptions,
+  IncomingTcp,
+  TcpConnection,
+  TcpPeer,
+} from '../../../src/system/tcp/tcp.ts';
+import { formatZoned } from '../../../src/system/tcp/tcp-connection.ts';
+import { openTcpSocket } from '../../../src/system/tcp/tcp-socket.ts';
+import { address } from '../../support/objects.ts';
 
 const PORT = 1179;
 const KEY = Buffer.from('a long password');

@@ -1,4 +1,4 @@
-import { type Address, addressToWire, type Family } from '../domain/address.ts';
+import { type Address, addressToWire, type Family } from '../../domain/address.ts';
 import {
   DROP,
   type FilterInstruction,
@@ -10,7 +10,7 @@ import {
   LOAD_WORD,
   PASS,
   STORE,
-} from './classic-bpf.ts';
+} from '../classic-bpf.ts';
 
 /** Somebody whose segments pass, when their TTL (hop limit) is at least `minTtl`. */
 export interface FilteredPeer {

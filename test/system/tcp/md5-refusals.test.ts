@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { readMd5Refusals } from '../../src/system/md5-refusals.ts';
+import { readMd5Refusals } from '../../../src/system/tcp/md5-refusals.ts';
 
 test('readMd5Refusals() sums the three columns, wherever they stand', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-netstat-'));

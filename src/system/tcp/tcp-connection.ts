@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorMessage } from 'node:util';
-import { type Address, formatAddress, isLinkLocal, parseAddress } from '../domain/address.ts';
+import { type Address, formatAddress, isLinkLocal, parseAddress } from '../../domain/address.ts';
 import { END_TIMEOUT_MS, type TcpConnection, type TcpEnds, type TcpHandlers } from './tcp.ts';
 
 /**
