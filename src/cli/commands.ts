@@ -2,14 +2,14 @@ import type { Problem } from '../domain/problem.ts';
 import { formatProblem } from '../domain/problem.ts';
 import type { RoleName } from '../domain/role.ts';
 import type { Settings } from '../settings/settings.ts';
-import { BGP_COMMANDS } from './bgp-commands.ts';
+import { BGP_COMMANDS } from './bgp/bgp-commands.ts';
 import { reachBox, readSettings, settingsFileOf } from './box.ts';
 import { type Call, type Command, UsageError } from './command.ts';
 import { ASKING, CONFIG, JSON_OUTPUT, refuseWords, tellJson } from './common.ts';
 import { EXIT } from './exit-code.ts';
 import { explanationExitCode, readExplanation, renderExplanation } from './explain.ts';
 import { plural } from './format.ts';
-import { INSPECT_COMMANDS } from './inspect-commands.ts';
+import { INSPECT_COMMANDS } from './inspect/inspect-commands.ts';
 import { readStatus, renderStatus, statusExitCode } from './status.ts';
 
 const ROLES: readonly RoleName[] = ['controller', 'speaker', 'forwarder'];

@@ -1,8 +1,8 @@
-import type { BfdSessionList } from '../admin/api-bgp.ts';
-import { nameOf } from '../domain/object.ts';
-import { ago } from './format.ts';
-import { type Io, paint } from './io.ts';
-import { type Cell, table } from './table.ts';
+import type { BfdSessionList } from '../../admin/api-bgp.ts';
+import { nameOf } from '../../domain/object.ts';
+import { ago } from '../format.ts';
+import { type Io, paint } from '../io.ts';
+import { type Cell, table } from '../table.ts';
 
 export function renderBfd(io: Io, { items, drops }: BfdSessionList): string {
   if (items.length === 0) return 'No peer is watched by BFD.\n';

@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { Top, TopRow } from '../../src/admin/api-inspect.ts';
-import { ratesBetween } from '../../src/cli/top.ts';
+import type { Top, TopRow } from '../../../src/admin/api-inspect.ts';
+import { ratesBetween } from '../../../src/cli/inspect/top.ts';
 
 const row = (port: number, fields: Partial<TopRow>): TopRow => ({
   ...{ service: 'shop/web', address: '192.0.2.1', port, protocol: 'TCP', flows: 0 },

@@ -4,9 +4,9 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Call, UsageError } from './command.ts';
-import { EXIT } from './exit-code.ts';
-import { endpointOf, numberOf } from './option-values.ts';
+import { type Call, UsageError } from '../command.ts';
+import { EXIT } from '../exit-code.ts';
+import { endpointOf, numberOf } from '../option-values.ts';
 
 /** What the admin API says beside the file: `packets=12; lost=0`. */
 const TRAILER = 'x-tidegate-capture';

@@ -1,10 +1,10 @@
-import type { BgpSession } from '../admin/api-bgp.ts';
-import { nameOf } from '../domain/object.ts';
+import type { BgpSession } from '../../admin/api-bgp.ts';
+import { nameOf } from '../../domain/object.ts';
+import { facts } from '../facts.ts';
+import { ago, bytes, when } from '../format.ts';
+import { type Io, paint } from '../io.ts';
+import { type Cell, table } from '../table.ts';
 import { bfdCell } from './bfd-sessions.ts';
-import { facts } from './facts.ts';
-import { ago, bytes, when } from './format.ts';
-import { type Io, paint } from './io.ts';
-import { type Cell, table } from './table.ts';
 
 export function renderSessions(io: Io, sessions: readonly BgpSession[]): string {
   if (sessions.length === 0) return 'No BGPPeer chooses this box.\n';

@@ -1,10 +1,10 @@
-import type { Flow, FlowList } from '../admin/api.ts';
-import { type Answer, askAll } from './admin-client.ts';
-import { type Call, UsageError } from './command.ts';
-import { endpoint } from './format.ts';
-import type { Io } from './io.ts';
-import { endpointOf } from './option-values.ts';
-import { type Cell, table } from './table.ts';
+import type { Flow, FlowList } from '../../admin/api.ts';
+import { type Answer, askAll } from '../admin-client.ts';
+import { type Call, UsageError } from '../command.ts';
+import { endpoint } from '../format.ts';
+import type { Io } from '../io.ts';
+import { endpointOf } from '../option-values.ts';
+import { type Cell, table } from '../table.ts';
 
 /** The query of `/v1/flows`. Throws `UsageError`. */
 export function flowQueryOf(call: Call): URLSearchParams {

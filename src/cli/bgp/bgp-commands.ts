@@ -1,11 +1,11 @@
-import { askRole } from './ask-role.ts';
+import { askRole } from '../ask-role.ts';
+import { type Call, type Command, UsageError } from '../command.ts';
+import { ASKING, tellJson } from '../common.ts';
+import { EXIT } from '../exit-code.ts';
 import { renderBfd } from './bfd-sessions.ts';
 import { readBfd, readReceived, readRoutes, readSessions } from './bgp-answers.ts';
 import { renderReceived, renderRoutes } from './bgp-routes.ts';
 import { renderSession, renderSessions } from './bgp-sessions.ts';
-import { type Call, type Command, UsageError } from './command.ts';
-import { ASKING, tellJson } from './common.ts';
-import { EXIT } from './exit-code.ts';
 
 /** What the speaker of this box says to routers. */
 

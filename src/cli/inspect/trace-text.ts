@@ -1,4 +1,4 @@
-import type { TracedPacket } from '../admin/api-inspect.ts';
+import type { TracedPacket } from '../../admin/api-inspect.ts';
 
 type Step = TracedPacket['steps'][number];
 type Facts = Step['facts'];

@@ -1,6 +1,11 @@
-import type { Vip } from '../admin/api.ts';
-import type { BfdSessionList, BgpRoute, BgpSessionList, ReceivedRoute } from '../admin/api-bgp.ts';
-import { type Answer, askAll, askAllPages } from './admin-client.ts';
+import type { Vip } from '../../admin/api.ts';
+import type {
+  BfdSessionList,
+  BgpRoute,
+  BgpSessionList,
+  ReceivedRoute,
+} from '../../admin/api-bgp.ts';
+import { type Answer, askAll, askAllPages } from '../admin-client.ts';
 
 /** What the speaker says of BGP, by the word that asks for it. */
 export function readSessions(

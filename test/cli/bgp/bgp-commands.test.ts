@@ -1,5 +1,5 @@
 import test from 'ava';
-import { box, cli, isGolden, withoutBgp } from '../support/run-cli.ts';
+import { box, cli, isGolden, withoutBgp } from '../../support/run-cli.ts';
 
 test('bgp shows sessions, and why one is not established', async (t) => {
   const { code, out, err } = await cli(['bgp', '--run-dir', await box(t)]);

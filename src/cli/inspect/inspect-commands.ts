@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { askRole } from './ask-role.ts';
-import { reachBox } from './box.ts';
+import { askRole } from '../ask-role.ts';
+import { reachBox } from '../box.ts';
+import { type Call, type Command, UsageError } from '../command.ts';
+import { ASKING, CONFIG, refuseWords, tellJson } from '../common.ts';
+import { EXIT } from '../exit-code.ts';
 import { capture, captureQueryOf } from './capture.ts';
-import { type Call, type Command, UsageError } from './command.ts';
-import { ASKING, CONFIG, refuseWords, tellJson } from './common.ts';
-import { EXIT } from './exit-code.ts';
 import { flowQueryOf, readFlows, renderFlowCounts, renderFlows } from './flows.ts';
 import { readTop, showTop, topOptionsOf } from './top.ts';
 import { packetOf, readTrace, renderTrace, type TraceQuestion, traceExitCode } from './trace.ts';

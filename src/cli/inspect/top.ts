@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Top, TopRow } from '../admin/api-inspect.ts';
-import { type Answer, askAll } from './admin-client.ts';
-import { type Call, UsageError } from './command.ts';
-import { bytes, endpoint, plural } from './format.ts';
-import { type Io, paint } from './io.ts';
-import { dropText } from './reasons.ts';
-import { type Cell, table } from './table.ts';
+import type { Top, TopRow } from '../../admin/api-inspect.ts';
+import { type Answer, askAll } from '../admin-client.ts';
+import { type Call, UsageError } from '../command.ts';
+import { bytes, endpoint, plural } from '../format.ts';
+import { type Io, paint } from '../io.ts';
+import { dropText } from '../reasons.ts';
+import { type Cell, table } from '../table.ts';
 
 /** Rows of one picture; `--json` has all. */
 const ROWS_SHOWN = 20;

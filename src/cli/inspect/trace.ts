@@ -1,11 +1,11 @@
-import type { Trace, TracedPacket, TraceRequest } from '../admin/api-inspect.ts';
-import { type Answer, postAll } from './admin-client.ts';
-import { type Call, UsageError } from './command.ts';
-import { EXIT } from './exit-code.ts';
-import { plural } from './format.ts';
-import { type Io, paint } from './io.ts';
-import { endpointOf, numberOf } from './option-values.ts';
-import { dropText } from './reasons.ts';
+import type { Trace, TracedPacket, TraceRequest } from '../../admin/api-inspect.ts';
+import { type Answer, postAll } from '../admin-client.ts';
+import { type Call, UsageError } from '../command.ts';
+import { EXIT } from '../exit-code.ts';
+import { plural } from '../format.ts';
+import { type Io, paint } from '../io.ts';
+import { endpointOf, numberOf } from '../option-values.ts';
+import { dropText } from '../reasons.ts';
 import { stepText } from './trace-text.ts';
 
 /** What a trace is asked for: a packet in words, or a file of packets. */

@@ -1,11 +1,11 @@
-import type { BgpPath, BgpRoute, ReceivedRoute } from '../admin/api-bgp.ts';
-import { formatStandardCommunity, WELL_KNOWN_COMMUNITIES } from '../domain/bgp/bgp-community.ts';
-import { nameOf } from '../domain/object.ts';
+import type { BgpPath, BgpRoute, ReceivedRoute } from '../../admin/api-bgp.ts';
+import { formatStandardCommunity, WELL_KNOWN_COMMUNITIES } from '../../domain/bgp/bgp-community.ts';
+import { nameOf } from '../../domain/object.ts';
+import { andMore } from '../format.ts';
+import { type Io, paint } from '../io.ts';
+import { reasonText } from '../reasons.ts';
+import { type Cell, table } from '../table.ts';
 import type { ToldRoutes } from './bgp-answers.ts';
-import { andMore } from './format.ts';
-import { type Io, paint } from './io.ts';
-import { reasonText } from './reasons.ts';
-import { type Cell, table } from './table.ts';
 
 /** Rows on a terminal; `--json` has them all. */
 const ROWS_SHOWN = 200;
