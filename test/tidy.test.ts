@@ -76,6 +76,12 @@ const sources = filesUnder('src')
   .filter((path) => path.endsWith('.ts'))
   .map(read);
 
+/** Beside the product: each is built on those before it. */
+const BESIDE: Readonly<Record<string, readonly string[]>> = {
+  lab: [],
+  demo: ['lab', 'src/admin/api.ts'],
+};
+
 /** First folder below `src`, or the file itself when it lies there. */
 function placeOf(path: string): string {
   return relative('src', path).split('/')[0] ?? '';
@@ -105,6 +111,38 @@ test('imports run one way', (t) => {
       )
       .map((other) => `${file.path} imports ${other}`);
   });
+  t.deepEqual(wrong, []);
+});
+
+test('no two files need each other, not even for types', (t) => {
+  const byPath = new Map(sources.map((file) => [file.path, file]));
+  const finished = new Set<string>();
+  const circles: string[] = [];
+  function visit(path: string, way: readonly string[]) {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' > '));
+    const file = byPath.get(path);
+    if (!file || finished.has(path) || way.includes(path)) return;
+    for (const name of file.imports)
+      if (name.startsWith('.')) visit(targetOf(file, name), [...way, path]);
+    finished.add(path);
+  }
+  for (const { path } of sources) visit(path, []);
+  t.deepEqual(circles, []);
+});
+
+test('the lab stands by itself, the demo on it, and neither on tests', (t) => {
+  const wrong = Object.entries(BESIDE).flatMap(([place, allowed]) =>
+    filesUnder(place)
+      .filter((path) => path.endsWith('.ts'))
+      .map(read)
+      .flatMap((file) =>
+        file.imports
+          .filter((name) => name.startsWith('.'))
+          .map((name) => targetOf(file, name))
+          .filter((other) => ![place, ...allowed].some((it) => `${other}/`.startsWith(`${it}/`)))
+          .map((other) => `${file.path} imports ${other}`),
+      ),
+  );
   t.deepEqual(wrong, []);
 });
 
