@@ -9,11 +9,11 @@ import {
   untilAddress,
   writeEndpoints,
   writeService,
-} from './cluster-view.ts';
-import { BOXES, vipOf } from './edge-pair.ts';
-import { answers, complaintsOf, startLoad } from './load.ts';
-import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
-import { FIRST, SECOND, serveFirstAndSecond } from './two-services.ts';
+} from './pair/cluster-view.ts';
+import { BOXES, vipOf } from './pair/edge-pair.ts';
+import { answers, complaintsOf, startLoad } from './pair/load.ts';
+import { buildTwoBoxes, type TwoBoxes, until } from './pair/two-boxes.ts';
+import { FIRST, SECOND, serveFirstAndSecond } from './pair/two-services.ts';
 
 /**
  * The whole appliance beside a real API server: which Services it serves, and that it outlives the

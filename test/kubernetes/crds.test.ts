@@ -4,8 +4,8 @@ import test from 'ava';
 import { parse } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
 import { decodeObject, isKind } from '../../src/cluster/decode/cluster-object.ts';
-import { METALLB_KINDS } from './metallb-fields.ts';
-import { BROKEN, type Sample, VALID } from './metallb-manifests.ts';
+import { METALLB_KINDS } from './metallb/metallb-fields.ts';
+import { BROKEN, type Sample, VALID } from './metallb/metallb-manifests.ts';
 
 const CRDS = fileURLToPath(new URL('../../config/crds', import.meta.url));
 const NAMESPACE = 'metallb-system';

@@ -9,11 +9,11 @@ import {
   writeAdvertisement,
   writePool,
   writeService,
-} from './cluster-view.ts';
-import { BOXES, type BoxName, vipOf } from './edge-pair.ts';
-import { answers, complaintsOf, startLoad } from './load.ts';
-import { HEARTBEAT_LIFETIME_MS } from './pair-box.ts';
-import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
+} from './pair/cluster-view.ts';
+import { BOXES, type BoxName, vipOf } from './pair/edge-pair.ts';
+import { answers, complaintsOf, startLoad } from './pair/load.ts';
+import { HEARTBEAT_LIFETIME_MS } from './pair/pair-box.ts';
+import { buildTwoBoxes, type TwoBoxes, until } from './pair/two-boxes.ts';
 
 /**
  * Two boxes and a real API server, every role a process with rights of its own: who announces what, and

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { inParallel } from '../../lab/kubernetes/bulk.ts';
-import { leader, readService, SERVICES, writePool, writeService } from './cluster-view.ts';
-import { BOXES, type BoxName } from './edge-pair.ts';
-import { LEASE_DURATION_MS, type PairBox } from './pair-box.ts';
-import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
+import { leader, readService, SERVICES, writePool, writeService } from './pair/cluster-view.ts';
+import { BOXES, type BoxName } from './pair/edge-pair.ts';
+import { LEASE_DURATION_MS, type PairBox } from './pair/pair-box.ts';
+import { buildTwoBoxes, type TwoBoxes, until } from './pair/two-boxes.ts';
 
 /** Two controllers of which one leads, and is lost while Services of their class pour in. */
 const EACH_TIME = 70;

@@ -5,11 +5,11 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { findAssets } from '../../lab/kubernetes/assets.ts';
 import { isForeignWrite } from '../../lab/kubernetes/audit-log.ts';
-import { L2_STATUSES, SERVICES, untilCondition } from './cluster-view.ts';
-import { BOXES, vipOf } from './edge-pair.ts';
-import { answers } from './load.ts';
-import { type Legacy, leaveMetallb } from './metallb-legacy.ts';
-import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
+import { type Legacy, leaveMetallb } from './metallb/metallb-legacy.ts';
+import { L2_STATUSES, SERVICES, untilCondition } from './pair/cluster-view.ts';
+import { BOXES, vipOf } from './pair/edge-pair.ts';
+import { answers } from './pair/load.ts';
+import { buildTwoBoxes, type TwoBoxes, until } from './pair/two-boxes.ts';
 
 /** docs/migrate-from-metallb.md, step by step, with the commands that stand there. */
 const GUIDE = readFileSync(new URL('../../docs/migrate-from-metallb.md', import.meta.url), 'utf8');

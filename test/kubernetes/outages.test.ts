@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { Behaviour } from '../../lab/kubernetes/fault-proxy.ts';
 import { answer, halfLine, hang, noise, refusal } from '../../lab/kubernetes/faults.ts';
-import { addressesOf, untilAddress, writeEndpoints, writeService } from './cluster-view.ts';
-import type { PairPod } from './edge-pair.ts';
-import { answers, complaintsOf, startLoad } from './load.ts';
-import { buildTwoBoxes, type TwoBoxes, until } from './two-boxes.ts';
-import { FIRST, SECOND, serveFirstAndSecond } from './two-services.ts';
+import { addressesOf, untilAddress, writeEndpoints, writeService } from './pair/cluster-view.ts';
+import type { PairPod } from './pair/edge-pair.ts';
+import { answers, complaintsOf, startLoad } from './pair/load.ts';
+import { buildTwoBoxes, type TwoBoxes, until } from './pair/two-boxes.ts';
+import { FIRST, SECOND, serveFirstAndSecond } from './pair/two-services.ts';
 
 /**
  * What can be wrong with an API server's answers, with two boxes at work: packets and announcements go on

@@ -1,5 +1,5 @@
-import type { Host } from '../../lab/host.ts';
-import type { LabProcess } from '../../lab/process.ts';
+import type { Host } from '../../../lab/host.ts';
+import type { LabProcess } from '../../../lab/process.ts';
 import { BOXES, type BoxName, MACS } from './edge-pair.ts';
 
 /** What is seen of the boxes on the segment of the VIPs, from the router. */

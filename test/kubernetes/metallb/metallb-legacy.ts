@@ -1,6 +1,6 @@
-import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { endpointSliceManifest, serviceManifest } from '../../lab/kubernetes/manifests.ts';
-import { MERGE_PATCH, SERVICES } from './cluster-view.ts';
+import type { ControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { endpointSliceManifest, serviceManifest } from '../../../lab/kubernetes/manifests.ts';
+import { MERGE_PATCH, SERVICES } from '../pair/cluster-view.ts';
 
 /** A Service with the status that MetalLB gave it. */
 export interface Legacy {

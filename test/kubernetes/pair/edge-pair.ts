@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Host } from '../../lab/host.ts';
-import type { Lab } from '../../lab/lab.ts';
+import type { Host } from '../../../lab/host.ts';
+import type { Lab } from '../../../lab/lab.ts';
 
 /** Two edge boxes on one segment with a router, and servers behind both of them. */
 export interface EdgePair {

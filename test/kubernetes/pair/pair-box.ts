@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { Finished } from '../../lab/finished.ts';
-import type { Host } from '../../lab/host.ts';
-import type { LabProcess } from '../../lab/process.ts';
+import type { Finished } from '../../../lab/finished.ts';
+import type { Host } from '../../../lab/host.ts';
+import type { LabProcess } from '../../../lab/process.ts';
 import type { BoxName } from './edge-pair.ts';
 
-const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
-const RELAY = fileURLToPath(new URL('../../lab/relay.ts', import.meta.url));
+const TIDEGATE = fileURLToPath(new URL('../../../bin/tidegate', import.meta.url));
+const RELAY = fileURLToPath(new URL('../../../lab/relay.ts', import.meta.url));
 const START_WAIT_MS = 30_000;
 
 export type Role = 'controller' | 'speaker' | 'forwarder';

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Host } from '../../lab/host.ts';
-import { tcpFrom } from '../netns/box.ts';
-import type { SteadyResult } from '../netns/steady-client.ts';
-import type { TrafficResult } from '../netns/traffic.ts';
+import type { Host } from '../../../lab/host.ts';
+import { tcpFrom } from '../../netns/box.ts';
+import type { SteadyResult } from '../../netns/steady-client.ts';
+import type { TrafficResult } from '../../netns/traffic.ts';
 
-const STEADY = fileURLToPath(new URL('../netns/steady-client.ts', import.meta.url));
+const STEADY = fileURLToPath(new URL('../../netns/steady-client.ts', import.meta.url));
 const WAIT_MS = 20_000;
 
 /** Clients at work on an address for a while, port 80. */

@@ -1,5 +1,5 @@
-import type { ControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { endpointSliceManifest, serviceManifest } from '../../lab/kubernetes/manifests.ts';
+import type { ControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { endpointSliceManifest, serviceManifest } from '../../../lab/kubernetes/manifests.ts';
 import type { BoxName } from './edge-pair.ts';
 import { until } from './two-boxes.ts';
 

@@ -2,18 +2,18 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { AuditLevel } from '../../lab/kubernetes/api-server.ts';
-import { findAssets } from '../../lab/kubernetes/assets.ts';
-import { type ControlPlane, startControlPlane } from '../../lab/kubernetes/control-plane.ts';
-import { type FaultProxy, startFaultProxy } from '../../lab/kubernetes/fault-proxy.ts';
-import { createLab, type Lab } from '../../lab/lab.ts';
-import { serve } from '../netns/box.ts';
+import type { AuditLevel } from '../../../lab/kubernetes/api-server.ts';
+import { findAssets } from '../../../lab/kubernetes/assets.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/kubernetes/control-plane.ts';
+import { type FaultProxy, startFaultProxy } from '../../../lab/kubernetes/fault-proxy.ts';
+import { createLab, type Lab } from '../../../lab/lab.ts';
+import { serve } from '../../netns/box.ts';
 import { BOXES, type BoxName, buildEdgePair, type EdgePair } from './edge-pair.ts';
 import { createPairBox, type PairBox } from './pair-box.ts';
 import { type Wire, watchWire } from './wire.ts';
 
-const DEPLOY = fileURLToPath(new URL('../../config/deploy/', import.meta.url));
-const BOX_KUBECONFIG = fileURLToPath(new URL('../../scripts/box-kubeconfig', import.meta.url));
+const DEPLOY = fileURLToPath(new URL('../../../config/deploy/', import.meta.url));
+const BOX_KUBECONFIG = fileURLToPath(new URL('../../../scripts/box-kubeconfig', import.meta.url));
 const POLL_MS = 50;
 const WAIT_MS = 20_000;
 
