@@ -3,7 +3,7 @@ import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { startBird } from '../../lab/routers/bird.ts';
 import { startGobgp } from '../../lab/routers/gobgp.ts';
-import { createBgpBox } from '../netns/bgp-box.ts';
+import { type BgpBox, createBgpBox } from '../netns/bgp-box.ts';
 import {
   addressedService,
   advertisementManifest,
@@ -42,7 +42,15 @@ const textOf = (host: number) => [24, 16, 8, 0].map((shift) => (host >>> shift) 
 
 /** Tidegate's controller and speaker, with a Service an address. */
 export async function announceByTidegate(place: AnnouncerPlace): Promise<Announcer> {
-  const { lab, host, count, receiver, receiverAsn } = place;
+  const { box } = await startFullBox(place, [{ address: place.receiver }]);
+  return { name: 'Tidegate', pid: box.pid, close: box.close };
+}
+
+/** A box with a Service an address, all of which it can serve, and these receivers. */
+export async function startFullBox(
+  { lab, host, count, receiverAsn }: Omit<AnnouncerPlace, 'receiver' | 'feeder' | 'address'>,
+  receivers: readonly { readonly address: string; readonly source?: string }[],
+): Promise<{ readonly box: BgpBox; readonly served: Readonly<Record<string, readonly string[]>> }> {
   const addresses = hostsOf(count).map(textOf);
   const box = await createBgpBox(lab, host);
   box.write(
@@ -50,7 +58,11 @@ export async function announceByTidegate(place: AnnouncerPlace): Promise<Announc
     together(
       poolManifest('public', ['10.128.0.0/16']),
       advertisementManifest('public', { spec: {} }),
-      peerManifest('receiver', { spec: { peerAddress: receiver, peerASN: receiverAsn } }),
+      ...receivers.map(({ address, source }, index) =>
+        peerManifest(`receiver-${index + 1}`, {
+          spec: { peerAddress: address, sourceAddress: source, peerASN: receiverAsn },
+        }),
+      ),
     ),
   );
   const named = addresses.map((address, index) => [`s${index}`, [address]] as const);
@@ -58,9 +70,10 @@ export async function announceByTidegate(place: AnnouncerPlace): Promise<Announc
     'services',
     together(...named.map(([name, [each]]) => addressedService(name, [each as string]))),
   );
-  await box.serve(Object.fromEntries(named));
+  const served = Object.fromEntries(named);
+  await box.serve(served);
   await box.start();
-  return { name: 'Tidegate', pid: box.pid, close: box.close };
+  return { box, served };
 }
 
 export async function announceByBird(place: AnnouncerPlace): Promise<Announcer> {

@@ -9,6 +9,8 @@ import { parseAddress } from '../../src/domain/address.ts';
 import { type LedgerWriter, openLedger } from '../../src/system/ledger.ts';
 import { encodeServing, FORWARDER_REPORT, READY_KEY } from '../../src/system/reports.ts';
 
+/** Ten thousand Services take their time on a busy machine. */
+const START_MS = 60_000;
 const TIDEGATE = fileURLToPath(new URL('../../bin/tidegate', import.meta.url));
 
 /**
@@ -63,7 +65,7 @@ speaker: { ${speaker} }
     async start() {
       const roles = ['--roles', 'controller,speaker'];
       running = host.start([TIDEGATE, 'run', '--config', settings, ...roles]);
-      await running.prints(/"Running"/);
+      await running.prints(/"Running"/, START_MS);
     },
     async stop(signal) {
       await running?.stop(signal);

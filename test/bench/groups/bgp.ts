@@ -12,6 +12,7 @@ import {
   announceByBird,
   announceByGobgp,
   announceByTidegate,
+  startFullBox,
 } from '../bgp-announcers.ts';
 import { BIRD, FRR, GOBGP } from '../debian.ts';
 import type { BenchContext, BenchGroup } from '../group.ts';
@@ -21,6 +22,9 @@ import { createRows, type Rows } from '../rows.ts';
 const COUNTS = [10, 1000, 10_000];
 const QUICK_COUNTS = [10, 1000];
 const COMPARABLE = 10_000;
+const FAN_OUT = 10_000;
+const QUICK_FAN_OUT = 1000;
+const PEERS = 8;
 const RECEIVER_ASN = 65001;
 const CUTS = 20;
 const QUICK_CUTS = 5;
@@ -35,13 +39,14 @@ export const bgp: BenchGroup = {
   name: 'bgp',
   describe: `host routes announced to one receiver (BIRD), by each in turn: from the session being up to the
 last route in the receiver's table, and the announcer's memory then (Tidegate's with its controller and
-all Services). BFD at 3 × 50 ms: from packets being dropped to each side of BIRD saying so.`,
+all Services). Then from the forwarder's word that all can be served to all peers knowing. BFD at 3 × 50 ms: from packets being dropped to each side of BIRD saying so.`,
   needs: [BIRD, FRR, GOBGP],
   run: async (context) => {
     const rows = createRows();
     for (const count of context.quick ? QUICK_COUNTS : COUNTS) {
       await inLab((lab) => measureConvergence(lab, count, context, rows));
     }
+    await inLab((lab) => measureFanOut(lab, context, rows));
     await inLab((lab) => measureDetection(lab, context, rows));
     return rows.all();
   },
@@ -124,6 +129,54 @@ async function converge(receiver: Router, peer: string, count: number): Promise<
       throw new Error(`${peer} announced ${routes} of ${count}: ${text}`);
     await sleep(LOOK_MS);
   }
+}
+
+/** All addresses can be served at once, and several peers learn of all; then none can. */
+async function measureFanOut(
+  lab: Lab,
+  { quick, rounds, progress }: BenchContext,
+  rows: Rows,
+): Promise<void> {
+  const count = quick ? QUICK_FAN_OUT : FAN_OUT;
+  progress(`bgp: ${count} prefixes to ${PEERS} peers, starting`);
+  const lan = buildLan(lab, ['receiver', 'box']);
+  // BIRD has one session with an address.
+  const sessions = Array.from({ length: PEERS }, (_, index) => {
+    return { address: `10.0.0.${101 + index}`, source: `10.0.0.${201 + index}` };
+  });
+  lan.host('receiver').ip(...sessions.map(({ address }) => `addr add ${address}/24 dev eth0`));
+  lan.host('box').ip(...sessions.map(({ source }) => `addr add ${source}/24 dev eth0`));
+  const receiver = await startBird(lab, lan.host('receiver'), {
+    asn: RECEIVER_ASN,
+    routerId: lan.addresses('receiver')[0],
+    neighbours: sessions.map(({ address, source }) => {
+      return { address: source, localAddress: address, asn: BOX_ASN, families: ['ipv4'] };
+    }),
+  });
+  const place = { lab, host: lan.host('box'), count, receiverAsn: RECEIVER_ASN };
+  const { box, served } = await startFullBox(place, sessions);
+  const known = async () => {
+    const text = await receiver.ask('show protocols all "peer*"');
+    return [...text.matchAll(/Routes:\s+(\d+) imported/g)].map(([, routes]) => Number(routes));
+  };
+  const allKnow = (wanted: number) =>
+    until(async () => {
+      const counts = await known();
+      return counts.length === PEERS && counts.every((each) => each === wanted);
+    });
+  await allKnow(count);
+  for (let round = 1; round <= rounds; round++) {
+    progress(`bgp: ${count} prefixes to ${PEERS} peers, round ${round} of ${rounds}`);
+    const what = `${count} prefixes to ${PEERS} peers`;
+    await box.serve({});
+    await allKnow(0);
+    const startedMs = performance.now();
+    await box.serve(served);
+    await allKnow(count);
+    const ms = performance.now() - startedMs;
+    rows.add({ name: `${what}, from "can be served"`, unit: 'ms', aim: { atMost: 1000 } }, ms);
+  }
+  await box.close();
 }
 
 /** Cuts BIRD off, again and again; those who watched it say when they noticed. */
