@@ -44,9 +44,13 @@ export async function runProcess(options: ProcessOptions): Promise<number> {
   }
 }
 
+/**
+ * The first signal. Another one (Ctrl-C reaches a process directly and by the program that started it)
+ * does not cut the stop short: routers would keep the routes of a speaker that did not say farewell.
+ */
 function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
 }
 
