@@ -39,7 +39,8 @@ export const bgp: BenchGroup = {
   name: 'bgp',
   describe: `host routes announced to one receiver (BIRD), by each in turn: from the session being up to the
 last route in the receiver's table, and the announcer's memory then (Tidegate's with its controller and
-all Services). Then from the forwarder's word that all can be served to all peers knowing. BFD at 3 × 50 ms: from packets being dropped to each side of BIRD saying so.`,
+all Services). From the forwarder's word that all can be served to the last of 8 peers knowing. BFD at
+3 × 50 ms: from packets being dropped to each side of BIRD saying so.`,
   needs: [BIRD, FRR, GOBGP],
   run: async (context) => {
     const rows = createRows();
