@@ -1,31 +1,12 @@
-import test, { type ExecutionContext } from 'ava';
-import type { Host } from '../../lab/host.ts';
-import { createLab, type Lab } from '../../lab/lab.ts';
+import test from 'ava';
 import { startBird } from '../../lab/routers/bird.ts';
 import type { Router } from '../../lab/routers/router.ts';
+import { neighbours, routerBetween } from './bfd-site.ts';
 import type { ScriptedSession } from './bfd-speaker.ts';
 import { deafen, undeafen, watchFrom, watchOne } from './bfd-watcher.ts';
 
 const UP = { state: 'Up', remoteState: 'Up' } as const;
 const WAIT_MS = 10_000;
-
-interface Site {
-  readonly lab: Lab;
-  readonly ours: Host;
-  readonly theirs: Host;
-}
-
-function site(t: ExecutionContext): Site {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const ours = lab.host('ours');
-  const theirs = lab.host('bird');
-  lab.cable(
-    { host: ours, name: 'o0', addresses: ['192.0.2.1/24', '2001:db8::1/64'] },
-    { host: theirs, name: 'b0', addresses: ['192.0.2.2/24', '2001:db8::2/64'] },
-  );
-  return { lab, ours, theirs };
-}
 
 /** `protocol bfd` of BIRD with these lines for its interfaces and these neighbours. */
 function bfd(interfaces: string, ...neighbours: readonly string[]) {
@@ -43,7 +24,7 @@ function bfd(interfaces: string, ...neighbours: readonly string[]) {
 }
 
 const FAST = 'min rx interval 50 ms; min tx interval 50 ms; multiplier 3;';
-const BOTH = ['192.0.2.1 dev "b0"', '2001:db8::1 dev "b0"'];
+const BOTH = ['192.0.2.1 dev "t0"', '2001:db8::1 dev "t0"'];
 
 /** Waits until BIRD's line about the neighbour matches. */
 async function birdSees(router: Router, neighbour: string, pattern: RegExp): Promise<void> {
@@ -56,7 +37,7 @@ async function birdSees(router: Router, neighbour: string, pattern: RegExp): Pro
 }
 
 test('sessions with BIRD come up in both families, and a cut one way is noticed by both', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const bird = await startBird(lab, theirs, bfd(FAST, ...BOTH));
   const a = watchFrom(ours, {
     wants: [{ four: { remote: '192.0.2.2' }, six: { remote: '2001:db8::2' } }],
@@ -88,7 +69,7 @@ for (const [kind, words] of [
   ['meticulousKeyedSha1', 'meticulous keyed sha1'],
 ] as const) {
   test(`sessions with BIRD come up with ${words}, and not with another key`, async (t) => {
-    const { lab, ours, theirs } = site(t);
+    const { lab, ours, theirs } = neighbours(t);
     const secured = `${FAST} authentication ${words}; password "secret" { id 1; };`;
     await startBird(lab, theirs, bfd(secured, ...BOTH));
     const six: ScriptedSession = { remote: '2001:db8::2', key: { kind, text: 'other' } };
@@ -104,7 +85,7 @@ for (const [kind, words] of [
 }
 
 test('timers are negotiated with BIRD while the session stays Up, whoever changes them', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const remote = '192.0.2.2';
   const bird = await startBird(lab, theirs, bfd(FAST, BOTH[0] as string));
   const slower = { transmitIntervalMs: 300, receiveIntervalMs: 100 };
@@ -120,7 +101,7 @@ test('timers are negotiated with BIRD while the session stays Up, whoever change
 });
 
 test('our end on purpose is heard by BIRD; it ends sessions itself without a word', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const bird = await startBird(lab, theirs, bfd(FAST, BOTH[0] as string));
   const first = watchOne(ours, { remote: '192.0.2.2' });
   await first.hears('peer', UP);
@@ -137,21 +118,7 @@ test('our end on purpose is heard by BIRD; it ends sessions itself without a wor
 });
 
 test('a multihop session with BIRD comes up through a router', async (t) => {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const ours = lab.host('ours');
-  const theirs = lab.host('bird');
-  const router = lab.host('router', 'forwards');
-  lab.cable(
-    { host: ours, name: 'o0', addresses: ['192.0.2.1/24'] },
-    { host: router, name: 'a0', addresses: ['192.0.2.254/24'] },
-  );
-  lab.cable(
-    { host: theirs, name: 'b0', addresses: ['198.51.100.2/24'] },
-    { host: router, name: 'c0', addresses: ['198.51.100.254/24'] },
-  );
-  ours.ip('route add default via 192.0.2.254');
-  theirs.ip('route add default via 198.51.100.254');
+  const { lab, ours, theirs } = routerBetween(t);
   const far = '192.0.2.1 local 198.51.100.2 multihop on';
   const bird = await startBird(lab, theirs, bfd(FAST, far));
   // BIRD sends with TTL 64, where others send with 255.

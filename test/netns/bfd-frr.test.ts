@@ -1,31 +1,12 @@
-import test, { type ExecutionContext } from 'ava';
-import type { Host } from '../../lab/host.ts';
-import { createLab, type Lab } from '../../lab/lab.ts';
+import test from 'ava';
 import { startFrr } from '../../lab/routers/frr.ts';
 import type { Router } from '../../lab/routers/router.ts';
+import { neighbours, routerBetween } from './bfd-site.ts';
 import { deafen, undeafen, watchFrom, watchOne } from './bfd-watcher.ts';
 
 const UP = { state: 'Up', remoteState: 'Up' } as const;
 const WAIT_MS = 10_000;
 const NO_BGP = { asn: 64500, routerId: '192.0.2.2', neighbours: [] };
-
-interface Site {
-  readonly lab: Lab;
-  readonly ours: Host;
-  readonly theirs: Host;
-}
-
-function site(t: ExecutionContext): Site {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const ours = lab.host('ours');
-  const theirs = lab.host('frr');
-  lab.cable(
-    { host: ours, name: 'o0', addresses: ['192.0.2.1/24', '2001:db8::1/64', 'fe80::1/64'] },
-    { host: theirs, name: 'f0', addresses: ['192.0.2.2/24', '2001:db8::2/64', 'fe80::2/64'] },
-  );
-  return { lab, ours, theirs };
-}
 
 const FAST = ['receive-interval 50', 'transmit-interval 50', 'detect-multiplier 3'];
 
@@ -59,11 +40,11 @@ async function frrSees(
 const isUp = ({ status }: FrrPeer) => status === 'up';
 
 test('sessions with FRR come up in both families, and a cut one way is noticed by both', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const frr = await startFrr(lab, theirs, NO_BGP);
   await configure(frr, '192.0.2.1', ...FAST);
   await configure(frr, '2001:db8::1 local-address 2001:db8::2', ...FAST);
-  await configure(frr, 'fe80::1 local-address fe80::2 interface f0', ...FAST);
+  await configure(frr, 'fe80::1 local-address fe80::2 interface t0', ...FAST);
   const local = { remote: 'fe80::2', local: 'fe80::1', interface: 'o0' };
   const six = { remote: '2001:db8::2' };
   const a = watchFrom(ours, { wants: [{ four: { remote: '192.0.2.2' }, six, local }] });
@@ -89,7 +70,7 @@ test('sessions with FRR come up in both families, and a cut one way is noticed b
 });
 
 test('timers are negotiated with FRR while the session stays Up, whoever changes them', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const remote = '192.0.2.2';
   const frr = await startFrr(lab, theirs, NO_BGP);
   await configure(frr, '192.0.2.1', ...FAST);
@@ -108,7 +89,7 @@ test('timers are negotiated with FRR while the session stays Up, whoever changes
 });
 
 test('an end on purpose of either side is none of the path', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const frr = await startFrr(lab, theirs, NO_BGP);
   await configure(frr, '192.0.2.1', ...FAST);
   const a = watchOne(ours, { remote: '192.0.2.2' });
@@ -127,21 +108,7 @@ test('an end on purpose of either side is none of the path', async (t) => {
 });
 
 test('a multihop session with FRR comes up through a router', async (t) => {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const ours = lab.host('ours');
-  const theirs = lab.host('frr');
-  const router = lab.host('router', 'forwards');
-  lab.cable(
-    { host: ours, name: 'o0', addresses: ['192.0.2.1/24'] },
-    { host: router, name: 'a0', addresses: ['192.0.2.254/24'] },
-  );
-  lab.cable(
-    { host: theirs, name: 'f0', addresses: ['198.51.100.2/24'] },
-    { host: router, name: 'c0', addresses: ['198.51.100.254/24'] },
-  );
-  ours.ip('route add default via 192.0.2.254');
-  theirs.ip('route add default via 198.51.100.254');
+  const { lab, ours, theirs } = routerBetween(t);
   const frr = await startFrr(lab, theirs, NO_BGP);
   await configure(frr, '192.0.2.1 multihop local-address 198.51.100.2', ...FAST);
   const a = watchOne(ours, { remote: '198.51.100.2', multihop: true });
@@ -151,7 +118,7 @@ test('a multihop session with FRR comes up through a router', async (t) => {
 });
 
 test('FRR asks for echo packets, and gets none', async (t) => {
-  const { lab, ours, theirs } = site(t);
+  const { lab, ours, theirs } = neighbours(t);
   const frr = await startFrr(lab, theirs, NO_BGP);
   await configure(frr, '192.0.2.1', ...FAST, 'echo-mode');
   const a = watchOne(ours, { remote: '192.0.2.2' });

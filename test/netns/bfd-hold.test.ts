@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { Host } from '../../lab/host.ts';
-import { createLab } from '../../lab/lab.ts';
+import { neighbours } from './bfd-site.ts';
 import { watchFrom } from './bfd-watcher.ts';
 
 const HOLD_MS = 60_000;
@@ -16,14 +16,7 @@ function keepBusy(host: Host): void {
 }
 
 test('3 × 50 ms hold for a minute while main threads stand still and all processors are busy', async (t) => {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const left = lab.host('left');
-  const right = lab.host('right');
-  lab.cable(
-    { host: left, name: 'l0', addresses: ['192.0.2.1/24', '2001:db8::1/64'] },
-    { host: right, name: 'r0', addresses: ['192.0.2.2/24', '2001:db8::2/64'] },
-  );
+  const { ours: left, theirs: right } = neighbours(t);
   const ends = [
     watchFrom(left, {
       wants: [{ four: { remote: '192.0.2.2' }, six: { remote: '2001:db8::2' } }],

@@ -1,21 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
-import type { Host } from '../../lab/host.ts';
+import test from 'ava';
 import { createLab } from '../../lab/lab.ts';
+import { neighbours, routerBetween } from './bfd-site.ts';
 import { deafen, undeafen, watchFrom, watchOne } from './bfd-watcher.ts';
-
-/** Two hosts on a cable. */
-function site(t: ExecutionContext): { readonly left: Host; readonly right: Host } {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const left = lab.host('left');
-  const right = lab.host('right');
-  lab.cable(
-    { host: left, name: 'l0', addresses: ['192.0.2.1/24', '2001:db8::1/64', 'fe80::1/64'] },
-    { host: right, name: 'r0', addresses: ['192.0.2.2/24', '2001:db8::2/64', 'fe80::2/64'] },
-  );
-  return { left, right };
-}
 
 const FLOODER = fileURLToPath(new URL('./bfd-flooder.ts', import.meta.url));
 const UP = { state: 'Up', remoteState: 'Up' } as const;
@@ -23,14 +10,14 @@ const UP = { state: 'Up', remoteState: 'Up' } as const;
 const DETECTION_MS = 150;
 
 test('both families and link-local addresses come up, and a cut one way is noticed by both', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const key = { kind: 'meticulousKeyedSha1', text: 'secret' } as const;
   const a = watchFrom(left, {
     wants: [
       {
         four: { remote: '192.0.2.2' },
         six: { remote: '2001:db8::2', key },
-        local: { remote: 'fe80::2', local: 'fe80::1', interface: 'l0' },
+        local: { remote: 'fe80::2', local: 'fe80::1', interface: 'o0' },
       },
     ],
   });
@@ -39,7 +26,7 @@ test('both families and link-local addresses come up, and a cut one way is notic
       {
         four: { remote: '192.0.2.1', local: '192.0.2.2' },
         six: { remote: '2001:db8::1', key },
-        local: { remote: 'fe80::1', local: 'fe80::2', interface: 'r0' },
+        local: { remote: 'fe80::1', local: 'fe80::2', interface: 't0' },
       },
     ],
   });
@@ -61,13 +48,13 @@ test('both families and link-local addresses come up, and a cut one way is notic
 });
 
 test('packets leave with TTL 255, CS6 and one source port of the session', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const a = watchOne(left, { remote: '192.0.2.2' });
   const b = watchOne(right, { remote: '192.0.2.1' });
   await a.hears('peer', UP);
   await b.hears('peer', UP);
   const filter = 'udp port 3784 and src host 192.0.2.1';
-  const capture = right.start(['tcpdump', '-lnvi', 'r0', '-c', '20', filter]);
+  const capture = right.start(['tcpdump', '-lnvi', 't0', '-c', '20', filter]);
   t.is(await capture.exited, 0, capture.output());
   const packets = capture.output().match(/IP \(.*\n +192\S+/g) ?? [];
   t.is(packets.length, 20);
@@ -84,11 +71,11 @@ test('packets leave with TTL 255, CS6 and one source port of the session', async
 });
 
 test('a flood of strangers occupies nobody and ends no session', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const a = watchOne(left, { remote: '192.0.2.2' });
   watchOne(right, { remote: '192.0.2.1' });
   await a.hears('peer', UP);
-  right.ip('addr add 192.0.2.3/24 dev r0');
+  right.ip('addr add 192.0.2.3/24 dev t0');
   const { stdout, stderr } = await right.finish([
     process.execPath,
     FLOODER,
@@ -103,7 +90,7 @@ test('a flood of strangers occupies nobody and ends no session', async (t) => {
 });
 
 test('timers are negotiated while the session stays Up', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const remote = '192.0.2.2';
   const slower = { transmitIntervalMs: 300, receiveIntervalMs: 200, detectMultiplier: 5 };
   const a = watchOne(left, { remote }, { remote, profile: slower }, { remote });
@@ -120,7 +107,7 @@ test('timers are negotiated while the session stays Up', async (t) => {
 });
 
 test('an end on purpose is told to the peer, and a sudden death is noticed', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const first = watchOne(left, { remote: '192.0.2.2' });
   const b = watchOne(right, { remote: '192.0.2.1' });
   await b.hears('peer', UP);
@@ -140,7 +127,7 @@ test('an end on purpose is told to the peer, and a sudden death is noticed', asy
 });
 
 test('with another key there is no session, and the packets are counted', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const keyed = (text: string) => ({ kind: 'keyedSha1', text }) as const;
   const a = watchOne(left, { remote: '192.0.2.2', key: keyed('ours') });
   watchOne(right, { remote: '192.0.2.1', key: keyed('theirs') });
@@ -157,63 +144,43 @@ test('a session outlives its interface: it goes away, and is made anew', async (
   const right = lab.host('right');
   const connect = () =>
     lab.cable(
-      { host: left, name: 'l0', addresses: ['fe80::1/64'] },
-      { host: right, name: 'r0', addresses: ['fe80::2/64'] },
+      { host: left, name: 'o0', addresses: ['fe80::1/64'] },
+      { host: right, name: 't0', addresses: ['fe80::2/64'] },
     );
   connect();
-  const a = watchOne(left, { remote: 'fe80::2', local: 'fe80::1', interface: 'l0' });
-  const b = watchOne(right, { remote: 'fe80::1', local: 'fe80::2', interface: 'r0' });
+  const a = watchOne(left, { remote: 'fe80::2', local: 'fe80::1', interface: 'o0' });
+  const b = watchOne(right, { remote: 'fe80::1', local: 'fe80::2', interface: 't0' });
   await a.hears('peer', UP);
-  left.ip('link delete l0');
+  left.ip('link delete o0');
   await a.hears('peer', { state: 'Down', localDiagnostic: 'Control Detection Time Expired' });
-  await a.hears('peer', { obstacle: 'No interface is named "l0"' });
-  await b.hears('peer', { obstacle: 'No interface is named "r0"' });
+  await a.hears('peer', { obstacle: 'No interface is named "o0"' });
+  await b.hears('peer', { obstacle: 'No interface is named "t0"' });
   connect();
   const back = await a.hears('peer', { ...UP, obstacle: '' }, Date.now());
   t.is(back.downEvents, 1);
 });
 
 test('a source address that goes is an obstacle, and used again when it is back', async (t) => {
-  const { left, right } = site(t);
+  const { ours: left, theirs: right } = neighbours(t);
   const a = watchOne(left, { remote: '192.0.2.2', local: '192.0.2.1' });
   watchOne(right, { remote: '192.0.2.1' });
   await a.hears('peer', UP);
-  left.ip('addr add 192.0.2.7/24 dev l0', 'addr del 192.0.2.1/24 dev l0');
+  left.ip('addr add 192.0.2.7/24 dev o0', 'addr del 192.0.2.1/24 dev o0');
   const goneMs = Date.now();
   await a.hears('peer', { state: 'Down' }, goneMs);
   t.not((await a.now('peer')).obstacle, '');
-  left.ip('addr add 192.0.2.1/24 dev l0');
+  left.ip('addr add 192.0.2.1/24 dev o0');
   const back = await a.hears('peer', { ...UP, obstacle: '' }, Date.now());
   t.is(back.downEvents, 1);
 });
 
-/** Two hosts with a router between them. */
-function farSite(t: ExecutionContext): { readonly left: Host; readonly right: Host } {
-  const lab = createLab();
-  t.teardown(lab.remove);
-  const left = lab.host('left');
-  const right = lab.host('right');
-  const router = lab.host('router', 'forwards');
-  lab.cable(
-    { host: left, name: 'l0', addresses: ['192.0.2.1/24', '2001:db8:1::1/64'] },
-    { host: router, name: 'a0', addresses: ['192.0.2.254/24', '2001:db8:1::ff/64'] },
-  );
-  lab.cable(
-    { host: right, name: 'r0', addresses: ['198.51.100.1/24', '2001:db8:2::1/64'] },
-    { host: router, name: 'b0', addresses: ['198.51.100.254/24', '2001:db8:2::ff/64'] },
-  );
-  left.ip('route add default via 192.0.2.254', 'route add ::/0 via 2001:db8:1::ff');
-  right.ip('route add default via 198.51.100.254', 'route add ::/0 via 2001:db8:2::ff');
-  return { left, right };
-}
-
 test('multihop sessions come up through a router, down to the least TTL', async (t) => {
-  const { left, right } = farSite(t);
+  const { ours: left, theirs: right } = routerBetween(t);
   const a = watchFrom(left, {
     wants: [
       {
-        four: { remote: '198.51.100.1', multihop: true },
-        six: { remote: '2001:db8:2::1', multihop: true },
+        four: { remote: '198.51.100.2', multihop: true },
+        six: { remote: '2001:db8:2::2', multihop: true },
       },
     ],
   });
@@ -234,8 +201,8 @@ test('multihop sessions come up through a router, down to the least TTL', async 
 });
 
 test('a single-hop session does not come up through a router', async (t) => {
-  const { left, right } = farSite(t);
-  const a = watchOne(left, { remote: '198.51.100.1' });
+  const { ours: left, theirs: right } = routerBetween(t);
+  const a = watchOne(left, { remote: '198.51.100.2' });
   watchOne(right, { remote: '192.0.2.1' });
   const session = await a.becomes('peer', ({ packetsDropped }) => packetsDropped > 1);
   t.is(session.state, 'Down');
