@@ -65,7 +65,7 @@ function errorsOf({ lastError: { sent, received, transport } }: BgpSession) {
 /** All of one session. */
 export function renderSession(io: Io, session: BgpSession): string {
   const { bfd, messages, interface: port } = session;
-  const times = session.established > 1 ? `, the ${session.established}. time` : '';
+  const times = session.established > 1 ? `, ${session.established} times so far` : '';
   const rows: [string, string][] = [
     ['State', `${session.state} for ${ago(session.since, io.nowMs())}${times}`],
     ['Obstacle', session.obstacle],
@@ -100,10 +100,19 @@ function seconds(ms: number): string {
   return ms === 0 ? 'none' : `${ms / 1000} s`;
 }
 
-const MESSAGES = ['opens', 'updates', 'keepalives', 'notifications', 'refreshes'] as const;
+/** RFC 4271 §4.1 and RFC 2918, as the standards write them. */
+const MESSAGES = {
+  OPEN: 'opens',
+  UPDATE: 'updates',
+  KEEPALIVE: 'keepalives',
+  NOTIFICATION: 'notifications',
+  'ROUTE-REFRESH': 'refreshes',
+} as const;
 
 function messageText(messages: BgpSession['messages'], way: 'Sent' | 'Received'): string {
-  return MESSAGES.map((kind) => `${messages[`${kind}${way}`]} ${kind}`).join(', ');
+  return Object.entries(MESSAGES)
+    .map(([name, kind]) => `${name} ${messages[`${kind}${way}`]}`)
+    .join(', ');
 }
 
 function bfdText(io: Io, bfd: NonNullable<BgpSession['bfd']>): string {
