@@ -31,6 +31,17 @@ export function retry(turn: Turn): void {
 }
 
 /**
+ * The path has just come back (BFD says so): an attempt that was begun before may have lost its packets, and
+ * the next one may be minutes away.
+ */
+export function hurry(turn: Turn): void {
+  if (turn.state.timers.connectRetry === undefined) return;
+  giveUpAttempt(turn);
+  patch(turn, { attempts: 0 });
+  dial(turn);
+}
+
+/**
  * Keeps the timer for the next attempt running exactly while there should be one: nothing is agreed on,
  * no connection of this side's is open, and no error is being waited out.
  */

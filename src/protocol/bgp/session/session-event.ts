@@ -50,6 +50,7 @@ export type SessionEvent =
       readonly notification: NotificationContent;
     }
   | { readonly kind: 'timer'; readonly timer: TimerName }
+  /** The path carries packets: connects at once where the next attempt is waited for. */
   | { readonly kind: 'bfdUp' }
   /** Ends the session only after an Up; `reason` in words. */
   | { readonly kind: 'bfdDown'; readonly reason: string }

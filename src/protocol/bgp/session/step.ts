@@ -2,7 +2,7 @@ import type { BgpState } from '../../../domain/bgp/bgp-session.ts';
 import type { NotificationContent } from '../message.ts';
 import { describeNotification } from '../notification/notification.ts';
 import { CEASE, NOTIFICATION, notification } from '../notification/notification-codes.ts';
-import { dial, settleDialing } from './dial.ts';
+import { dial, hurry, settleDialing } from './dial.ts';
 import { close, fail, isSuperfluous } from './ending.ts';
 import { asHardReset } from './hard-reset.ts';
 import { onConnected } from './on-connected.ts';
@@ -62,6 +62,7 @@ function apply(turn: Turn, event: SessionEvent): void {
       return;
     case 'bfdUp':
       patch(turn, { bfd: 'up' });
+      hurry(turn);
       return;
     case 'bfdDown':
       onBfdDown(turn, event.reason);

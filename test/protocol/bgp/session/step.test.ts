@@ -231,6 +231,19 @@ test('step() says a shutdown as a Hard Reset to those who would keep the routes 
   }
 });
 
+test('step() connects as soon as BFD finds that the path is back', (t) => {
+  const scenario = started();
+  for (let out = 1; out < 12; out++) {
+    const connection = `out:${out}` as const;
+    scenario.dispatch({ kind: 'connectFailed', connection, reason: 'no answer' });
+    if (out < 11) scenario.expire('connectRetry');
+  }
+  t.is(scenario.state().timers.connectRetry, scenario.nowMs() + CONFIG.connectRetryMs);
+  t.regex(told(scenario.dispatch({ kind: 'bfdUp' })), /^connect out:12/);
+  const failed = { kind: 'connectFailed', connection: 'out:12', reason: 'not yet' } as const;
+  t.is(told(scenario.dispatch(failed)), 'close out:12, connectRetry in 2 s, → Active');
+});
+
 test('step() lets nobody keep routes into a path that BFD calls dead', (t) => {
   const scenario = after(play({ ...CONFIG, gracefulRestart: GRACEFUL }), { kind: 'start' });
   scenario.establish('out:1', { gracefulRestart: GRACEFUL });
