@@ -2,7 +2,7 @@ import type { Checked } from './checked.ts';
 import type { CodecContext } from './codec-context.ts';
 import { checkHeader, HEADER_SIZE, MESSAGE_TYPE } from './header.ts';
 import type { BgpMessage, NotificationMessage } from './message.ts';
-import { HEADER_ERROR, NOTIFICATION, notification } from './notification/notification-codes.ts';
+import { HEADER_ERROR, NOTIFICATION, notification } from './notification-codes.ts';
 import { decodeOpen } from './open/open.ts';
 import { decodeRouteRefresh } from './route-refresh.ts';
 import { decodeUpdate } from './update/decode-update.ts';

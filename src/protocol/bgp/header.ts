@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter } from '../bytes.ts';
 import type { Checked } from './checked.ts';
 import { type CodecContext, INITIAL_CONTEXT, maxMessageLength } from './codec-context.ts';
-import { HEADER_ERROR, NOTIFICATION, notification } from './notification/notification-codes.ts';
+import { HEADER_ERROR, NOTIFICATION, notification } from './notification-codes.ts';
 
 /** Type codes (RFC 4271 §4.1, RFC 2918 §3). */
 export const MESSAGE_TYPE = {

@@ -2,11 +2,7 @@ import { ByteReader } from '../bytes.ts';
 import type { Checked } from './checked.ts';
 import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from './header.ts';
 import type { RouteRefreshMessage } from './message.ts';
-import {
-  NOTIFICATION,
-  notification,
-  ROUTE_REFRESH_ERROR,
-} from './notification/notification-codes.ts';
+import { NOTIFICATION, notification, ROUTE_REFRESH_ERROR } from './notification-codes.ts';
 
 const BODY_SIZE = 4;
 

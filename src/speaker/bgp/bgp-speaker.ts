@@ -6,12 +6,8 @@ import { KeyedMap } from '../../domain/keyed-map.ts';
 import type { Log } from '../../domain/log.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import type { BgpPlan } from '../../plan/bgp.ts';
-import {
-  CEASE,
-  NOTIFICATION,
-  notification,
-} from '../../protocol/bgp/notification/notification-codes.ts';
 import { encodeShutdownText } from '../../protocol/bgp/notification/shutdown-text.ts';
+import { CEASE, NOTIFICATION, notification } from '../../protocol/bgp/notification-codes.ts';
 import type { NetworkEvent, Rtnetlink } from '../../system/rtnetlink.ts';
 import type { Tcp } from '../../system/tcp/tcp.ts';
 import type { Bfd } from '../bfd/bfd.ts';

@@ -4,11 +4,7 @@ import { KeyedMap } from '../../domain/keyed-map.ts';
 import type { ObjectKey } from '../../domain/object.ts';
 import type { PlannedPeer } from '../../plan/bgp/planned-peer.ts';
 import type { NotificationContent } from '../../protocol/bgp/message.ts';
-import {
-  CEASE,
-  NOTIFICATION,
-  notification,
-} from '../../protocol/bgp/notification/notification-codes.ts';
+import { CEASE, NOTIFICATION, notification } from '../../protocol/bgp/notification-codes.ts';
 import type { Bfd } from '../bfd/bfd.ts';
 import { createListeners } from './connection/listeners.ts';
 import { routeChanges } from './routes/adj-rib-out.ts';

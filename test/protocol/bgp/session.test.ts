@@ -1,5 +1,5 @@
 import test from 'ava';
-import { notification } from '../../../src/protocol/bgp/notification/notification-codes.ts';
+import { notification } from '../../../src/protocol/bgp/notification-codes.ts';
 import { isAgreed, isAttempt } from '../../../src/protocol/bgp/session/session-state.ts';
 import { lackOf } from './session/invariants.ts';
 import { CONFIG, GRACEFUL } from './session/scenario.ts';

@@ -6,7 +6,7 @@ import {
   ROUTE_REFRESH_ERROR,
   STATE_MACHINE_ERROR,
   UPDATE_ERROR,
-} from './notification-codes.ts';
+} from '../notification-codes.ts';
 
 /** What an error is called, and what likely lies behind it or helps; read by whoever runs the box. */
 export interface NotificationText {

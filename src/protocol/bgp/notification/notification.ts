@@ -1,15 +1,15 @@
 import { ByteReader } from '../../bytes.ts';
 import type { NotificationContent } from '../message.ts';
-import { decodeCapabilities } from '../open/capability.ts';
-import { describeCapability, describePair } from '../open/describe-capability.ts';
-import { attributeName } from '../update/attribute.ts';
 import {
   CEASE,
   HEADER_ERROR,
   NOTIFICATION,
   OPEN_ERROR,
   UPDATE_ERROR,
-} from './notification-codes.ts';
+} from '../notification-codes.ts';
+import { decodeCapabilities } from '../open/capability.ts';
+import { describeCapability, describePair } from '../open/describe-capability.ts';
+import { attributeName } from '../update/attribute.ts';
 import { NOTIFICATION_TEXTS } from './notification-texts.ts';
 import { decodeShutdownText } from './shutdown-text.ts';
 

@@ -3,7 +3,7 @@ import { AS_TRANS, LAST_TWO_OCTET_AS } from '../as-number.ts';
 import type { Checked } from '../checked.ts';
 import { HEADER_SIZE, MESSAGE_TYPE, startMessage } from '../header.ts';
 import type { Capability, NotificationContent, OpenMessage } from '../message.ts';
-import { NOTIFICATION, notification, OPEN_ERROR } from '../notification/notification-codes.ts';
+import { NOTIFICATION, notification, OPEN_ERROR } from '../notification-codes.ts';
 import { decodeCapabilities, encodeCapability, fourOctetAsOf } from './capability.ts';
 
 export const BGP_VERSION = 4;

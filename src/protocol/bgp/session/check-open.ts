@@ -1,7 +1,7 @@
 import { formatAddress, ipv4 } from '../../../domain/address.ts';
 import { AS_TRANS } from '../as-number.ts';
 import type { NotificationContent, OpenMessage } from '../message.ts';
-import { NOTIFICATION, notification, OPEN_ERROR } from '../notification/notification-codes.ts';
+import { NOTIFICATION, notification, OPEN_ERROR } from '../notification-codes.ts';
 import { encodeCapability } from '../open/capability.ts';
 import { BGP_VERSION } from '../open/open.ts';
 import { multiprotocol } from './own-open.ts';

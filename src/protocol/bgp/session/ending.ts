@@ -1,5 +1,5 @@
 import type { NotificationContent } from '../message.ts';
-import { CEASE, NOTIFICATION, notification } from '../notification/notification-codes.ts';
+import { CEASE, NOTIFICATION, notification } from '../notification-codes.ts';
 import { keepsRoutes } from './hard-reset.ts';
 import { type Connection, isAgreed, isAttempt } from './session-state.ts';
 import { idleHoldMs, STABLE_MS } from './timing.ts';

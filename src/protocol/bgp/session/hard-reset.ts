@@ -1,5 +1,5 @@
 import type { NotificationContent } from '../message.ts';
-import { CEASE, NOTIFICATION, notification } from '../notification/notification-codes.ts';
+import { CEASE, NOTIFICATION, notification } from '../notification-codes.ts';
 import type { Negotiated } from './negotiated.ts';
 
 /** Ceases after which the peer is to keep nothing (RFC 8538 §4, its table, and RFC 9384 since). */

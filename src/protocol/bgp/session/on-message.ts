@@ -7,12 +7,7 @@ import type {
   RouteRefreshMessage,
 } from '../message.ts';
 import { describeNotification } from '../notification/notification.ts';
-import {
-  CEASE,
-  NOTIFICATION,
-  notification,
-  STATE_MACHINE_ERROR,
-} from '../notification/notification-codes.ts';
+import { CEASE, NOTIFICATION, notification, STATE_MACHINE_ERROR } from '../notification-codes.ts';
 import { close, type Ending, fail, isSuperfluous } from './ending.ts';
 import { onOpen } from './on-open.ts';
 import type { Connection, Established, OpenConfirm } from './session-state.ts';

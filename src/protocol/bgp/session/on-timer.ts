@@ -1,4 +1,4 @@
-import { NOTIFICATION, notification } from '../notification/notification-codes.ts';
+import { NOTIFICATION, notification } from '../notification-codes.ts';
 import { dial, retry } from './dial.ts';
 import { type Ending, fail } from './ending.ts';
 import type { TimerName } from './session-event.ts';

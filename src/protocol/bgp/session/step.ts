@@ -1,7 +1,7 @@
 import type { BgpState } from '../../../domain/bgp/bgp-session.ts';
 import type { NotificationContent } from '../message.ts';
 import { describeNotification } from '../notification/notification.ts';
-import { CEASE, NOTIFICATION, notification } from '../notification/notification-codes.ts';
+import { CEASE, NOTIFICATION, notification } from '../notification-codes.ts';
 import { dial, hurry, settleDialing } from './dial.ts';
 import { close, fail, isSuperfluous } from './ending.ts';
 import { asHardReset } from './hard-reset.ts';

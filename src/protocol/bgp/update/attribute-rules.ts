@@ -1,5 +1,5 @@
 import type { UpdateFault } from '../message.ts';
-import { UPDATE_ERROR } from '../notification/notification-codes.ts';
+import { UPDATE_ERROR } from '../notification-codes.ts';
 import { ATTRIBUTE, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute.ts';
 import {
   listed,

@@ -7,7 +7,7 @@ import {
   type PathAttributes,
   type UpdateFault,
 } from '../message.ts';
-import { NOTIFICATION, notification, UPDATE_ERROR } from '../notification/notification-codes.ts';
+import { NOTIFICATION, notification, UPDATE_ERROR } from '../notification-codes.ts';
 import { mergeAs4Path } from './as-path.ts';
 import {
   ATTRIBUTE,

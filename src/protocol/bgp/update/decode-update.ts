@@ -4,7 +4,7 @@ import { ByteReader } from '../../bytes.ts';
 import type { Checked } from '../checked.ts';
 import type { CodecContext } from '../codec-context.ts';
 import type { PathAttributes, UpdateFault, UpdateMessage } from '../message.ts';
-import { UPDATE_ERROR } from '../notification/notification-codes.ts';
+import { UPDATE_ERROR } from '../notification-codes.ts';
 import { ATTRIBUTE, attributeName } from './attribute.ts';
 import {
   type AttributeFault,

@@ -7,11 +7,7 @@ import type { KeyedMap } from '../../../domain/keyed-map.ts';
 import type { Log } from '../../../domain/log.ts';
 import type { PlannedPeer } from '../../../plan/bgp/planned-peer.ts';
 import type { NotificationContent } from '../../../protocol/bgp/message.ts';
-import {
-  CEASE,
-  NOTIFICATION,
-  notification,
-} from '../../../protocol/bgp/notification/notification-codes.ts';
+import { CEASE, NOTIFICATION, notification } from '../../../protocol/bgp/notification-codes.ts';
 import { establishedConnection } from '../../../protocol/bgp/session/session-state.ts';
 import type { Tcp } from '../../../system/tcp/tcp.ts';
 import { type BfdWanted, pathFailed } from '../../bfd/bfd.ts';

@@ -1,6 +1,6 @@
 import { ipv4 } from '../../../../src/domain/address.ts';
 import type { BgpMessage, OpenMessage } from '../../../../src/protocol/bgp/message.ts';
-import { notification } from '../../../../src/protocol/bgp/notification/notification-codes.ts';
+import { notification } from '../../../../src/protocol/bgp/notification-codes.ts';
 import { ownOpen } from '../../../../src/protocol/bgp/session/own-open.ts';
 import type { SessionConfig } from '../../../../src/protocol/bgp/session/session-config.ts';
 import type { SessionEffect } from '../../../../src/protocol/bgp/session/session-effect.ts';

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { OpenMessage, RouteRefreshMessage } from '../../../../src/protocol/bgp/message.ts';
 import { describeNotification } from '../../../../src/protocol/bgp/notification/notification.ts';
-import { notification } from '../../../../src/protocol/bgp/notification/notification-codes.ts';
+import { notification } from '../../../../src/protocol/bgp/notification-codes.ts';
 import type { SessionEffect } from '../../../../src/protocol/bgp/session/session-effect.ts';
 import type {
   ConnectionId,

@@ -7,7 +7,7 @@ import {
   CEASE,
   NOTIFICATION,
   notification,
-} from '../../../../src/protocol/bgp/notification/notification-codes.ts';
+} from '../../../../src/protocol/bgp/notification-codes.ts';
 import type {
   ConnectionId,
   SessionEvent,

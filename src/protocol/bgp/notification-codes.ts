@@ -1,4 +1,4 @@
-import type { NotificationContent } from '../message.ts';
+import type { NotificationContent } from './message.ts';
 
 /** Error codes of NOTIFICATION (IANA, BGP Error Codes). */
 export const NOTIFICATION = {
