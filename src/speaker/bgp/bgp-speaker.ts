@@ -79,11 +79,13 @@ export interface BgpSpeaker {
 /** Rejects with errors of the run directory and netlink. */
 export async function startBgp(deps: BgpSpeakerDeps): Promise<BgpSpeaker> {
   const { settings, clock, log, bfd } = deps;
-  const own = await watchOwnAddresses(deps.openRtnetlink, clock, log, () =>
-    peers.followAddresses(),
-  );
-  const marker = await setRestartMarker(deps.runDir).catch((error) => {
-    own.close();
+  const marker = await setRestartMarker(deps.runDir);
+  const own = await watchOwnAddresses(deps.openRtnetlink, clock, log, {
+    onChange: () => peers.followAddresses(),
+    onLinkUp: () => peers.heedLinkUp(),
+  }).catch(async (error) => {
+    // Nobody has been told anything: the next start must not say that it takes something up.
+    if (!marker.found) await marker.remove();
     throw error;
   });
   if (marker.found) log.info('Taking up the BGP sessions of a speaker that died');

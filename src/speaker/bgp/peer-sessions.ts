@@ -22,6 +22,8 @@ export interface PeerSessions {
   completeTable(): void;
   /** Addresses of this box changed. */
   followAddresses(): void;
+  /** An interface of this box has come up. */
+  heedLinkUp(): void;
   view(peer: ObjectKey): BgpSession | undefined;
   /** Ends all of them. Resolves when the connections are gone. */
   stop(why: NotificationContent): Promise<void>;
@@ -125,6 +127,9 @@ export function createPeerSessions(options: PeerSessionsOptions): PeerSessions {
     followAddresses() {
       for (const session of sessions.values()) session.followAddresses();
       followPlaces();
+    },
+    heedLinkUp() {
+      for (const session of sessions.values()) session.heedLinkUp();
     },
     view,
     async stop(why) {

@@ -31,7 +31,7 @@ export function retry(turn: Turn): void {
 }
 
 /**
- * The path has just come back (BFD says so): an attempt that was begun before may have lost its packets, and
+ * The path has just come back, as BFD or the link says: an attempt that was begun before may have lost its packets, and
  * the next one may be minutes away.
  */
 export function hurry(turn: Turn): void {

@@ -52,6 +52,8 @@ export type SessionEvent =
   | { readonly kind: 'timer'; readonly timer: TimerName }
   /** The path carries packets: connects at once where the next attempt is waited for. */
   | { readonly kind: 'bfdUp' }
+  /** An interface of this box has come up: the same. */
+  | { readonly kind: 'linkUp' }
   /** Ends the session only after an Up; `reason` in words. */
   | { readonly kind: 'bfdDown'; readonly reason: string }
   /**

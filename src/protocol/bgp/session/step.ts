@@ -64,6 +64,9 @@ function apply(turn: Turn, event: SessionEvent): void {
       patch(turn, { bfd: 'up' });
       hurry(turn);
       return;
+    case 'linkUp':
+      hurry(turn);
+      return;
     case 'bfdDown':
       onBfdDown(turn, event.reason);
       return;

@@ -9,6 +9,7 @@ import type { Clock } from '../../../domain/clock.ts';
 import type { Log } from '../../../domain/log.ts';
 import { prefixContains } from '../../../domain/prefix.ts';
 import type { InterfaceAddress } from '../../../protocol/rtnetlink/interface-address.ts';
+import type { Link } from '../../../protocol/rtnetlink/link.ts';
 import type { NetworkEvent, Rtnetlink } from '../../../system/rtnetlink.ts';
 
 /** An address of this box that others can reach it by. */
@@ -26,26 +27,46 @@ export interface OwnAddresses {
   close(): void;
 }
 
+/** What is told of this box's interfaces; nothing before the first list. */
+export interface OwnAddressesNews {
+  /** Addresses have come or gone. */
+  onChange(): void;
+  /** An interface that had no carrier, or was not known, has one. */
+  onLinkUp(): void;
+}
+
 /** Changes are collected for so long: addresses come one after the other. */
 const SETTLE_MS = 200;
 
 /**
  * Follows the addresses of this box, those of the loopback network and `::1` apart. Resolves when they
- * were listed once; `onChange` is called after each later change. Rejects with errors of netlink.
+ * were listed once. Rejects with errors of netlink.
  */
 export async function watchOwnAddresses(
   openRtnetlink: (onEvent: (event: NetworkEvent) => void) => Rtnetlink,
   clock: Clock,
   log: Log,
-  onChange: () => void,
+  { onChange, onLinkUp }: OwnAddressesNews,
 ): Promise<OwnAddresses> {
   let current: readonly OwnAddress[] = [];
   let closed = false;
   let listing = true;
+  let isKnown = false;
   let cancel: (() => void) | undefined;
-  const rtnetlink = openRtnetlink(({ kind }) => {
-    if (kind === 'address' || kind === 'lost') refreshSoon();
+  /** Indices of interfaces with a carrier, as far as events have told. */
+  const running = new Set<number>();
+  const rtnetlink = openRtnetlink((event) => {
+    if (event.kind === 'address' || event.kind === 'lost') refreshSoon();
+    else if (event.kind === 'link') followLink(event.link, event.removed);
   });
+
+  function followLink({ ifindex, isRunning }: Link, removed: boolean) {
+    const isUp = isRunning && !removed;
+    const isNews = isUp && !running.has(ifindex);
+    if (isUp) running.add(ifindex);
+    else running.delete(ifindex);
+    if (isNews && isKnown && !closed) onLinkUp();
+  }
 
   function refreshSoon() {
     if (closed) return;
@@ -79,6 +100,7 @@ export async function watchOwnAddresses(
   };
   try {
     current = ownAddressesOf(await rtnetlink.addresses());
+    isKnown = true;
   } catch (error) {
     close();
     throw error;

@@ -63,6 +63,8 @@ export interface PeerSession {
   /** What this box announces is complete. */
   completeTable(): void;
   followAddresses(): void;
+  /** An interface of this box has come up: the peer may be reached again. */
+  heedLinkUp(): void;
   /** The peer, where it is the one to connect; the same object while that does not change. */
   awaited(): AwaitedPeer | undefined;
   /** The path to be watched, if any. */
@@ -208,6 +210,7 @@ export function createPeerSession(options: PeerSessionOptions, first: PlannedPee
     want: advertiser.want,
     completeTable: advertiser.completeTable,
     followAddresses: advertiser.followAddresses,
+    heedLinkUp: () => driver.dispatch({ kind: 'linkUp' }),
     awaited() {
       if (!planned.peer.passive || !mayBegin()) return undefined;
       if (awaited?.planned !== planned || awaited.peer.address !== target())

@@ -92,6 +92,7 @@ export const anyEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
     }),
   },
   fc.constant<SessionEvent>({ kind: 'bfdUp' }),
+  fc.constant<SessionEvent>({ kind: 'linkUp' }),
   fc.record({ kind: fc.constant('bfdDown' as const), reason }),
   fc.record({
     kind: fc.constant('sendProgress' as const),

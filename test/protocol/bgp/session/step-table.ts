@@ -23,6 +23,7 @@ export const AFTER: Readonly<Record<string, Readonly<Record<string, string>>>> =
     'out:1 failed': 'close out:1, connectRetry in 2 s, → Active',
     'out:1 closed': 'close out:1, connectRetry in 2 s, → Active',
     'BFD up': 'close out:1, connect out:2, connectRetry in 20 s',
+    'link up': 'close out:1, connect out:2, connectRetry in 20 s',
     'connectRetry runs out': 'close out:1, connect out:2, connectRetry in 20 s',
   },
   Active: {
@@ -32,6 +33,7 @@ export const AFTER: Readonly<Record<string, Readonly<Record<string, string>>>> =
     'out:1 connected': 'close out:1',
     'in:2 connected': 'open on in:2, hold/in:2 in 240 s, → OpenSent',
     'BFD up': 'connect out:2, connectRetry in 20 s, → Connect',
+    'link up': 'connect out:2, connectRetry in 20 s, → Connect',
     'connectRetry runs out': 'connect out:2, connectRetry in 20 s, → Connect',
   },
   OpenSent: {

@@ -60,6 +60,7 @@ const EVENTS: Readonly<Record<string, (scenario: Scenario) => readonly SessionEf
   ...onConnection('out:1'),
   ...onConnection('in:1'),
   'BFD up': (s) => s.dispatch({ kind: 'bfdUp' }),
+  'link up': (s) => s.dispatch({ kind: 'linkUp' }),
   'BFD down': (s) => s.dispatch({ kind: 'bfdDown', reason: 'no packets' }),
   'octets wait': (s) => s.dispatch({ kind: 'sendProgress', connection: 'out:1', waiting: true }),
   'no octets wait': (s) =>

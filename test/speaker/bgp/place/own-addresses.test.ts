@@ -6,7 +6,7 @@ import {
   watchOwnAddresses,
 } from '../../../../src/speaker/bgp/place/own-addresses.ts';
 import { fakeClock } from '../../../support/fake-clock.ts';
-import { fakeRtnetlink, interfaceAddress, settle } from '../../../support/fake-rtnetlink.ts';
+import { fakeRtnetlink, interfaceAddress, link, settle } from '../../../support/fake-rtnetlink.ts';
 import { address } from '../../../support/objects.ts';
 import { recordingLog } from '../../../support/recording-log.ts';
 
@@ -39,8 +39,11 @@ test('watchOwnAddresses() follows what comes and goes, a moment later and once',
   const clock = fakeClock();
   const rtnetlink = fakeRtnetlink();
   let changes = 0;
-  const own = await watchOwnAddresses(rtnetlink.open, clock, recordingLog(), () => {
-    changes += 1;
+  const own = await watchOwnAddresses(rtnetlink.open, clock, recordingLog(), {
+    onChange: () => {
+      changes += 1;
+    },
+    onLinkUp: () => t.fail(),
   });
   t.is(own.current().length, 1);
   rtnetlink.addresses.push(interfaceAddress(2, '192.0.2.2'));
@@ -61,4 +64,27 @@ test('watchOwnAddresses() follows what comes and goes, a moment later and once',
   await settle();
   t.is(own.current().length, 1, 'it was tried again');
   own.close();
+});
+
+test('watchOwnAddresses() tells when an interface comes up, and of nothing else that happens to it', async (t) => {
+  const rtnetlink = fakeRtnetlink();
+  let ups = 0;
+  const own = await watchOwnAddresses(rtnetlink.open, fakeClock(), recordingLog(), {
+    onChange: () => t.fail(),
+    onLinkUp: () => {
+      ups += 1;
+    },
+  });
+  const seen = (isRunning: boolean, removed = false) => {
+    rtnetlink.tell({ kind: 'link', link: link(2, 'eth0', { isRunning }), removed });
+    return ups;
+  };
+  t.is(seen(false), 0);
+  t.is(seen(true), 1);
+  t.is(seen(true), 1);
+  t.is(seen(false), 1);
+  t.is(seen(true), 2);
+  t.is(seen(true, true), 2);
+  own.close();
+  t.is(seen(true), 2);
 });
