@@ -1,6 +1,6 @@
 /** Pauses between tries, ms. */
 export const PAUSE_BASE_MS = 200;
-export const PAUSE_CAP_MS = 30_000;
+export const PAUSE_CAP_MS = 10_000;
 /** While nobody answers, who tries burdens nobody, and the network may be back at any moment. */
 export const UNREACHABLE_CAP_MS = 5_000;
 
