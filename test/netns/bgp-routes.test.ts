@@ -19,13 +19,15 @@ import { until } from './box.ts';
 /**
  * One box and nine routers, three of each program: `outer` of another AS, with a password and on this link
  * (RFC 5082), `inner` of the same AS over IPv6 with IPv4 over IPv6 next hops, `far` behind a router, which
- * connects by itself.
+ * connects by itself and knows the box by another AS (localASN).
  */
 const PLACES = ['outer', 'inner', 'far'] as const;
 type Place = (typeof PLACES)[number];
 
 const ALL = ROUTER_KINDS.flatMap((kind) => PLACES.map((place) => ({ kind, place })));
 const ASN: Readonly<Record<Place, number>> = { outer: 65001, inner: BOX_ASN, far: 4_200_000_001 };
+/** The box's AS, as the peer knows it. */
+const BOX_ASN_AT: Readonly<Record<Place, number>> = { outer: BOX_ASN, inner: BOX_ASN, far: 65077 };
 const password = (kind: RouterKind) => `secret-of-${kind}`;
 
 let lab: Lab;
@@ -124,7 +126,7 @@ function peerOf(kind: RouterKind, place: Place): string {
       return peerManifest(name, { spec: { ...all, peerAddress: v6 } });
     case 'far':
       return peerManifest(name, {
-        spec: { ...all, peerAddress: v4, ebgpMultiHop: true },
+        spec: { ...all, peerAddress: v4, ebgpMultiHop: true, localASN: BOX_ASN_AT.far },
         annotations: { passive: 'true' },
       });
   }
@@ -138,7 +140,7 @@ function neighbourOf(kind: RouterKind, place: Place): Neighbour {
     case 'inner':
       return { address: BOX_SIX, asn: BOX_ASN, extendedNextHop: true };
     case 'far':
-      return { address: v4, asn: BOX_ASN, multihop: 3 };
+      return { address: v4, asn: BOX_ASN_AT.far, multihop: 3 };
   }
 }
 
@@ -166,7 +168,7 @@ for (const { kind, place } of ALL) {
       await untilRoutes(t, kind, place, ALL_PREFIXES);
       for (const [index, prefix] of PREFIXES.plain.entries()) {
         const route = await routeAt(kind, place, prefix);
-        t.deepEqual(route.asPath, place === 'inner' ? [] : [BOX_ASN]);
+        t.deepEqual(route.asPath, place === 'inner' ? [] : [BOX_ASN_AT[place]]);
         t.is(route.origin, 'IGP');
         t.is(route.nextHops[0], place === 'inner' ? BOX_SIX : site.addresses('box')[index]);
         t.deepEqual(route.communities, []);
@@ -184,7 +186,7 @@ for (const { kind, place } of ALL) {
         t.deepEqual(route.largeCommunities, ['4200000000:1:2']);
         t.deepEqual([...route.extendedCommunities].sort(), ['rt:64500:7', 'soo:192.0.2.1:9']);
         t.is(route.med, 50);
-        t.deepEqual(route.asPath, place === 'inner' ? [] : Array(3).fill(BOX_ASN));
+        t.deepEqual(route.asPath, place === 'inner' ? [] : Array(3).fill(BOX_ASN_AT[place]));
         if (place === 'inner') t.is(route.localPref, 150);
       }
     },
