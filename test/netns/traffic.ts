@@ -53,8 +53,10 @@ async function main(): Promise<void> {
   if (kind === 'serve') return serve(rest[0] ?? '', Number(rest[1]));
   const job = JSON.parse(rest[0] ?? '{}');
   const result = kind === 'tcp' ? await runTcp(job) : await runUdp(job);
+  // To a pipe this is written when it returns.
   console.log(JSON.stringify(result));
-  process.exit(0);
+  // Not by exit(), which waits for the compiler's threads, and they at times for us (nodejs/node#54918).
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function serve(name: string, port: number): void {
